@@ -79,6 +79,9 @@ class Defaults:
     train_share: float = 1.0
     """The side of the images that are trained on, as a share of `side`: random crops enlarge objects, so images that
     are smaller in training make their apparent sizes agree (Touvron et al. 2019)."""
+    frozen_norms: bool = False
+    """Whether batch normalization keeps its published statistics and parameters, where weights are published. Those of
+    small batches vary with the images in a batch, and a network that relies on that fails on single images."""
     min_epochs: int = 2
     max_epochs: int = 100
     reason: str = ""

@@ -61,6 +61,18 @@ def test_a_case_is_the_same_every_time(tmp_path: Path) -> None:
     assert files.macs == 2 * 12_501_632
 
 
+def test_other_tasks_have_targets_in_the_shapes_of_their_outputs(tmp_path: Path) -> None:
+    files = prepare(Case("unet", "train", 2, (3, 32, 48), 1), tmp_path)
+    inputs = dict(np.load(files.inputs))
+    assert {name: values.shape for name, values in inputs.items()} == {
+        "inputs": (2, 3, 32, 48),
+        "target0": (2, 2, 32, 48),
+    }
+    assert files.description.loss == "mean_squared_error" and files.macs > 0
+    files = prepare(Case("unet", "infer", 2, (3, 32, 48), 1), tmp_path)
+    assert dict(np.load(files.inputs)).keys() == {"inputs"} and files.onnx is not None
+
+
 def test_training_counts_all_three_products(tmp_path: Path) -> None:
     case = Case("lenet5", "train", 4, (1, 28, 28), 1)
     files = prepare(case, tmp_path)

@@ -9,12 +9,13 @@ import pytest
 
 from opsin import nn, ops, zoo
 from opsin.apps.benchmark.cases import Case, prepare
-from opsin.apps.benchmark.layer_list import deterministic, layer_list
+from opsin.apps.benchmark.layer_list import MEAN_SQUARED_ERROR, deterministic, layer_list
 from opsin.apps.benchmark.onnx_file import write_onnx
 from opsin.backends.reference import Reference
 from opsin.base.errors import UsageError
 from opsin.interop.onnx.network import read
 from opsin.ir import Tensor
+from tests.apps.benchmark.networks import SHAPE, Detector, Segmenter
 from tests.support import relative_error
 
 SIZES = {
@@ -77,10 +78,10 @@ def test_a_layer_used_twice_is_two_steps() -> None:
 def test_unsupported_operations_are_refused_by_name() -> None:
     class Odd(nn.Layer):
         def forward(self, x: Tensor) -> Tensor:
-            return nn.Flatten()(ops.exp(x))
+            return nn.Flatten()(ops.log(x))
 
     with pytest.raises(
-        UsageError, match="odd applies 'exp' in a way that `opsin bench` cannot give to other libraries"
+        UsageError, match="odd applies 'log' in a way that `opsin bench` cannot give to other libraries"
     ):
         layer_list("odd", Odd(), (1, 5, 5), False)
 
@@ -123,6 +124,44 @@ def test_rare_layers_are_equal_in_onnx(tmp_path: Path) -> None:
     own.load_state(state)
     other.load_state(imported.state)
     assert relative_error(other.run(inputs=images)["logits"], own.run(inputs=images)["logits"]) < 1e-6
+
+
+def test_functions_of_several_operations_are_one_layer() -> None:
+    actual = layer_list("detector", Detector(), SHAPE, False, MEAN_SQUARED_ERROR)
+    by_op = {step.op: step for step in actual.steps}
+    assert by_op["normalize"].attrs == {"eps": 1e-12} and by_op["clamp_max"].attrs == {"limit": 0.2}
+    assert by_op["channel_scale"].parameters == {"weight": "scale"}
+    assert {"global_avg_pool2d", "hard_sigmoid", "exp", "permute", "reshape"} <= by_op.keys()
+    assert not {"sum", "sqrt", "divide", "maximum"} & by_op.keys()
+    assert actual.shapes == [[72, 3], [72, 4]] and actual.loss == MEAN_SQUARED_ERROR
+
+
+def test_a_transposed_convolution_knows_its_output_padding() -> None:
+    actual = layer_list("segmenter", Segmenter(), SHAPE, True, MEAN_SQUARED_ERROR)
+    (up,) = (step for step in actual.steps if step.op == "conv_transpose2d")
+    assert up.attrs["output_padding"] == (1, 0) and up.parameters == {"weight": "up.weight", "bias": "up.bias"}
+    assert actual.auxiliaries == 1 and [weight for _, weight in actual.outputs] == [1, 0.4]
+
+
+def test_a_classifier_has_one_output() -> None:
+    with pytest.raises(UsageError, match="x has the outputs class_logits, box_offsets; a classifier has one"):
+        layer_list("x", Detector(), SHAPE, False)
+
+
+@pytest.mark.parametrize("network", [Segmenter(), Detector()], ids=["segmenter", "detector"])
+def test_outputs_of_other_tasks_are_equal_in_onnx(network: nn.Layer, tmp_path: Path) -> None:
+    graph, rng = nn.trace(network, SHAPE), np.random.default_rng(0)
+    state = {name: values + rng.uniform(0, 0.3, values.shape) for name, values in nn.initial_state(graph, 0).items()}
+    description = layer_list("x", network, SHAPE, False, MEAN_SQUARED_ERROR)
+    write_onnx(tmp_path / "x.onnx", description, {k: v.astype(np.float32) for k, v in state.items()}, 2)
+    imported = read(tmp_path / "x.onnx")
+    images = rng.normal(size=(2, *SHAPE))
+    own, other = Reference(graph, 2, np.float64), Reference(imported.graph, 2, np.float64)
+    own.load_state(state)
+    other.load_state(imported.state)
+    expected, actual = own.run(inputs=images), other.run(inputs=images)
+    for name, (number, _) in zip(expected, description.outputs, strict=True):
+        assert relative_error(actual[f"v{number}"], expected[name]) < 1e-5
 
 
 def test_a_layer_without_an_onnx_operator_is_refused_by_name(tmp_path: Path) -> None:

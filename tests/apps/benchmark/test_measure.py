@@ -10,7 +10,7 @@ import pytest
 
 from opsin.apps.benchmark import peers
 from opsin.apps.benchmark.cases import Case
-from opsin.apps.benchmark.measure import Result, difference, measure
+from opsin.apps.benchmark.measure import Result, difference, max_difference, measure
 from opsin.apps.benchmark.peers import OPSIN, Competitor, PeerError
 from tests.apps.benchmark.workers import REFUSING, answering, equal_answers, fake_competitor
 
@@ -98,3 +98,13 @@ def test_differences() -> None:
     assert difference(logits, logits + [[0, 0], [0.4, 0]]) == pytest.approx(0.1)
     assert difference(logits, logits[:1]) == difference(logits, logits * np.nan) == float("inf")
     assert difference(np.array([2.0, 1.5]), np.array([2.0, 1.6])) == pytest.approx(0.2)
+    assert difference(np.array([[-2.0]]), np.array([[-2.1]])) == pytest.approx(0.05)  # one number has no range
+    assert max_difference([logits, logits], [logits, logits + [[0, 0], [0.4, 0]]]) == pytest.approx(0.1)
+    assert max_difference([logits], [logits, logits]) == float("inf")
+
+
+@pytest.mark.usefixtures("fake_workers")
+@pytest.mark.parametrize("task", ["train", "infer"])
+def test_networks_of_other_tasks_are_measured(task: str) -> None:
+    result = measured(Case("pilotnet", task, 1, (3, 66, 66), 1), fake_competitor("Same", equal_answers(10.0)))
+    assert result.best is result.figures[1] and len(result.opsin.seconds) == 2

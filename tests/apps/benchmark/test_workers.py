@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
-from opsin.apps.benchmark.layer_list import deterministic, layer_list
-from opsin.apps.benchmark.measure import difference
+from opsin.apps.benchmark.layer_list import CROSS_ENTROPY, MEAN_SQUARED_ERROR, deterministic, layer_list
+from opsin.apps.benchmark.measure import max_difference
+from opsin.apps.benchmark.objective import objective
 from opsin.apps.benchmark.onnx_file import write_onnx
 from opsin.apps.benchmark.peers import PEERS, WORKERS, Competitor, Worker
 from opsin.backends.reference import Reference
-from opsin.ir import Graph, Tensor
+from opsin.ir import Graph, Tensor, bind
+from tests.apps.benchmark.networks import SHAPE, Detector, Segmenter
 
-SHAPE, BATCH, RATE, MOMENTUM = (3, 21, 26), 3, 0.05, 0.9
+BATCH, RATE, MOMENTUM = 3, 0.05, 0.9
 
 
 class Mixed(nn.Layer):
@@ -48,27 +50,32 @@ class Plain(Mixed):
         return nn.Sequential(("flatten", nn.Flatten()), ("head", self.head))(self.pool(x))
 
 
-def expected(graph: Graph, state: dict[str, Any], inputs: dict[str, Any], task: str) -> Any:
-    """Logits, or the losses of two steps, in float64."""
+def expected(graph: Graph, state: dict[str, Any], inputs: dict[str, Any], task: str) -> list[Any]:
+    """All outputs, or the losses of two steps, in float64."""
     program = Reference(graph, BATCH, np.float64)
     program.load_state(state)
     if task == "infer":
-        return program.run(inputs=inputs["inputs"])["logits"]
-    return np.array([program.run(**inputs, learning_rate=RATE)["loss"] for _ in range(2)])
+        return list(program.run(inputs=inputs["inputs"]).values())
+    return [np.array([program.run(**inputs, learning_rate=RATE)["loss"] for _ in range(2)])]
 
 
-def ask(name: str, mode: str, task: str, network: nn.Layer, folder: Path) -> tuple[Any, Any]:
+def ask(
+    name: str, mode: str, task: str, network: nn.Layer, folder: Path, loss: str = CROSS_ENTROPY
+) -> tuple[list[Any], list[Any]]:
     """What a library computes, and what is right."""
     rng = np.random.default_rng(1)
-    description = layer_list("mixed", deterministic(network), SHAPE, task == "train")
+    description = layer_list("mixed", deterministic(network), SHAPE, task == "train", loss)
     graph = nn.trace(network, SHAPE)
+    shapes = [bind(tensor.shape, BATCH) for tensor in graph.outputs.values()]
     if task == "train":
-        graph = nn.training_graph(network, SHAPE, nn.optimizers.SGD(momentum=MOMENTUM))
+        graph = nn.training_graph(network, SHAPE, nn.optimizers.SGD(momentum=MOMENTUM), objective(loss))
     state = nn.initial_state(graph, 0)
     inputs = {"inputs": rng.normal(size=(BATCH, *SHAPE)).astype(np.float32)}
-    labels = {"labels": rng.integers(0, 5, BATCH).astype(np.int32)}
+    targets: dict[str, Any] = {"labels": rng.integers(0, 5, BATCH).astype(np.int32)}
+    if loss == MEAN_SQUARED_ERROR:
+        targets = {f"target{i}": rng.normal(size=shape).astype(np.float32) for i, shape in enumerate(shapes)}
     np.savez(folder / "weights.npz", **state)
-    np.savez(folder / "inputs.npz", **inputs, **labels)
+    np.savez(folder / "inputs.npz", **inputs, **targets)
     if task == "infer":
         write_onnx(folder / "network.onnx", description, state, BATCH)
     request = {
@@ -84,23 +91,38 @@ def ask(name: str, mode: str, task: str, network: nn.Layer, folder: Path) -> tup
         worker.close()
     assert timed["calls"] >= 1 and timed["seconds"] > 0 and answer["version"]
     with np.load(answer["results"]) as arrays:
-        (actual,) = arrays.values()
-        right = expected(graph, state, {**inputs, **(labels if task == "train" else {})}, task)
-        return np.array(actual, np.float64), right
+        actual = [np.array(values, np.float64) for values in arrays.values()]
+        return actual, expected(graph, state, {**inputs, **(targets if task == "train" else {})}, task)
 
 
 @pytest.mark.parametrize("task", ["train", "infer"])
 def test_pytorch(task: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     actual, right = ask("pytorch", "eager channels_last", task, Mixed(), tmp_path)
-    assert difference(right, actual) < 1e-4
+    assert max_difference(right, actual) < 1e-4
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_libraries_that_predict(name: str, tmp_path: Path) -> None:
     pytest.importorskip(PEERS[name].package)
     actual, right = ask(name, "", "infer", Mixed(), tmp_path)
-    assert difference(right, actual) < 1e-5
+    assert max_difference(right, actual) < 1e-5
+
+
+@pytest.mark.parametrize("task", ["train", "infer"])
+@pytest.mark.parametrize("network", [Segmenter(), Detector()], ids=["segmenter", "detector"])
+def test_other_tasks_in_pytorch(network: nn.Layer, task: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    actual, right = ask("pytorch", "eager channels_last", task, network, tmp_path, MEAN_SQUARED_ERROR)
+    assert max_difference(right, actual) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("network", [Segmenter(), Detector()], ids=["segmenter", "detector"])
+def test_other_tasks_in_libraries_that_predict(name: str, network: nn.Layer, tmp_path: Path) -> None:
+    pytest.importorskip(PEERS[name].package)
+    actual, right = ask(name, "", "infer", network, tmp_path, MEAN_SQUARED_ERROR)
+    assert max_difference(right, actual) < 1e-5
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "jax"])
@@ -110,7 +132,7 @@ def test_keras(name: str, task: str, network: nn.Layer, tmp_path: Path) -> None:
     pytest.importorskip("keras")
     pytest.importorskip(PEERS[name].package)
     actual, right = ask(name, "", task, network, tmp_path)
-    assert difference(right, actual) < 1e-5
+    assert max_difference(right, actual) < 1e-5
 
 
 def test_a_worker_imports_nothing_else_of_opsin(tmp_path: Path) -> None:

@@ -21,9 +21,8 @@ for line in sys.stdin:
 """
 SAME = """
     if request["do"] == "open":
-        shift, kind = SHIFT, "losses" if request["task"] == "train" else "logits"
-        found = dict(np.load(request["folder"] + "/expected.npz"))
-        np.savez(request["folder"] + "/other.npz", **{kind: found[kind] + shift})
+        arrays = np.load(request["folder"] + "/expected.npz")
+        np.savez(request["folder"] + "/other.npz", **{name: values + SHIFT for name, values in arrays.items()})
         answer = {"results": request["folder"] + "/other.npz", "seconds": 0.1, "version": "1.2", "memory": 1e6}
     else:
         answer = {"calls": 10, "seconds": PACE, "idle": 0.0, "memory": 2e6}

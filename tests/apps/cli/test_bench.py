@@ -71,7 +71,7 @@ def test_scaling(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.
     ("arguments", "text"),
     [
         (["lenet6"], "there is no network called 'lenet6'"),
-        (["lenet5", "mobilenet_v3_small"], "of mobilenet_v3_small applies 'sum' in a way that `opsin bench` cannot"),
+        (["lenet5", "lenet5_1998"], "of lenet5_1998 applies 'multiply' in a way that `opsin bench` cannot"),
         (["lenet5", "--size", "5"], "lenet5 does not take 1 × 5 × 5 images: layer"),
         (["lenet5:x"], "'lenet5:x' must have numbers from 1 to 4,096"),
         (["lenet5", "--batch", "0"], "'--batch 0' must have numbers"),

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn, zoo
-from opsin.apps.benchmark.layer_list import LayerList, deterministic, layer_list
+from opsin.apps.benchmark.layer_list import CROSS_ENTROPY, MEAN_SQUARED_ERROR, LayerList, deterministic, layer_list
+from opsin.apps.benchmark.objective import objective
 from opsin.apps.benchmark.onnx_file import write_onnx
 from opsin.base.errors import ShapeError, UsageError
 from opsin.ir import bind, show
@@ -104,32 +105,47 @@ class CaseInputs:
 def describe(case: Case) -> LayerList:
     """Return the layers of the network. Raise `UsageError` if it does not take the images, or has no list of layers."""
     try:
-        return layer_list(case.network, deterministic(zoo.create(case.network)), case.shape, case.task == TRAIN)
+        network = deterministic(zoo.create(case.network))
+        loss = CROSS_ENTROPY if zoo.find(case.network).task == "classification" else MEAN_SQUARED_ERROR
+        return layer_list(case.network, network, case.shape, case.task == TRAIN, loss)
     except ShapeError as error:
         raise UsageError(f"{case.network} does not take {show(case.shape)} images: {error}") from None
 
 
 def prepare(case: Case, folder: Path, seed: int = 0) -> CaseInputs:
-    """Write the weights, images and labels of a case to `folder`. They depend on the case and the seed alone."""
+    """Write the weights, images and targets of a case to `folder`. They depend on the case and the seed alone."""
     description, network = describe(case), deterministic(zoo.create(case.network))
-    graph = call = nn.trace(network, case.shape)
+    call = nn.trace(network, case.shape)
     if case.task == TRAIN:
-        call = nn.training_graph(network, case.shape, nn.optimizers.SGD(momentum=MOMENTUM))
+        optimizer = nn.optimizers.SGD(momentum=MOMENTUM)
+        call = nn.training_graph(network, case.shape, optimizer, objective(description.loss))
     rng = np.random.default_rng(seed)
     state = nn.initial_state(call, seed)
     names = {name for step in description.steps for name in step.parameters.values()}
     weights = {name: _typical(name, values, rng, case.task) for name, values in state.items() if name in names}
-    classes = graph.outputs["logits"].shape[-1]
-    assert isinstance(classes, int)
     images = rng.normal(size=(case.batch, *case.shape)).astype(np.float32)
-    labels = rng.integers(0, classes, case.batch).astype(np.int32)
+    targets = _targets(description, case, rng)
     paths = [folder / name for name in ("weights.npz", "inputs.npz", "network.onnx")]
     np.savez(paths[0], **weights)  # type: ignore[arg-type]
-    np.savez(paths[1], inputs=images, labels=labels)
+    np.savez(paths[1], inputs=images, **targets)  # type: ignore[arg-type]
     if case.task == INFER:
         write_onnx(paths[2], description, weights, case.batch)
     macs = sum(bind(node.op.macs(node), case.batch) for node in call.nodes)
     return CaseInputs(description, paths[0], paths[1], paths[2] if case.task == INFER else None, macs)
+
+
+def _targets(description: LayerList, case: Case, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Return random labels or, to train with the mean squared error, random numbers in the shape of each output."""
+    if description.loss == CROSS_ENTROPY:
+        (classes,) = description.shapes[0]
+        return {"labels": rng.integers(0, classes, case.batch).astype(np.int32)}
+    if case.task == INFER:
+        return {}
+    shapes = description.shapes[: len(description.shapes) - description.auxiliaries]
+    return {
+        f"target{number}": rng.normal(size=(case.batch, *shape)).astype(np.float32)
+        for number, shape in enumerate(shapes)
+    }
 
 
 def _typical(name: str, values: NDArray[Any], rng: np.random.Generator, task: str) -> NDArray[Any]:

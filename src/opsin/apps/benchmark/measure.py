@@ -21,7 +21,7 @@ from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native.machine_peak import Peak, Triad
 
 LIMITS = {TRAIN: 5e-2, INFER: 1e-3}
-"""The largest accepted differences: of losses relative to their change in a step, of logits relative to their range.
+"""The largest accepted differences: of losses relative to their change in a step, of outputs relative to their range.
 Modes of one library differ by 2% in losses if a deep network begins with many normalizations."""
 MAX_SLOWDOWN = 2.0
 """A mode that takes more than this multiple of the best peer's time is dropped after its first turn."""
@@ -108,14 +108,14 @@ class Runner:
     busy: float = 0.0
     waited: float = 0.0
 
-    def open(self, request: dict[str, Any]) -> NDArray[Any]:
-        """Build the network and return the first results: logits, or the losses of two training steps."""
+    def open(self, request: dict[str, Any]) -> list[NDArray[Any]]:
+        """Build the network and return the first results: all outputs, or the losses of two training steps."""
         answer = self.worker.ask(request, OPEN_LIMIT)
         self.last_answer = time.perf_counter()
         self.figures.version, self.figures.opened = answer["version"], answer["seconds"]
         self.figures.memory = answer["memory"]
         with np.load(answer["results"]) as arrays:
-            return np.asarray(arrays["losses" if "losses" in arrays else "logits"])
+            return list(arrays.values())
 
     def turn(self, seconds: float) -> float:
         """Take a turn of about `seconds`, and return the seconds per call."""
@@ -141,7 +141,7 @@ def measure(
         folder = Path(name)
         inputs = prepare(case, folder)
         figures: list[Figures] = []
-        expected_results: NDArray[Any] | None = None
+        expected_results: list[NDArray[Any]] | None = None
         for competitor in competitors:
             show_progress(f"{case}: starting {competitor.title}")
             figures.append(Figures(competitor.title, competitor.peer.title, LIMITS[case.task]))
@@ -150,7 +150,7 @@ def measure(
             try:
                 results = runner.open(inputs.request(case, competitor.mode))
                 expected_results = results if expected_results is None else expected_results
-                figures[-1].difference = difference(expected_results, results)
+                figures[-1].difference = max_difference(expected_results, results)
                 figures[-1].seconds = [runner.turn(seconds / 2)]
             except PeerError as error:
                 if not runners[1:]:
@@ -163,16 +163,25 @@ def measure(
     return Result(case, inputs.macs, figures, peaks, bandwidths)
 
 
+def max_difference(expected: Sequence[NDArray[Any]], actual: Sequence[NDArray[Any]]) -> float:
+    """Return the largest `difference` of two lists of results; infinity if their lengths differ."""
+    if len(expected) != len(actual):
+        return float("inf")
+    return max(difference(*pair) for pair in zip(expected, actual, strict=True))
+
+
 def difference(expected: NDArray[Any], actual: NDArray[Any]) -> float:
     """Return the largest difference relative to the range of the expected values; infinity if the shapes differ.
 
-    The values are logits, N × classes, or the losses before and after a training step. The range of the losses is their
-    change in the step, so a wrong gradient shows even if it changes the loss by little.
+    The values are those of an output, or the losses before and after a training step. The range of the losses is their
+    change in the step, so a wrong gradient shows even if it changes the loss by little. A single number, which has no
+    range, is compared with its magnitude.
     """
     if expected.shape != actual.shape:
         return float("inf")
-    max_difference = float(np.max(np.abs(expected - actual)) / np.ptp(expected))
-    return max_difference if np.isfinite(max_difference) else float("inf")
+    scale = np.ptp(expected) if expected.size > 1 else np.max(np.abs(expected))
+    relative = float(np.max(np.abs(expected - actual)) / scale)
+    return relative if np.isfinite(relative) else float("inf")
 
 
 def _drop_slow(runners: list[Runner]) -> None:

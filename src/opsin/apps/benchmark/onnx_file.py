@@ -1,49 +1,45 @@
-"""Write a list of layers as an ONNX file of opset 17, for libraries that only predict.
-
-The file is in the wire format of Protocol Buffers: a field is its number and type in a varint, followed by a varint,
-four bytes, or a length and that many bytes (protobuf.dev/programming-guides/encoding). Field numbers are those of
-`onnx.proto`.
-"""
+"""Write a list of layers as an ONNX file of opset 17, for libraries that only predict."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.apps.benchmark.layer_list import LayerList, LayerStep
+from opsin.apps.benchmark.layer_list import LayerList
+from opsin.apps.benchmark.lifting import LayerStep
+from opsin.apps.benchmark.onnx_encoding import Value, attribute, field, tensor, value_info
 from opsin.base.errors import UsageError
 
-Value: TypeAlias = "int | float | str | bytes | list[int]"
-FLOAT, INT64 = 1, 7
 IR_VERSION, OPSET = 8, 17
 
 WITHOUT_ATTRIBUTES = {
     "relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "add": "Add", "multiply": "Mul", "hard_swish": "HardSwish",
-    "global_avg_pool2d": "GlobalAveragePool", "flatten": "Flatten",
+    "global_avg_pool2d": "GlobalAveragePool", "flatten": "Flatten", "exp": "Exp",
 }  # fmt: skip
 
 
 def write_onnx(path: Path, network: LayerList, weights: Mapping[str, NDArray[Any]], batch: int) -> None:
     """Write the network for `batch` images. Raise `UsageError` for a layer that has no ONNX operator here."""
     nodes = [_node(step, network) for step in network.steps]
-    ((logits, _),) = network.outputs
-    classes = network.steps[-1].shape[-1]
+    outputs = zip((number for number, _ in network.outputs), network.shapes, strict=True)
     parameters = {name: weights[name] for step in network.steps for name in step.parameters.values()}
+    scales = [step.parameters["weight"] for step in network.steps if step.op == "channel_scale"]
+    parameters |= {name: weights[name].reshape(-1, 1, 1) for name in scales}
     constants = {key: array for step in network.steps for key, array in _constants(step).items()}
+    constants |= {_sizes(step): np.array([batch, *step.shape]) for step in network.steps if step.op == "resize"}
     graph = b"".join([
-        *(_field(1, node) for node in nodes),
-        _field(2, network.name),
-        *(_field(5, _tensor(name, array)) for name, array in {**parameters, **constants}.items()),
-        _field(11, _value_info("v0", (batch, *network.input))),
-        _field(12, _value_info(f"v{logits}", (batch, classes))),
+        *(field(1, node) for node in nodes),
+        field(2, network.name),
+        *(field(5, tensor(name, array)) for name, array in {**parameters, **constants}.items()),
+        field(11, value_info("v0", (batch, *network.input))),
+        *(field(12, value_info(f"v{number}", (batch, *shape))) for number, shape in outputs),
     ])  # fmt: skip
-    opset = _field(1, "") + _field(2, OPSET)
-    path.write_bytes(_field(1, IR_VERSION) + _field(2, "opsin") + _field(7, graph) + _field(8, opset))
+    opset = field(1, "") + field(2, OPSET)
+    path.write_bytes(field(1, IR_VERSION) + field(2, "opsin") + field(7, graph) + field(8, opset))
 
 
 def _node(step: LayerStep, network: LayerList) -> bytes:
@@ -58,8 +54,13 @@ def _node(step: LayerStep, network: LayerList) -> bytes:
 def _plain_node(op: str, step: LayerStep, attributes: Mapping[str, Value], roles: tuple[str, ...] = ()) -> bytes:
     names = [f"v{number}" for number in step.inputs]
     names += [step.parameters[role] for role in roles if role in step.parameters] + list(_constants(step))
-    parts = [_field(1, name) for name in names] + [_field(2, f"v{step.output}"), _field(3, f"n{step.output}")]
-    return b"".join([*parts, _field(4, op), *(_field(5, _attribute(*item)) for item in attributes.items())])
+    return _named_node(op, step, names, attributes)
+
+
+def _named_node(op: str, step: LayerStep, names: Sequence[str], attributes: Mapping[str, Value]) -> bytes:
+    """Return a NodeProto with the inputs `names`; an empty one is an optional input that is left out."""
+    parts = [field(1, name) for name in names] + [field(2, f"v{step.output}"), field(3, f"n{step.output}")]
+    return b"".join([*parts, field(4, op), *(field(5, attribute(*item)) for item in attributes.items())])
 
 
 def _conv(step: LayerStep) -> bytes:
@@ -67,6 +68,24 @@ def _conv(step: LayerStep) -> bytes:
     pairs = {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "dilations": attrs["dilation"]}
     lists: dict[str, Value] = {key: list(pair) for key, pair in pairs.items()}
     return _plain_node("Conv", step, {**lists, "pads": _pads(attrs), "group": attrs["groups"]}, ("weight", "bias"))
+
+
+def _conv_transpose(step: LayerStep) -> bytes:
+    attrs = step.attrs
+    pairs = {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "dilations": attrs["dilation"]}
+    lists: dict[str, Value] = {key: list(pair) for key, pair in pairs.items()}
+    lists |= {"output_padding": list(attrs["output_padding"]), "pads": _pads(attrs), "group": attrs["groups"]}
+    return _plain_node("ConvTranspose", step, lists, ("weight", "bias"))
+
+
+def _resize(step: LayerStep) -> bytes:
+    attributes = RESIZE_MODES[step.attrs["mode"]]
+    return _named_node("Resize", step, [f"v{step.inputs[0]}", "", "", _sizes(step)], attributes)
+
+
+def _sizes(step: LayerStep) -> str:
+    """Return the name of the constant with the sizes of the output, including the batch."""
+    return f"c{step.output}.sizes"
 
 
 def _pool(op: str) -> Callable[[LayerStep], bytes]:
@@ -94,6 +113,12 @@ def _local_response_norm(step: LayerStep) -> bytes:
     return _plain_node("LRN", step, {**attributes, "bias": float(attrs["k"])})
 
 
+RESIZE_MODES: dict[str, dict[str, Value]] = {
+    "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+    "bilinear_corners": {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+}
+
 OPERATORS: dict[str, Callable[[LayerStep], bytes]] = {
     "conv2d": _conv,
     "linear": lambda step: _plain_node("Gemm", step, {"transB": 1}, ("weight", "bias")),
@@ -106,6 +131,14 @@ OPERATORS: dict[str, Callable[[LayerStep], bytes]] = {
     "scale": lambda step: _plain_node("Mul", step, {}),
     "slice": lambda step: _plain_node("Slice", step, {}),
     "pad": lambda step: _plain_node("Pad", step, {}),
+    "conv_transpose2d": _conv_transpose,
+    "resize": _resize,
+    "hard_sigmoid": lambda step: _plain_node("HardSigmoid", step, {"alpha": 1 / 6, "beta": 0.5}),
+    "normalize": lambda step: _plain_node("LpNormalization", step, {"axis": 1, "p": 2}),
+    "permute": lambda step: _plain_node("Transpose", step, {"perm": list(step.attrs["axes"])}),
+    "reshape": lambda step: _plain_node("Reshape", step, {}),
+    "clamp_max": lambda step: _plain_node("Min", step, {}),
+    "channel_scale": lambda step: _plain_node("Mul", step, {}, ("weight",)),
 }
 
 
@@ -127,6 +160,10 @@ def _constants(step: LayerStep) -> dict[str, NDArray[Any]]:
         }
     elif step.op == "pad":
         operands = {"pads": [*attrs["low"], *attrs["high"]]}
+    elif step.op == "reshape":
+        operands = {"shape": [0, *step.shape]}  # the batch is copied
+    elif step.op == "clamp_max":
+        operands = {"limit": np.array(attrs["limit"], np.float32)}
     return {
         f"c{step.output}.{key}": np.asarray(value, getattr(value, "dtype", np.int64)) for key, value in operands.items()
     }
@@ -136,45 +173,3 @@ def _pads(attrs: Mapping[str, Any]) -> list[int]:
     """Return top, left, bottom and right padding."""
     (top, bottom), (left, right) = attrs["padding"]
     return [top, left, bottom, right]
-
-
-def _attribute(name: str, value: Value) -> bytes:
-    """Return an AttributeProto."""
-    head = _field(1, name)
-    if isinstance(value, list):
-        return head + b"".join(_field(8, item) for item in value) + _field(20, 7)
-    if isinstance(value, float):
-        return head + _field(2, value) + _field(20, 1)
-    return head + _field(3, value) + _field(20, 2)
-
-
-def _tensor(name: str, array: NDArray[Any]) -> bytes:
-    """Return a TensorProto."""
-    element_type = INT64 if array.dtype == np.int64 else FLOAT
-    dims = b"".join(_field(1, size) for size in array.shape)
-    return dims + _field(2, element_type) + _field(8, name) + _field(9, array.tobytes())
-
-
-def _value_info(name: str, shape: tuple[int, ...]) -> bytes:
-    """Return a ValueInfoProto of float numbers."""
-    dims = b"".join(_field(1, _field(1, size)) for size in shape)
-    return _field(1, name) + _field(2, _field(1, _field(1, FLOAT) + _field(2, dims)))
-
-
-def _field(number: int, value: Value) -> bytes:
-    if isinstance(value, int):
-        return _varint(number << 3) + _varint(value)
-    if isinstance(value, float):
-        return _varint(number << 3 | 5) + struct.pack("<f", value)
-    assert not isinstance(value, list)
-    data = value.encode() if isinstance(value, str) else value
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    number %= 2**64  # negative numbers are written as their 64-bit complement
-    data = bytearray()
-    while number >= 0x80:
-        data.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*data, number])

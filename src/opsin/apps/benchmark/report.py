@@ -104,7 +104,7 @@ def markdown(results: Sequence[Result], machine: dict[str, Any]) -> str:
             parts.append("\n".join([*lines, *map(_line, summary(selected))]))
     parts.append(
         f"Each library runs in its own process with {results[0].case.threads} threads, and the processes alternate. "
-        f"Times are medians; ratios are taken round by round. Logits agree within {LIMITS[INFER]:.1%} of their range, "
+        f"Times are medians; ratios are taken round by round. Outputs agree within {LIMITS[INFER]:.1%} of their range, "
         f"losses within {LIMITS[TRAIN]:.0%} of their change in a step. 'Of peak' compares two operations for each MAC "
         f"of direct convolution with the limits of the machine: {limits_line(results[-1])}."
     )

@@ -30,11 +30,15 @@ from opsin.tasks.score import Score
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 DETECTOR = "fcos_efficientnet_lite0"
-SIDE, SIDE_STEP, MAX_ENLARGEMENT = 416, 32, 2
+SIDE, SIDE_STEP, MAX_ENLARGEMENT = 384, 32, 2
 """The side of images in pixels, which is a multiple of the step; smaller images are enlarged by this factor at most."""
-TRAIN_SHARE = 0.85
-"""The side of the images that are trained on, as a share of `SIDE`. Blood cells, trained at 320: AP 0.561 when tested
-at 320, 0.572 at 352 and 0.564 at 384 pixels."""
+TRAIN_SHARE = 0.92
+"""The side of the images that are trained on, as a share of `SIDE`. Detectors of blood cells (BCCD) that were trained
+on 320 or 352 pixels are the most accurate on images that are a tenth larger.
+"""
+
+IMAGES_SEEN, MIN_EPOCHS, MAX_EPOCHS = 40_000, 12, 60
+"""Training sees about so many images, in a number of epochs within these bounds."""
 
 create_head = locked_cache()(create)
 
@@ -195,6 +199,7 @@ class ObjectDetection:
         return Defaults(
             network=DETECTOR, side=min(enlarged, SIDE) if summary.side else SIDE, pretrained=True, fallback=DETECTOR,
             batch=16, learning_rate=2e-3, train_share=TRAIN_SHARE, augment="light",
+            max_epochs=max(MIN_EPOCHS, min(MAX_EPOCHS, IMAGES_SEEN // max(1, summary.count))),
             reason="one of the fastest detectors on a processor",
         )  # fmt: skip
 

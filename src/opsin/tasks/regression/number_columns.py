@@ -25,9 +25,6 @@ MAX_CLASSES = 20
 MIN_NUMBERS = 0.9
 """The share of the cells of a column of numbers that are numbers, of those that are not missing."""
 
-MIN_NUMBERS_NAMED = 0.5
-"""The same share of a column that the user names; the other cells are reported."""
-
 MIN_REPEATS = 2
 """The images that each class has at least on average, if a column of labels holds the numbers of classes."""
 
@@ -66,7 +63,7 @@ def number_columns(table: ImageTable, names: Sequence[str] = ()) -> list[NumberC
     """Return the columns of numbers that the user names, or that a table has; none if it is a table of classes."""
     if names:
         columns = named_columns(table, names) or []
-        if not all(_are_numbers(table, column, MIN_NUMBERS_NAMED) for column in columns):
+        if not all(np.isfinite(values_of(table, column)).any() for column in columns):
             return []
         return [_number_column(table, column) for column in columns]
     if find_box_columns(table.table.titles) is not None:
@@ -102,9 +99,9 @@ def values_of(table: ImageTable, column: int) -> NDArray[np.float64]:
     return np.array([table.table.number(cell) for cell in cells])
 
 
-def _are_numbers(table: ImageTable, column: int, share: float = MIN_NUMBERS) -> bool:
+def _are_numbers(table: ImageTable, column: int) -> bool:
     values = values_of(table, column)
-    return len(values) > 0 and bool(np.isfinite(values).mean() >= share)
+    return len(values) > 0 and bool(np.isfinite(values).mean() >= MIN_NUMBERS)
 
 
 def _is_quantity(table: ImageTable, column: int) -> bool:

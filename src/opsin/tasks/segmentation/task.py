@@ -31,6 +31,13 @@ from opsin.tasks.segmentation.metrics import FOREGROUND_IOU, main_metric
 from opsin.tasks.segmentation.results import PixelResults
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
+NETWORK = "unet_light"
+MIN_SIDE, MAX_SIDE, SIDE_STEP, ENLARGEMENT = 128, 384, 32, 1.5
+"""The side of images in pixels: theirs times `ENLARGEMENT`, within the bounds, and a multiple of the step."""
+TRAIN_SHARE = 0.85
+"""The side of the images that are trained on, as a share of the side that is tested."""
+BATCH_SIZE, LEARNING_RATE = 4, 4e-3
+
 
 @dataclass(frozen=True)
 class PixelObjective:
@@ -103,10 +110,13 @@ class SemanticSegmentation:
 
     @classmethod
     def defaults(cls, summary: ImageSummary) -> Defaults:
-        """Return the plan for networks that were pretrained on photos."""
+        """Return what a plan without options takes; images are enlarged, as scores have half the resolution."""
+        side = -(-round(ENLARGEMENT * summary.side) // SIDE_STEP) * SIDE_STEP
         return Defaults(
-            network="unet_light", side=256, pretrained=True, fallback="unet_light", batch=8, learning_rate=2e-3
-        )
+            network=NETWORK, side=min(max(side, MIN_SIDE), MAX_SIDE) if summary.side else MAX_SIDE, pretrained=True,
+            fallback=NETWORK, batch=BATCH_SIZE, learning_rate=LEARNING_RATE, train_share=TRAIN_SHARE, augment="light",
+            frozen_norms=True, reason="one of the fastest networks for masks on a processor",
+        )  # fmt: skip
 
     @property
     def outputs(self) -> int:

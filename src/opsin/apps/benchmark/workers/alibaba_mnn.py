@@ -13,7 +13,7 @@ import MNN
 import numpy as np
 from MNN import expr, nn
 
-from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, named_outputs, serve
 
 
 class Mnn:
@@ -26,9 +26,9 @@ class Mnn:
         )
         settings = {"backend": "CPU", "numThread": job.threads, "precision": "high", "power": "high"}
         manager = nn.create_runtime_manager((settings,))
-        *_, logits = job.network["outputs"]
+        outputs = [f"v{number}" for number, _ in job.network["outputs"]]
         self.module = nn.load_module_from_file(
-            path, ["v0"], [f"v{logits[0]}"], runtime_manager=manager, shape_mutable=False, rearrange=True
+            path, ["v0"], outputs, runtime_manager=manager, shape_mutable=False, rearrange=True
         )
         _, inputs = job.arrays()
         images = np.ascontiguousarray(inputs["inputs"])
@@ -36,10 +36,10 @@ class Mnn:
         self.images.write(images)
 
     def step(self) -> Any:
-        return self.module.forward(self.images).read()
+        return [output.read() for output in self.module.forward([self.images])]
 
     def results(self) -> Arrays:
-        return {"logits": np.array(self.step())}
+        return named_outputs(map(np.array, self.step()))
 
     def info(self) -> dict[str, Any]:
         return {"version": MNN.version()}

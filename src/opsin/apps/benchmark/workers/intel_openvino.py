@@ -9,7 +9,7 @@ import openvino
 from openvino import properties
 from openvino.properties import hint
 
-from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, named_outputs, serve
 
 
 class OpenVino:
@@ -31,10 +31,10 @@ class OpenVino:
 
     def step(self) -> Any:
         self.request.infer()
-        return self.request.get_output_tensor().data
+        return [tensor.data for tensor in self.request.output_tensors]
 
     def results(self) -> Arrays:
-        return {"logits": np.array(self.step())}
+        return named_outputs(map(np.array, self.step()))
 
     def info(self) -> dict[str, Any]:
         return {"version": openvino.__version__.split("-")[0]}

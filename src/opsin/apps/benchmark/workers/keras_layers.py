@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, named_outputs, serve
 
 layers = keras.layers
 BACKEND = os.environ["KERAS_BACKEND"]
@@ -137,6 +137,8 @@ class KerasSession:
 
     def __init__(self, job: BenchmarkJob) -> None:
         self.job, self.backend = job, importlib.import_module(BACKEND)
+        if job.network["loss"] != "cross_entropy":
+            raise ValueError("only classifiers are built in Keras")
         self._set_threads()
         weights, inputs = job.arrays()
         self.model = Network(job.network, weights, job.batch).model
@@ -169,7 +171,7 @@ class KerasSession:
 
     def results(self) -> Arrays:
         first = np.array(self.step())
-        return {"logits": first} if first.ndim else {"losses": np.array([first, np.array(self.step())])}
+        return named_outputs([first]) if first.ndim else {"losses": np.array([first, np.array(self.step())])}
 
     def info(self) -> dict[str, Any]:
         return {"version": f"{self.backend.__version__} (Keras {keras.__version__})"}

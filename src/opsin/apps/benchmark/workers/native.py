@@ -10,12 +10,15 @@ import numpy as np
 import opsin
 from opsin import nn, zoo
 from opsin.apps.benchmark.layer_list import deterministic
-from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
+from opsin.apps.benchmark.objective import objective
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, named_outputs, serve
 from opsin.backends.native import compile
 
 
 def channels_last(images: Any) -> Any:
     """Return images N×C×H×W that are N×H×W×C in memory, like those that Opsin loads."""
+    if images.ndim != 4:
+        return images
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
@@ -24,8 +27,11 @@ class OpsinSession:
 
     def __init__(self, job: BenchmarkJob) -> None:
         network, shape = deterministic(zoo.create(job.network["name"])), tuple(job.network["input"])
-        if job.task == "train":
-            graph = nn.training_graph(network, shape, nn.optimizers.SGD(momentum=job.momentum))
+        self.training = job.task == "train"
+        if self.training:
+            graph = nn.training_graph(
+                network, shape, nn.optimizers.SGD(momentum=job.momentum), objective(job.network["loss"])
+            )
         else:
             graph = nn.trace(network, shape)
         begin = time.perf_counter()
@@ -35,17 +41,18 @@ class OpsinSession:
         names = self.program.graph.variables
         self.program.load_state({name: values for name, values in weights.items() if name in names})
         self.inputs: dict[str, Any] = {"inputs": channels_last(inputs["inputs"])}
-        if job.task == "train":
-            self.inputs |= {"labels": inputs["labels"].astype(np.int32), "learning_rate": job.rate}
+        if self.training:
+            targets = {name: channels_last(values) for name, values in inputs.items() if name != "inputs"}
+            self.inputs |= targets | {"learning_rate": job.rate}
 
     def step(self) -> Arrays:
         return self.program.run(**self.inputs)
 
     def results(self) -> Arrays:
         first = self.step()
-        if "logits" in first:
-            return first
-        return {"losses": np.array([first["loss"], self.step()["loss"]])}
+        if self.training:
+            return {"losses": np.array([first["loss"], self.step()["loss"]])}
+        return named_outputs(first[name] for name in self.program.graph.outputs)
 
     def info(self) -> dict[str, Any]:
         return {"version": opsin.__version__, "compiled": self.compiled}

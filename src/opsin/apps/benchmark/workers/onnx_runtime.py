@@ -6,7 +6,7 @@ from typing import Any
 
 import onnxruntime
 
-from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, serve
+from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, named_outputs, serve
 
 
 class OnnxRuntime:
@@ -23,10 +23,10 @@ class OnnxRuntime:
         self.inputs = {self.session.get_inputs()[0].name: inputs["inputs"]}
 
     def step(self) -> Any:
-        return self.session.run(None, self.inputs)[0]
+        return self.session.run(None, self.inputs)
 
     def results(self) -> Arrays:
-        return {"logits": self.step()}
+        return named_outputs(self.step())
 
     def info(self) -> dict[str, Any]:
         return {"version": onnxruntime.__version__}

@@ -16,7 +16,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -42,7 +42,7 @@ class BenchmarkJob:
     weights: str
     """NPZ of parameters and running statistics by name."""
     inputs: str
-    """NPZ of images N×C×H×W, and for training of labels N."""
+    """NPZ of images N×C×H×W and, for training, of labels N or of "target0", "target1", … like the outputs."""
     onnx: str
     """ONNX file of the same network and weights for inference; empty for training."""
     rate: float
@@ -62,10 +62,15 @@ class Session(Protocol):
         """Run a training step, or predict a batch, and wait for the result."""
 
     def results(self) -> Arrays:
-        """Return the logits of inference, or the losses of the first two training steps."""
+        """Return `named_outputs` of inference, or the "losses" of the first two training steps."""
 
     def info(self) -> dict[str, Any]:
         """Return the version, and other facts for the record."""
+
+
+def named_outputs(outputs: Iterable[Any]) -> Arrays:
+    """Return the results of inference by name, in the order of the outputs."""
+    return {f"output{number}": np.asarray(output) for number, output in enumerate(outputs)}
 
 
 def serve(open_session: Callable[[BenchmarkJob], Session]) -> None:
