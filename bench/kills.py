@@ -1,11 +1,12 @@
 """SIGKILL at random moments: whether resumed runs are bit-identical to an uninterrupted one.
 
-    PYTHONPATH=src:. python bench/kills.py [--kills 50] [--each 7] [--epochs 4] [--seed 0] [--json FILE]
+    PYTHONPATH=src:. python bench/kills.py [--task TASK] [--kills 50] [--each 7] [--epochs 4] [--seed 0] [--json FILE]
 
 LeNet-5 learns the built-in digits in separate processes, with a checkpoint at every check of the parameters, a moving
-average and early stopping. Each run is killed up to `--each` times, at moments drawn from the seed, and resumed with
-`opsin train --resume`. Then the model file, the last checkpoint (parameters, optimizer, average) and the history in the
-log are compared with those of an uninterrupted run. The exit code is 1 unless all are identical.
+average and early stopping; networks of other tasks learn small annotated images. Each run is killed up to `--each`
+times, at moments drawn from the seed, and resumed with `opsin train --resume`. Then the model file, the last checkpoint
+(parameters, optimizer, average) and the history in the log are compared with those of an uninterrupted run. The exit
+code is 1 unless all are identical.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from pathlib import Path
 from time import perf_counter
 
 from common import begin, finish, parser, print_table
+from tests.runs.kills import ANNOTATED, annotated_options, interrupted_run, result, start
 from tests.runs.kills import finish as wait_for
-from tests.runs.kills import interrupted_run, result, start
 
 from opsin.runs.listing import summary
 
 
 def main() -> None:
     options = parser(__doc__)
+    options.add_argument("--task", choices=("classification", *ANNOTATED), default="classification")
     options.add_argument("--kills", type=int, default=50)
     options.add_argument("--each", type=int, default=7, help="kills of one run, at most")
     options.add_argument("--epochs", type=int, default=4)
@@ -38,6 +40,8 @@ def main() -> None:
     started = perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if chosen.task != "classification":
+            arguments = annotated_options(chosen.task, folder / "data", chosen.epochs)
         wait_for(start(*arguments, "--run", folder / "whole"))
         expected, seconds = result(folder / "whole"), summary(folder / "whole").seconds
         while done < chosen.kills:

@@ -18,7 +18,7 @@ from opsin import _aliases
 
 if TYPE_CHECKING:
     from opsin import backends, base, data, interop, ir, model, nn, ops, planning, report, runs, training, viz, zoo
-    from opsin.apps.estimator import ImageClassifier
+    from opsin.apps.estimator import ImageClassifier, ImageRegressor
     from opsin.base import errors
     from opsin.base.errors import OpsinError
     from opsin.interop import onnx
@@ -36,14 +36,15 @@ _MODULES = {
     "runs": "runs", "training": "training", "viz": "viz", "zoo": "zoo",
 }  # fmt: skip
 _NAMES = {
-    "ImageClassifier": "apps.estimator", "Model": "model", "OpsinError": "base.errors", "autotrain": "runs.autotrain",
-    "import_onnx": "model.onnx_import", "load": "model", "pretrained": "model.pretrained", "train": "runs.api",
+    "ImageClassifier": "apps.estimator", "ImageRegressor": "apps.estimator", "Model": "model",
+    "OpsinError": "base.errors", "autotrain": "runs.autotrain", "import_onnx": "model.onnx_import", "load": "model",
+    "pretrained": "model.pretrained", "train": "runs.api",
 }  # fmt: skip
 
 __all__ = [
-    "ImageClassifier", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors", "import_onnx",
-    "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report", "runs", "train",
-    "training", "viz", "zoo",
+    "ImageClassifier", "ImageRegressor", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors",
+    "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report", "runs",
+    "train", "training", "viz", "zoo",
 ]  # fmt: skip
 
 _aliases.install()

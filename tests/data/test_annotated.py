@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from opsin.base.errors import DataError, UsageError
 from opsin.data import Dataset, load
@@ -23,63 +22,27 @@ from opsin.tasks.detection import ObjectDetection
 from opsin.tasks.multilabel import MultiLabel
 from opsin.tasks.regression import Regression
 from opsin.tasks.segmentation import SemanticSegmentation
+from tests.data.annotated_folders import (
+    boxes,
+    coco,
+    write_boxes,
+    write_images,
+    write_labels,
+    write_masks,
+    write_numbers,
+)
 
-COUNT, WIDTH, HEIGHT = 24, 48, 32
-
-
-def boxes() -> list[tuple[int, int, int, int]]:
-    """Return left, top, right and bottom of the rectangle in each image."""
-    rng = np.random.default_rng(5)
-    return [(x, y, x + 12, y + 9) for x, y in zip(rng.integers(0, 36, COUNT), rng.integers(0, 23, COUNT), strict=True)]
-
-
-def write_images(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, (left, top, right, bottom) in enumerate(boxes()):
-        pixels = np.random.default_rng(number).integers(0, 90, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-        pixels[top:bottom, left:right] = (250, 20 * (number % 2), 0)
-        Image.fromarray(pixels).save(folder / f"{number:02}.png")
-
-
-def write_masks(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    for number, (left, top, right, bottom) in enumerate(boxes()):
-        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-        mask[top:bottom, left:right] = 255
-        Image.fromarray(mask).save(folder / f"{number:02}.png")
-
-
-def coco() -> dict[str, Any]:
-    rows = [
-        {"id": n, "image_id": n, "category_id": 1 + n % 2, "bbox": [int(x0), int(y0), 12, 9], "area": 108, "iscrowd": 0}
-        for n, (x0, y0, _, _) in enumerate(boxes())
-    ]
-    return {
-        "images": [{"id": n, "file_name": f"{n:02}.png", "width": WIDTH, "height": HEIGHT} for n in range(COUNT)],
-        "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}],
-        "annotations": rows,
-    }
+COUNT = 24
 
 
 @pytest.fixture
 def detection(tmp_path: Path) -> Path:
-    write_images(tmp_path / "images")
-    (tmp_path / "annotations.json").write_text(json.dumps(coco()))
-    return tmp_path
+    return write_boxes(tmp_path, COUNT)
 
 
 @pytest.fixture
 def segmentation(tmp_path: Path) -> Path:
-    write_images(tmp_path / "images")
-    write_masks(tmp_path / "masks")
-    return tmp_path
-
-
-def write_table(folder: Path, header: str, cells: list[str]) -> Path:
-    write_images(folder / "images")
-    rows = [f"images/{number:02}.png,{cell}" for number, cell in enumerate(cells)]
-    (folder / "table.csv").write_text("\n".join([header, *rows]))
-    return folder
+    return write_masks(tmp_path, COUNT)
 
 
 def test_boxes_are_detected(detection: Path) -> None:
@@ -90,7 +53,7 @@ def test_boxes_are_detected(detection: Path) -> None:
     names = data.test.names if data.test else None
     assert names is not None
     number = int(names[0].split("/")[1][:2])
-    np.testing.assert_allclose(data.test.targets.take(np.array([0])).pixels(), [boxes()[number]], atol=1e-4)
+    np.testing.assert_allclose(data.test.targets.take(np.array([0])).pixels(), [boxes(COUNT)[number]], atol=1e-4)
 
 
 def test_images_of_annotated_data_are_stretched(detection: Path) -> None:
@@ -103,7 +66,7 @@ def test_images_of_annotated_data_are_stretched(detection: Path) -> None:
     np.testing.assert_array_equal(pixels, data.test.pixels[np.array([0])][0])
     left, top, right, bottom = data.test.targets.take(np.array([0])).coordinates[0] * 64
     middle = pixels[:, int((top + bottom) / 2), int((left + right) / 2)]
-    assert middle[0] > 200 > middle[2]
+    assert middle[0] > 200 > middle[1]
 
 
 def test_masks_are_detected(segmentation: Path) -> None:
@@ -113,15 +76,14 @@ def test_masks_are_detected(segmentation: Path) -> None:
 
 
 def test_numbers_are_detected(tmp_path: Path) -> None:
-    data = load(write_table(tmp_path, "path,price (EUR)", [f"{number * 1.25:.2f}" for number in range(COUNT)]))
+    data = load(write_numbers(tmp_path, COUNT))
     assert isinstance(data.task, Regression)
     assert (data.task.labels, data.task.units) == (("price",), ("EUR",))
 
 
 def test_several_labels_are_detected(tmp_path: Path) -> None:
-    cells = [("red;car", "blue", "blue;car", "red")[number % 4] for number in range(COUNT)]
-    data = load(write_table(tmp_path, "path,labels", cells))
-    assert isinstance(data.task, MultiLabel) and data.task.labels == ("blue", "car", "red")
+    data = load(write_labels(tmp_path, COUNT))
+    assert isinstance(data.task, MultiLabel) and data.task.labels == ("left", "pink", "red", "right")
 
 
 def test_a_zip_gives_the_same_data(detection: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -137,7 +99,7 @@ def test_a_zip_gives_the_same_data(detection: Path, tmp_path_factory: pytest.Tem
 def test_a_changed_box_changes_the_fingerprint(detection: Path) -> None:
     first = load(detection)
     assert load(detection).fingerprint == first.fingerprint
-    changed = coco()
+    changed: dict[str, Any] = coco(COUNT)
     changed["annotations"][0]["bbox"][2] = 13
     (detection / "annotations.json").write_text(json.dumps(changed))
     assert load(detection).fingerprint != first.fingerprint
@@ -151,8 +113,8 @@ def test_a_request_overrides_what_is_found(segmentation: Path) -> None:
 
 
 def test_folders_of_classes_remain_classes(tmp_path: Path) -> None:
-    write_images(tmp_path / "cars")
-    write_images(tmp_path / "buses")
+    write_images(tmp_path / "cars", COUNT)
+    write_images(tmp_path / "buses", COUNT)
     (tmp_path / "notes.csv").write_text("path,price\ncars/00.png,1.5\n")
     (tmp_path / "info.json").write_text('{"images": 3}')
     data = load(tmp_path)
@@ -162,7 +124,7 @@ def test_folders_of_classes_remain_classes(tmp_path: Path) -> None:
 
 
 def test_problems_of_annotations_are_in_the_receipt(detection: Path) -> None:
-    changed = coco()
+    changed: dict[str, Any] = coco(COUNT)
     changed["annotations"][3]["bbox"] = [4, 4, 0, 9]
     changed["annotations"][5]["bbox"] = [400, 4, 10, 9]
     (detection / "annotations.json").write_text(json.dumps(changed))

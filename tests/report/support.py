@@ -13,7 +13,7 @@ from opsin.model import Model
 from opsin.report import ModelReport
 from opsin.report.features import BATCH, penultimate_graph
 from opsin.report.logistic import fit
-from opsin.report.model_report import measure_model
+from opsin.report.model_report import measure_classifier
 from tests.model.networks import small_model
 
 TRICKY_NAMES = ("<b>cat</b>", 'dog" onload="x', "hæt & 猫")
@@ -79,4 +79,4 @@ def subject() -> tuple[Model, Dataset]:
 def measured() -> ModelReport:
     """Return the report on `subject()`."""
     model, data = subject()
-    return measure_model(model, data, seconds=8)
+    return measure_classifier(model, data, seconds=8)

@@ -8,8 +8,12 @@ from PIL import Image
 
 from opsin.data import LabeledImages, Preprocessing
 from opsin.data.augment import Augmentation, Augmenter
+from opsin.data.dataset import AnnotatedImages
 from opsin.report import contact_sheet as module
+from opsin.report import drawn_rows
 from opsin.report.contact_sheet import GAP, MARGIN, MAX_IMAGE_SIDE, NAME_WIDTH, contact_sheet
+from opsin.tasks.detection import Boxes, ImageBoxes, ObjectDetection
+from opsin.tasks.segmentation import Masks, SemanticSegmentation
 from tests.data.files import noise
 
 LEFT = MARGIN + NAME_WIDTH
@@ -117,3 +121,40 @@ def test_names_without_a_font_become_numbers(monkeypatch: pytest.MonkeyPatch) ->
     actual = [module._name(names, number) for number in range(6)]
     assert actual == ["cat", "class 2", "class 3", "t-shirt, ete", "class 5", "two lines"]
     module._fonts.cache_clear()
+
+
+def boxes_in(sheet: Image.Image, row: int, column: int) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the saturated pixels of an image with a frame, in pixels of the sheet."""
+    side = drawn_rows.MAX_DRAWN_WIDTH
+    pixels = cut(sheet, row, column, side, side).astype(int)
+    is_coloured = pixels.max(axis=2) - pixels.min(axis=2) > 100
+    rows, columns = np.flatnonzero(is_coloured.any(axis=1)), np.flatnonzero(is_coloured.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+
+
+def test_targets_follow_the_images() -> None:
+    pixels = np.full((1, 3, 48, 48), 40, np.uint8)
+    pixels[:, :, 24:36, 6:18] = 90
+    boxes = Boxes.stack([ImageBoxes.of([(6 / 48, 24 / 48, 18 / 48, 36 / 48)], [0], (100, 200))])
+    these = AnnotatedImages(pixels, boxes, ObjectDetection(("cat",)), ("photos/\udc80 a\n.png",))
+    sheet = contact_sheet(these, Preprocessing.of(these), Augmentation(flip=True, mixup=1), versions=2)
+    assert sheet.height == TOP + drawn_rows.MAX_DRAWN_WIDTH + GAP + MARGIN
+    stored = boxes_in(sheet, 0, 0)
+    assert stored == pytest.approx((45, 180, 135, 270), abs=25), "a label lies above or below the box"
+    side = drawn_rows.MAX_DRAWN_WIDTH
+    first, second = boxes_in(sheet, 0, 1), boxes_in(sheet, 0, 2)
+    mirrored = (side - stored[2], stored[1], side - stored[0], stored[3])
+    assert {min(abs(a[0] - b[0]) for b in (stored, mirrored)) <= 25 for a in (first, second)} == {True}
+    assert abs(first[0] - second[0]) > 100, "each image is mirrored in one of two epochs"
+
+
+def test_a_few_images_are_chosen_from_all_groups() -> None:
+    ids = np.zeros((40, 12, 12), np.uint8)
+    for number in range(40):
+        ids[number, :4, : 1 + number // 4] = 1 + number % 10
+    classes = ("background", *(f"class {number}" for number in range(10)))
+    these = AnnotatedImages(noise(0, 40, 3, 12, 12), Masks(ids), SemanticSegmentation(classes), None)
+    rows = drawn_rows.drawn_rows(these, Preprocessing.of(these), Augmentation(), versions=1)
+    assert len(rows) == drawn_rows.MAX_DRAWN_ROWS
+    assert all(row.name.startswith("image ") and len(row.augmented) == 1 for row in rows)
+    assert {drawing.width for row in rows for drawing in (row.original, *row.augmented)} == {360}

@@ -12,7 +12,7 @@ from opsin.base.errors import DataError
 from opsin.data import Dataset, LabeledImages
 from opsin.model import Model
 from opsin.report import ModelReport, sentences, text
-from opsin.report.model_report import measure_model
+from opsin.report.model_report import measure_classifier
 from opsin.report.sentences import evidence, headline, next_steps
 from tests.model.networks import small_model
 from tests.report.support import TRICKY_NAMES, measured, scenes, subject
@@ -65,7 +65,7 @@ def test_wrong_labels_in_the_training_split_are_found() -> None:
     labels[flipped] = (labels[flipped] + 1) % 3
     mislabelled = replace(data, train=LabeledImages(data.train.pixels, labels, TRICKY_NAMES, data.train.names))
     model = replace(model, record={**model.record, "fingerprint": mislabelled.fingerprint}, _programs={})
-    issues = measure_model(model, mislabelled, seconds=8).label_issues
+    issues = measure_classifier(model, mislabelled, seconds=8).label_issues
     assert issues is not None
     assert (issues.checked, issues.images, issues.independent) == (120, 120, False)
     names = [example.name for example in issues.examples]
@@ -76,7 +76,7 @@ def test_wrong_labels_in_the_training_split_are_found() -> None:
 def test_other_data_is_measured_as_a_whole() -> None:
     model, _ = subject()
     other = Dataset("others", scenes(60, 7, named=False), scenes(30, 8, named=False), predefined_split=False)
-    report = measure_model(model, other, seconds=4)
+    report = measure_classifier(model, other, seconds=4)
     assert report.accuracy.total == 90
     assert not report.trained_here
     assert (report.learning_curve, report.history) == (None, ())
@@ -84,7 +84,7 @@ def test_other_data_is_measured_as_a_whole() -> None:
     assert headline(report).endswith(" of the images of others.")
     assert report.mistakes[0].name.startswith("test image ")
     with pytest.raises(DataError, match="has a class 'fox'"):
-        measure_model(
+        measure_classifier(
             model,
             Dataset("f", *[LabeledImages(other.test.pixels, other.test.labels, (*TRICKY_NAMES[:2], "fox"))] * 2, True),
         )
@@ -138,7 +138,7 @@ def test_a_useless_model_is_reported() -> None:
     model.labels = TRICKY_NAMES
     state = {name: np.zeros_like(array) if name.startswith("head") else array for name, array in model.state.items()}
     model.load_state(state)
-    report = measure_model(model, data, seconds=2)
+    report = measure_classifier(model, data, seconds=2)
     assert "That is no better than always answering “<b>cat</b>”" in evidence(report)
     assert next(next_steps(report)).startswith("Do not use it yet")
 
@@ -146,14 +146,14 @@ def test_a_useless_model_is_reported() -> None:
 def test_other_splits_are_not_called_test_images() -> None:
     model, data = subject()
     own = replace(data, test=None, validation=None)
-    report = measure_model(replace(model, _programs={}), own, seconds=0)
+    report = measure_classifier(replace(model, _programs={}), own, seconds=0)
     assert (report.split, report.accuracy.total, report.diagnosis) == ("training", 120, None)
     assert headline(report).endswith(" of its own training images.")
     assert "; on new images, expect less." in evidence(report)
     assert "Measure it on images that it was not trained on: opsin evaluate <model> DATA" in list(next_steps(report))
     assert "never seen" not in "\n".join(text(report))
     assert data.validation is not None
-    selected = measure_model(replace(model, _programs={}), replace(data, test=None), seconds=0)
+    selected = measure_classifier(replace(model, _programs={}), replace(data, test=None), seconds=0)
     assert selected.split == "validation"
     assert headline(selected).endswith(" of the validation images, which also guided its training.")
     assert json.loads(json.dumps(selected.to_data()))["measured_on"] == "validation"

@@ -7,7 +7,7 @@ from pathlib import Path
 import opsin
 from opsin.data import Dataset
 from opsin.model import load
-from opsin.report.model_report import measure_model
+from opsin.report.model_report import measure_classifier
 from tests.model.networks import small_network
 from tests.report.support import scenes
 
@@ -18,7 +18,7 @@ def test_a_trained_model_can_be_reported_on(tmp_path: Path) -> None:
     model = load(tmp_path / "m.opsin")
     assert model.calibration is not None
     assert model.calibration.images == 90
-    report = measure_model(model, data, seconds=4)
+    report = measure_classifier(model, data, seconds=4)
     assert report.trained_here
     assert [epoch.stage for epoch in report.history] == ["training"] * 3
     assert report.accuracy.total == 60

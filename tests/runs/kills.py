@@ -13,9 +13,20 @@ from pathlib import Path
 
 from opsin.runs.checkpoint import Checkpoints
 from opsin.runs.log import read_log
+from tests.data.annotated_folders import write_boxes, write_labels, write_masks, write_numbers
 
 COMMAND = (sys.executable, "-m", "opsin", "train")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "error"}
+ANNOTATED = {
+    "detection": (write_boxes, ("--network", "fcos_efficientnet_lite0", "--from-scratch", "--size", 64)),
+    "segmentation": (write_masks, ("--network", "unet_light", "--size", 32)),
+    "regression": (write_numbers, ("--network", "resnet9_half", "--size", 32)),
+    "multilabel": (write_labels, ("--network", "resnet9_half", "--size", 32)),
+}
+"""Annotated tasks: what writes small data for them, and the options of a small network."""
+
+ANNOTATED_IMAGES = 48
+
 TIMED = ("time", "seconds", "compiling")
 
 
@@ -26,6 +37,16 @@ class Result:
     model: bytes
     tensors: dict[str, bytes]
     epochs: list[dict[str, object]]
+
+
+def annotated_options(task: str, folder: Path, epochs: int) -> list[object]:
+    """Write annotated data to `folder`, and return the options of a short training on it."""
+    write, options = ANNOTATED[task]
+    write(folder, ANNOTATED_IMAGES)
+    return [
+        folder, *options, "--epochs", epochs, "--batch", 8, "--ema", 0.98, "--patience", 3, "--checkpoint-minutes", 0,
+        "--threads", 1, "--no-report",
+    ]  # fmt: skip
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:

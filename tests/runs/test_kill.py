@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsin.runs.listing import summary
-from tests.runs.kills import finish, interrupted_run, result, start
+from tests.runs.kills import ANNOTATED, annotated_options, finish, interrupted_run, result, start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 
@@ -17,6 +17,16 @@ OPTIONS: list[object] = [
     "digits", "--network", "lenet5", "--epochs", 3, "--batch", 48, "--ema", 0.98, "--patience", 2,
     "--checkpoint-minutes", 0, "--threads", 1, "--no-report",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("task", ANNOTATED)
+def test_every_task_resumes(task: str, tmp_path: Path) -> None:
+    options, uninterrupted = annotated_options(task, tmp_path / "data", 2), tmp_path / "uninterrupted"
+    finish(start(*options, "--run", uninterrupted))
+    expected, seconds = result(uninterrupted), summary(uninterrupted).seconds
+    run = tmp_path / "interrupted"
+    interrupted_run(run, options, 1, seconds, random.Random(task))
+    assert result(run) == expected
 
 
 def test_five_kills(tmp_path: Path) -> None:

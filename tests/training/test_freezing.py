@@ -71,3 +71,13 @@ class Twice(nn.Layer):
 
 def test_a_layer_that_is_used_twice_is_not_separated() -> None:
     assert [point.frozen for point in freezing.freeze_points(Twice(), (2, 3, 3))] == [("shared", "middle")]
+
+
+def test_norms_with_published_statistics() -> None:
+    network = zoo.find("unet_light")(2, pretrained=True)
+    norms, published = freezing.batch_norms(network), freezing.published_norms(network)
+    assert published == tuple(path for path in norms if path.startswith("backbone."))
+    assert {"neck.1", "up.0.bn"} <= {*norms} - {*published}
+    whole = zoo.find("resnet18")(2, pretrained=True)
+    assert freezing.published_norms(whole) == freezing.batch_norms(whole)
+    assert freezing.published_norms(zoo.find("unet_light")(2)) == ()

@@ -54,9 +54,9 @@ def test_shares_are_drawn_with_their_bounds() -> None:
     text = share_chart([Dot(0.5, 0.5, (0.25, 0.75), 4, "a & b")], "x", "y", "what it shows")
     root = ET.fromstring(text)
     (dot,) = root.iter("circle")
-    assert (float(dot.attrib["cx"]), float(dot.attrib["cy"])) == pytest.approx((224, 102))
+    assert (float(dot.attrib["cx"]), float(dot.attrib["cy"])) == pytest.approx((229, 102))
     (line,) = (path for path in root.iter("path") if path.attrib["class"] == "bounds")
-    assert line.attrib["d"] == "M224 147V57"
+    assert line.attrib["d"] == "M229 147V57"
     bar = ET.fromstring(range_bar(0.5, (0.0, 1.0), "between 0% and 100%", "1 of 2"))
     assert [path.attrib["d"] for path in bar.iter("path")] == ["M4 7H116", "M4 7H116"]
     assert next(bar.iter("circle")).attrib["cx"] == "60"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from opsin import zoo
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.scratch import ScratchPlanner
 from opsin.tasks.task import Defaults
+from opsin.training import freezing
 from opsin.training.plan import Stage, TrainingPlan
 
 WARMUP_FRACTION = 0.15
@@ -22,13 +24,20 @@ class AnnotatedPlanner(ScratchPlanner):
         stage = Stage(
             epochs=options.epochs or defaults.max_epochs, batch=min(batch or defaults.batch, images),
             learning_rate=options.learning_rate or defaults.learning_rate, warmup_fraction=WARMUP_FRACTION,
-            augment=defaults.augment, size=self._train_side(defaults),
+            augment=defaults.augment, size=self._train_side(defaults), frozen=self._frozen(defaults),
         )  # fmt: skip
         plan = TrainingPlan(
             network=self.choice.network, stages=(stage,), pretrained=self.choice.pretrained, seed=options.seed,
             weight_decay=defaults.weight_decay, ema=defaults.ema,
         )  # fmt: skip
         return with_optimizer(plan, options, images)
+
+    def _frozen(self, defaults: Defaults) -> tuple[str, ...]:
+        """Return the layers that are not trained."""
+        if not (self.choice.pretrained and defaults.frozen_norms):
+            return ()
+        task = self.data.task
+        return freezing.published_norms(zoo.find(self.choice.network)(task.outputs, pretrained=True, task=task.name))
 
     def _train_side(self, defaults: Defaults) -> int | None:
         """Return the side of the images that are trained on; None for that of all images.

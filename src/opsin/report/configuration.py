@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from opsin.report.model_report import ModelReport
+from opsin.report.common import Report
 
 EXCLUDED_KEYS = ("history", "test", "fingerprint")
 """Keys that the report shows elsewhere or that are not informative."""
 
 
-def configuration(report: ModelReport) -> str:
+def configuration(report: Report) -> str:
     """Return network, input size and settings as an HTML list."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in settings(report.record))
     size = " × ".join(map(str, report.shape))

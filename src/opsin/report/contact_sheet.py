@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from unicodedata import combining, normalize
@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from opsin.data import Preprocessing, Samples
 from opsin.data.augment import Augmentation, Augmenter
+from opsin.report.drawn_rows import DRAWN_VERSIONS, SheetRow, drawn_rows, to_bytes
+from opsin.tasks.registry import is_annotated
 
 MAX_ROWS = 24
 """Classes shown; if there are more, this many are chosen at even distances."""
@@ -50,31 +52,30 @@ class Style:
 NAME, COLUMN_HEADING, CAPTION = Style(16, INK, "lm"), Style(16, GREY, "ls"), Style(12, GREY, "lt")
 
 
-@dataclass(frozen=True)
-class ClassRow:
-    """A class: its name, its original image (H×W×C), the augmented versions, and a caption for each of these."""
-
-    name: str
-    original: NDArray[np.uint8]
-    augmented: list[NDArray[np.uint8]]
-    captions: list[str]
-
-
 def contact_sheet(
-    images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int = VERSIONS, seed: int = 0
+    images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int | None = None, seed: int = 0
 ) -> Image.Image:
     """Draw the first image of each class, as stored and as the network sees it in `versions` epochs.
 
     Mixed images are mixed with that of the next row; their captions give the share and the class of the other image. At
-    most `MAX_ROWS` classes are shown. Names that no font can render lose their accents, or become "class 3".
+    most `MAX_ROWS` classes are shown. Names that no font can render lose their accents, or become "class 3". For an
+    annotated task, a few images are shown with their targets (see `opsin.report.drawn_rows`).
     """
-    rows = _rows(images, preprocessing, policy, versions, seed)
+    if is_annotated(images.task):
+        drawn = drawn_rows(images, preprocessing, policy, versions or DRAWN_VERSIONS, seed)
+        return _sheet([replace(row, name=_line(row.name) or f"image {n}") for n, row in enumerate(drawn, start=1)], 0)
     caption = CAPTION.size + GAP if policy.mixes else 0
-    height, width = (max(side) for side in zip(_size(images.shape), _size(preprocessing.shape), strict=True))
+    return _sheet(_rows(images, preprocessing, policy, versions or VERSIONS, seed), caption)
+
+
+def _sheet(rows: list[SheetRow], caption: int) -> Image.Image:
+    """Draw rows of images, with space for captions of this height."""
+    pasted = [image for row in rows for image in (row.original, *row.augmented)]
+    height, width = max(each.height for each in pasted), max(each.width for each in pasted)
     head, line = MARGIN + COLUMN_HEADING.size + GAP, height + caption + GAP
-    left = MARGIN + NAME_WIDTH
+    left, columns = MARGIN + NAME_WIDTH, 1 + len(rows[0].augmented)
     sheet = Image.new(
-        "RGB", (left + (versions + 1) * (width + GAP) + GAP + MARGIN, head + line * len(rows) + MARGIN), BACKGROUND
+        "RGB", (left + columns * (width + GAP) + GAP + MARGIN, head + line * len(rows) + MARGIN), BACKGROUND
     )
     canvas = ImageDraw.Draw(sheet)
     first = left + width + 3 * GAP
@@ -83,34 +84,31 @@ def contact_sheet(
     for number, row in enumerate(rows):
         top = head + number * line
         _write_line(canvas, row.name, (MARGIN, top + height // 2), NAME_WIDTH - GAP, NAME)
-        _paste(sheet, row.original, left, top)
+        sheet.paste(row.original, (left, top))
         for column, (image, text) in enumerate(zip(row.augmented, row.captions, strict=True)):
             position = first + column * (width + GAP)
-            _paste(sheet, image, position, top)
+            sheet.paste(image, (position, top))
             _write_line(canvas, text, (position, top + height + GAP // 2), width, CAPTION)
     return sheet
 
 
 def _rows(
     images: Samples, preprocessing: Preprocessing, policy: Augmentation, versions: int, seed: int
-) -> list[ClassRow]:
+) -> list[SheetRow]:
     """Return, for each class shown, its first image in all epochs."""
     present, firsts = np.unique(images.targets.strata(), return_index=True)
     indices = np.unique(np.linspace(0, len(present) - 1, min(MAX_ROWS, len(present))).astype(np.intp))
     labels, pixels = present[indices].astype(np.int32), images.pixels[firsts[indices]]
     chosen, classes = images.targets.take(firsts[indices]), images.task.labels
     augmenter = Augmenter(policy, preprocessing, images.shape[1:], images.task, seed)
-    scale, shift = (factor.reshape(-1, 1, 1) for factor in preprocessing.scale_and_shift)
     augmented, captions = [], []
     for epoch in range(1, versions + 1):
         shown, targets = augmenter(pixels, chosen, len(labels), epoch, 0)
-        values = np.clip(np.rint((shown - shift) / scale), 0, 255).astype(np.uint8)
-        augmented.append(values.transpose(0, 2, 3, 1))
+        augmented.append([_shown(image) for image in to_bytes(shown, preprocessing)])
         captions.append(_captions(targets["labels"], labels, classes) if policy.mixes else [""] * len(labels))
-    names = [_name(classes, label) for label in labels]
-    originals = [image.transpose(1, 2, 0) for image in pixels]
+    names, originals = [_name(classes, label) for label in labels], [_shown(image) for image in pixels]
     rows = zip(names, originals, zip(*augmented, strict=True), zip(*captions, strict=True), strict=True)
-    return [ClassRow(name, original, list(row), list(texts)) for name, original, row, texts in rows]
+    return [SheetRow(name, original, list(row), list(texts)) for name, original, row, texts in rows]
 
 
 def _captions(targets: NDArray[Any], labels: NDArray[np.int32], classes: tuple[str, ...]) -> list[str]:
@@ -130,13 +128,13 @@ def _size(shape: tuple[int, int, int]) -> tuple[int, int]:
     return max(1, MAX_IMAGE_SIDE * height // max(height, width)), max(1, MAX_IMAGE_SIDE * width // max(height, width))
 
 
-def _paste(sheet: Image.Image, pixels: NDArray[np.uint8], left: int, top: int) -> None:
-    """Paste an H×W×C image at its display size."""
-    rows, columns = _size((pixels.shape[2], pixels.shape[0], pixels.shape[1]))
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels[:, :, :3]))
-    larger = rows >= image.height
-    image = image.resize((columns, rows), Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
-    sheet.paste(image, (left, top))
+def _shown(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Return an image, uint8 C×H×W, in the size in which it is shown."""
+    channels, height, width = pixels.shape
+    rows, columns = _size((channels, height, width))
+    image = Image.fromarray(pixels[0] if channels == 1 else np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+    larger = rows >= height
+    return image.resize((columns, rows), Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
 
 
 def _write_line(canvas: ImageDraw.ImageDraw, text: str, position: tuple[int, int], width: int, style: Style) -> None:
@@ -149,10 +147,15 @@ def _write_line(canvas: ImageDraw.ImageDraw, text: str, position: tuple[int, int
 
 def _name(classes: tuple[str, ...], number: int) -> str:
     """Return the class's name as one line; without accents, or as "class 3", if no font can render it."""
-    label = classes[number].encode("utf-8", "replace").decode()  # file names may contain lone surrogates
-    name = " ".join(label.split())
+    return _line(classes[number]) or f"class {number + 1}"
+
+
+def _line(text: str) -> str:
+    """Return text as one line; without accents if no font can render it so, and empty if none can render it at all."""
+    encodable = text.encode("utf-8", "replace").decode()  # file names may contain lone surrogates
+    name = " ".join(encodable.split())
     unaccented_name = "".join(c for c in normalize("NFKD", name) if not combining(c))
-    return next((text for text in (name, unaccented_name) if text and _font(text, NAME.size)), f"class {number + 1}")
+    return next((line for line in (name, unaccented_name) if line and _font(line, NAME.size)), "")
 
 
 def _font(text: str, size: int) -> AnyFont | None:

@@ -10,13 +10,13 @@ from opsin.base.atomic import atomic_write
 from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.model import Model
-from opsin.report.model_report import SECONDS, ModelReport, measure_model
-from opsin.report.page import page
+from opsin.report.common import SECONDS
+from opsin.report.kinds import AnyReport, measure_model, page
 
 PAGE, DATA = "report.html", "report.json"
 
 
-def write(folder: str | os.PathLike[str], model: Model, data: Dataset, *, seconds: float = SECONDS) -> ModelReport:
+def write(folder: str | os.PathLike[str], model: Model, data: Dataset, *, seconds: float = SECONDS) -> AnyReport:
     """Measure `model` on `data` in about `seconds`, and write report.html and report.json into `folder`.
 
     Raise `UsageError` if they cannot be written; existing files then stay as they were.

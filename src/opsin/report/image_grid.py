@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from html import escape
 
+from opsin.report.common import Report
 from opsin.report.examples import Example
-from opsin.report.model_report import ModelReport
 
 MAX_NAME_LENGTH = 28
 
 
-def image(report: ModelReport, key: str | None, name: str = "") -> str:
+def image(report: Report, key: str | None, name: str = "") -> str:
     """Return the thumbnail stored under `key` as HTML; nothing if there is none."""
     url = report.thumbnails.get(key or "")
     if url is None:
@@ -20,7 +20,7 @@ def image(report: ModelReport, key: str | None, name: str = "") -> str:
     return f'<img{tiny} src="{url}" alt="{escape(name)}" title="{escape(name)}" loading="lazy">'
 
 
-def image_grid(report: ModelReport, examples: Iterable[Example], caption: Callable[[Example], str]) -> str:
+def image_grid(report: Report, examples: Iterable[Example], caption: Callable[[Example], str]) -> str:
     """Return a grid of images, each with `caption(example)` (HTML) and its name."""
     items = "".join(
         f"<li>{image(report, example.thumbnail, example.name)}{caption(example)}"

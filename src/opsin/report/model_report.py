@@ -1,8 +1,8 @@
-"""Model reports: all measurements of a model, made once, as plain data."""
+"""Reports on classifiers: all measurements of a model, made once, as plain data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -11,10 +11,9 @@ import numpy as np
 from opsin import __version__
 from opsin.base import random_counter
 from opsin.base.errors import GraphError
-from opsin.data import Dataset, Samples
-from opsin.data.ingest.receipt import Receipt
+from opsin.data import Dataset
 from opsin.model import Evaluation, Model
-from opsin.model.record import Split, held_out_split, measured_images, measured_on
+from opsin.report.common import SECONDS, SPEED_TIME, Report, evaluated_images, known_facts
 from opsin.report.examples import (
     Abstention,
     EvaluatedSet,
@@ -26,21 +25,18 @@ from opsin.report.examples import (
     measure_abstention,
 )
 from opsin.report.features import PenultimateFeatures, feature_extractor
-from opsin.report.history import Diagnosis, EpochRecord, diagnose, epoch_records
 from opsin.report.label_issues import held_out_probabilities
 from opsin.report.learning_curve import LearningCurve, learning_curve
 from opsin.report.logistic import choose_penalty
-from opsin.report.robustness import CORRUPTIONS, Robustness, measure_robustness
-from opsin.report.speed import Speed, measure_speed
+from opsin.report.robustness import CORRUPTIONS, Robustness, corrupted_examples, measure_robustness
+from opsin.report.speed import measure_speed
 from opsin.report.statistics import ClassFigures, Reliability, Share, class_figures, reliability
 from opsin.report.thumbnails import ThumbnailStore
 from opsin.tasks.classification.calibration import Calibration
+from opsin.tasks.score import ACCURACY
 
-SECONDS = 80.0
-"""Default time for a report, without compilation and the evaluation itself."""
-
-FEATURE_TIME, ROBUSTNESS_TIME, SPEED_TIME = 0.6, 0.25, 0.05
-"""Shares of that time."""
+FEATURE_TIME, ROBUSTNESS_TIME = 0.6, 0.25
+"""Shares of the time for a report."""
 
 FEATURE_ORDER = 105
 """Purpose of random numbers (see `opsin.base.random_counter`)."""
@@ -49,24 +45,15 @@ MIN_IMAGES_TO_JUDGE_LABELS = 50
 """With fewer images, labels are not judged."""
 
 
-@dataclass(frozen=True, eq=False)
-class ModelReport:
-    """The measurements of a model called `model`, on images of `data`. Missing measurements are None.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelReport(Report):
+    """The measurements of a classifier.
 
-    `trained_here`: the model was trained on another split of the same data, and `split` is the one it was measured on;
-    data without test images is measured on the validation or training images. `baseline` is the most frequent label,
-    with the accuracy of always answering it. `confusion_examples` are images of the confusion matrix by (class,
-    answer). `corrupted_examples` are thumbnails of one image under each of `CORRUPTIONS` at each severity, and
-    `thumbnails` maps keys to `data:` URLs.
+    `baseline` is the most frequent label, with the accuracy of always answering it. `confusion_examples` are images of
+    the confusion matrix by (class, answer). `corrupted_examples` are thumbnails of one image under each of
+    `CORRUPTIONS` at each severity.
     """
 
-    model: str
-    network: str
-    data: str
-    record: dict[str, Any]
-    trained_here: bool
-    split: Split
-    shape: tuple[int, int, int]
     evaluation: Evaluation
     accuracy: Share
     baseline: tuple[str, Share]
@@ -74,18 +61,12 @@ class ModelReport:
     reliability: Reliability
     calibration: Calibration | None
     abstention: Abstention | None
-    history: tuple[EpochRecord, ...]
-    diagnosis: Diagnosis | None
     mistakes: tuple[Example, ...]
     confusion_examples: dict[tuple[int, int], tuple[Example, ...]]
     label_issues: LabelIssues | None
     learning_curve: LearningCurve | None
     robustness: Robustness | None
     corrupted_examples: tuple[str, ...]
-    speed: Speed
-    receipt: Receipt | None
-    seconds: float
-    thumbnails: dict[str, str] = field(default_factory=dict, repr=False)
 
     def to_data(self) -> dict[str, Any]:
         """Return everything but the thumbnails, for JSON."""
@@ -110,39 +91,35 @@ class ModelReport:
         }  # fmt: skip
 
 
-def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> ModelReport:
+def measure_classifier(model: Model, data: Dataset, seconds: float = SECONDS) -> ModelReport:
     """Measure `model` on the test split of `data`, or on all of it if the model was trained on other data.
 
     Takes about `seconds` and the time of the evaluation itself. Expensive measurements use a sample if there is no
     time for all images, and report its size. Raise `DataError` if the data has classes that the model does not know.
     """
     begin, thumbnails = perf_counter(), ThumbnailStore()
-    trained_here = data.fingerprint == model.record.get("fingerprint")
-    split = measured_on(data)
-    images = measured_images(data) if trained_here or data.predefined_split else data.all_images()
+    facts, images = known_facts(model, data, ACCURACY), evaluated_images(model, data)
     evaluated = EvaluatedSet(
-        split, images, model.label_indices(images), model.probabilities(images.pixels), model.labels,
+        facts["split"], images, model.label_indices(images), model.probabilities(images.pixels), model.labels,
         np.arange(len(images)),
     )  # fmt: skip
     evaluation = Evaluation.from_probabilities(evaluated.probabilities, evaluated.labels, model.labels)
     mistakes = confident_mistakes(evaluated, thumbnails)
     issues, curve = None, None
-    if trained_here:
+    if facts["trained_here"]:
         issues, curve = _measure_features(model, data, evaluated, FEATURE_TIME * seconds, thumbnails)
     elif len(images) >= MIN_IMAGES_TO_JUDGE_LABELS:  # the model itself was not trained on these labels
         issues = find_label_issues(evaluated, len(images), True, thumbnails)
     robustness = measure_robustness(model, images, ROBUSTNESS_TIME * seconds)
-    history = epoch_records(model.record) if trained_here else ()
-    was_held_out = held_out_split(data) != "training"
     return ModelReport(
-        model.name, model.network, data.name, model.record, trained_here, split, model.preprocessing.shape,
-        evaluation, Share(evaluation.correct, evaluation.images), _baseline(evaluation), class_figures(evaluation),
-        reliability(evaluated.probabilities, evaluated.labels), model.calibration,
-        measure_abstention(evaluated, model.calibration), history,
-        diagnose(history, model.record.get("held_out")) if was_held_out else None, mistakes,
-        confusion_examples(evaluated, thumbnails), issues, curve, robustness,
-        _corrupted_examples(images, thumbnails) if robustness else (), measure_speed(model, SPEED_TIME * seconds),
-        data.receipt, perf_counter() - begin, thumbnails.urls,
+        evaluation=evaluation, accuracy=Share(evaluation.correct, evaluation.images), baseline=_baseline(evaluation),
+        classes=class_figures(evaluation), reliability=reliability(evaluated.probabilities, evaluated.labels),
+        calibration=model.calibration, abstention=measure_abstention(evaluated, model.calibration), mistakes=mistakes,
+        confusion_examples=confusion_examples(evaluated, thumbnails), label_issues=issues, learning_curve=curve,
+        robustness=robustness,
+        corrupted_examples=corrupted_examples(images.pixels[0], CORRUPTIONS, thumbnails) if robustness else (),
+        speed=measure_speed(model, SPEED_TIME * seconds), seconds=perf_counter() - begin, thumbnails=thumbnails.urls,
+        **facts,
     )  # fmt: skip
 
 
@@ -181,10 +158,3 @@ def _feature_extractor(model: Model) -> PenultimateFeatures | None:
         return feature_extractor(model)
     except GraphError:  # the network has no layer with weights
         return None
-
-
-def _corrupted_examples(images: Samples, thumbnails: ThumbnailStore) -> tuple[str, ...]:
-    """Return the keys of the first image's thumbnails under every corruption."""
-    pixels = images.pixels[0]
-    corrupted = [corrupt(pixels, 1) for _, severities in CORRUPTIONS for _, corrupt in severities]
-    return tuple(thumbnails.put(f"corrupted-{number}", each) for number, each in enumerate(corrupted))

@@ -23,6 +23,7 @@ from opsin.base.processors import processors
 from opsin.data import Samples
 from opsin.model import Model
 from opsin.report.statistics import Share
+from opsin.report.thumbnails import ThumbnailStore
 
 NOISE, SAMPLE = 103, 104
 """Purposes of random numbers (see `opsin.base.random_counter`)."""
@@ -74,7 +75,9 @@ def rotate(degrees: float, image: Pixels, number: int) -> Pixels:
     return rotated_image[:, rows : rows + image.shape[1], columns : columns + image.shape[2]]
 
 
-CORRUPTIONS: tuple[tuple[str, tuple[tuple[str, Corruption], ...]], ...] = (
+Kinds = tuple[tuple[str, tuple[tuple[str, Corruption], ...]], ...]
+
+CORRUPTIONS: Kinds = (
     ("blurred", tuple((f"{100 * share:g}% of the side", partial(blur, share)) for share in (0.005, 0.01, 0.02))),
     ("noisy", tuple((f"± {size}", partial(noise, size)) for size in (10, 25, 50))),
     ("darker", tuple((f"× {factor}", partial(brightness, factor)) for factor in (0.7, 0.5, 0.3))),
@@ -111,18 +114,10 @@ class Robustness:
 
 def measure_robustness(model: Model, images: Samples, seconds: float) -> Robustness | None:
     """Measure `model` on as large a sample of `images` as fits into `seconds`; return None if it is too small."""
-    order = random_counter.order(len(images), 0, SAMPLE)[:MAX_CORRUPTED_IMAGES]
     runs = 1 + sum(len(severities) for _, severities in CORRUPTIONS)
-    if len(order) < MIN_CORRUPTED_IMAGES:
+    sample = affordable_sample(images, seconds / runs, lambda part: _accuracy(model, part, partial(blur, 0.01)))
+    if sample is None:
         return None
-    model.logits(images.pixels[order[:MIN_CORRUPTED_IMAGES]])  # compiles what is not compiled yet
-    begin = perf_counter()
-    _accuracy(model, images.take(order[:MIN_CORRUPTED_IMAGES]), partial(blur, 0.01))
-    seconds_per_image = (perf_counter() - begin) / MIN_CORRUPTED_IMAGES
-    count = min(len(order), int(seconds / (runs * seconds_per_image)))
-    if count < MIN_CORRUPTED_IMAGES:
-        return None
-    sample = images.take(np.sort(order[:count]))
     kinds = tuple(
         CorruptedImages(kind, tuple((name, _accuracy(model, sample, corrupt)) for name, corrupt in severities))
         for kind, severities in CORRUPTIONS
@@ -130,11 +125,39 @@ def measure_robustness(model: Model, images: Samples, seconds: float) -> Robustn
     return Robustness(_accuracy(model, sample, None), len(images), kinds)
 
 
+def affordable_sample(images: Samples, seconds: float, measure: Callable[[Samples], object]) -> Samples | None:
+    """Return as many images as `measure` takes about `seconds` for; None if they are too few.
+
+    There are at most `MAX_CORRUPTED_IMAGES`.
+    """
+    order = random_counter.order(len(images), 0, SAMPLE)[:MAX_CORRUPTED_IMAGES]
+    if len(order) < MIN_CORRUPTED_IMAGES:
+        return None
+    first = images.take(order[:MIN_CORRUPTED_IMAGES])
+    measure(first)  # compiles what is not compiled yet
+    begin = perf_counter()
+    measure(first)
+    seconds_per_image = (perf_counter() - begin) / MIN_CORRUPTED_IMAGES
+    count = min(len(order), int(seconds / seconds_per_image))
+    return images.take(np.sort(order[:count])) if count >= MIN_CORRUPTED_IMAGES else None
+
+
+def corrupted(pixels: Pixels, corrupt: Corruption | None) -> Pixels:
+    """Return N corrupted images, uint8 N×C×H×W; without a corruption the images themselves."""
+    if corrupt is None:
+        return pixels
+    with ThreadPoolExecutor(processors()) as pool:
+        return np.stack(list(pool.map(corrupt, pixels, range(len(pixels)))))
+
+
+def corrupted_examples(pixels: Pixels, kinds: Kinds, thumbnails: ThumbnailStore) -> tuple[str, ...]:
+    """Return the keys of an image's thumbnails under every corruption."""
+    images = [corrupt(pixels, 1) for _, severities in kinds for _, corrupt in severities]
+    return tuple(thumbnails.put(f"corrupted-{number}", each) for number, each in enumerate(images))
+
+
 def _accuracy(model: Model, images: Samples, corrupt: Corruption | None) -> Share:
-    pixels = images.pixels[:]
-    if corrupt is not None:
-        with ThreadPoolExecutor(processors()) as pool:
-            pixels = np.stack(list(pool.map(corrupt, pixels, range(len(pixels)))))
+    pixels = corrupted(images.pixels[:], corrupt)
     answers = model.logits(pixels).argmax(axis=1)
     return Share(int((answers == model.label_indices(images)).sum()), len(pixels))
 

@@ -1,4 +1,4 @@
-"""The sentences of a report: what was measured, how certain it is, and what to do next.
+"""The sentences of a report on a classifier: what was measured, how certain it is, and what to do next.
 
 Each function returns the sentences of one section, empty if there is nothing to say.
 """
@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from opsin.base.formatting import listed
+from opsin.report import advice
 from opsin.report.history import Fit
 from opsin.report.model_report import ModelReport
-from opsin.report.phrases import interval, percent
-
-MIN_IMAGES_FOR_ESTIMATE = 100
-"""Figures from fewer images are called rough."""
+from opsin.report.phrases import images_phrase, interval, percent
 
 MAX_EXAMPLES = 3
 """At most this many confusions, classes or corruptions are named."""
@@ -66,14 +64,7 @@ TRAINING = {
 
 def headline(report: ModelReport) -> str:
     """Return the one sentence that matters most."""
-    images = f"the images of {report.data}"
-    if report.trained_here:
-        images = {
-            "test": "images it has never seen",
-            "validation": "the validation images, which also guided its training",
-            "training": "its own training images",
-        }[report.split]
-    return f"Right on {percent(report.accuracy.value or 0)} of {images}."
+    return f"Right on {percent(report.accuracy.value or 0)} of {images_phrase(report)}."
 
 
 def evidence(report: ModelReport) -> str:
@@ -84,8 +75,8 @@ def evidence(report: ModelReport) -> str:
         text += "; on new images, expect less."
     else:
         text += f"; on similar images, expect {interval(share)}."
-    if share.total < MIN_IMAGES_FOR_ESTIMATE:
-        text += " This is a rough estimate, because there are few images to measure on."
+    if share.total < advice.MIN_IMAGES_FOR_ESTIMATE:
+        text += f" {advice.ROUGH}"
     if always.count >= share.count:
         constant = f"always answering “{label}”, which would be right on {percent(always.value or 0)}"
         return f"{text} That is no better than {constant}."
@@ -154,7 +145,7 @@ def training(report: ModelReport) -> str:
     return TRAINING[diagnosis.fit].format(
         last=last, since=since, epoch=diagnosis.since + 1, count=count, images=report.record.get("held_out"),
         tail="epoch" if tail == 1 else f"{tail} epochs",
-        training=percent(last.accuracy), held_out=percent(last.held_out_accuracy),
+        training=percent(last.accuracy or 0.0), held_out=percent(last.held_out_value),
     )  # fmt: skip
 
 
@@ -225,16 +216,9 @@ def next_steps(report: ModelReport) -> Iterator[str]:
     label, always = report.baseline
     if always.count >= report.accuracy.count:
         yield f"Do not use it yet: always answering “{label}” is just as good. Train longer, or add images."
-    if report.trained_here and report.split != "test":
-        yield f"Measure it on images that it was not trained on: opsin evaluate {report.model} DATA"
-    if report.receipt is not None and report.receipt.leaks:
-        count = len(report.receipt.leaks)
-        images = "1 image is" if count == 1 else f"{count:,} images are"
-        yield (
-            f"Remove duplicates from the data: {images} in more than one split, so the model may have seen some of the "
-            "images that it was measured on."
-        )
-    issues, is_small_sample = report.label_issues, report.accuracy.total < MIN_IMAGES_FOR_ESTIMATE
+    yield from advice.measure_elsewhere(report)
+    yield from advice.remove_leaks(report)
+    issues, is_small_sample = report.label_issues, report.accuracy.total < advice.MIN_IMAGES_FOR_ESTIMATE
     if (
         issues is not None
         and issues.agreement >= MIN_AGREEMENT
@@ -246,11 +230,6 @@ def next_steps(report: ModelReport) -> Iterator[str]:
     if curve is not None and curve.classes_in_need() and (curve.gain >= MIN_GAIN or is_small_sample):
         classes = [curve.classes[n] for n in curve.classes_in_need()[:MAX_EXAMPLES]]
         yield f"Collect more images of {listed(classes, conjunction='and')}."
-    if is_small_sample:
-        yield f"Set aside more images for testing: {report.accuracy.total:,} leave a wide margin of error."
-    fit = report.diagnosis.fit if report.diagnosis else None
-    if fit is Fit.STILL_IMPROVING:
-        yield "Train for more epochs: the model was still improving."
-    elif fit is Fit.OVERFITTING:
-        yield "Train for fewer epochs, or augment more strongly: the model overfits."
-    yield f"Try it on your own images: opsin predict {report.model} IMAGE"
+    yield from advice.more_test_images(report.accuracy.total)
+    yield from advice.other_epochs(report)
+    yield advice.try_it(report)

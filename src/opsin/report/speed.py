@@ -29,7 +29,7 @@ THROUGHPUT_IMAGES = 64
 
 @dataclass(frozen=True)
 class Speed:
-    """The speed of inference, from pixels to probabilities, on all `cores` of `machine`.
+    """The speed of inference, from pixels to the network's outputs, on all `cores` of `machine`.
 
     `latency` is the median of seconds for one image, `throughput` is images per second for many at once. `memory` is
     the bytes of parameters and activations for one image, None if the engine does not report it; `peak` is the peak
@@ -66,9 +66,9 @@ def measure_speed(model: Model, seconds: float) -> Speed:
     times = [run()]
     while len(times) < MAX_RUNS and perf_counter() < end:
         times.append(run())
-    model.logits(pixels)
+    model.outputs(pixels)
     begin = perf_counter()
-    model.logits(pixels)
+    model.outputs(pixels)
     throughput = THROUGHPUT_IMAGES / (perf_counter() - begin)
     description = nn.describe(model.graph)
     return Speed(

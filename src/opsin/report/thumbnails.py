@@ -47,12 +47,20 @@ class ThumbnailStore:
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
     """Return an image (uint8 C×H×W of one or three channels) as a `data:` URL: PNG if it is tiny, JPEG otherwise."""
     image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
+    if max(image.size) > TINY_SIDE:
+        return jpeg_url(image, MAX_THUMBNAIL_SIDE, JPEG_QUALITY)
     file = BytesIO()
-    if max(image.size) <= TINY_SIDE:
-        image.save(file, "PNG", optimize=True)
-        kind = "png"
-    else:
-        image.thumbnail((MAX_THUMBNAIL_SIDE, MAX_THUMBNAIL_SIDE))
-        image.save(file, "JPEG", quality=JPEG_QUALITY, optimize=True)
-        kind = "jpeg"
+    image.save(file, "PNG", optimize=True)
+    return _data_url(file, "png")
+
+
+def jpeg_url(image: Image.Image, max_side: int, quality: int) -> str:
+    """Return an image, reduced to at most `max_side` pixels in both directions, as a `data:` URL."""
+    file, reduced = BytesIO(), image.copy()
+    reduced.thumbnail((max_side, max_side))
+    reduced.save(file, "JPEG", quality=quality, optimize=True)
+    return _data_url(file, "jpeg")
+
+
+def _data_url(file: BytesIO, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

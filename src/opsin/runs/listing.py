@@ -11,6 +11,7 @@ from opsin.base.errors import UsageError
 from opsin.runs.lock import is_held
 from opsin.runs.log import read_log
 from opsin.runs.run import CONFIG, FOLDER, LOCK, LOG, read_config
+from opsin.tasks.score import ACCURACY, Score
 from opsin.training.events import DIVERGED, LOG_NAMES, Epoch, Finished, Interrupted
 
 RUNNING = "running"
@@ -23,8 +24,9 @@ EPOCH = LOG_NAMES[Epoch]
 class Summary:
     """The main facts of a run.
 
-    `epochs` of `planned` epochs are done. Accuracies are from 0 to 1, None if there is none yet; `validation` is that
-    of the last epoch. `seconds` is the time trained. `began` is a date and time in ISO 8601.
+    `epochs` of `planned` epochs are done. `validation`, of the last epoch, and `test` are values of the task's main
+    `metric`, such as "accuracy"; None if there is none yet. `seconds` is the time trained. `began` is a date and time
+    in ISO 8601.
     """
 
     folder: Path
@@ -37,20 +39,22 @@ class Summary:
     test: float | None
     seconds: float
     began: str
+    metric: str = ACCURACY
 
 
 def summary(folder: Path) -> Summary:
     """Return the summary of the run in `folder`. `UsageError` if there is none."""
     config = read_config(folder)
-    state, epochs, validation, test, seconds = INTERRUPTED, 0, None, None, 0.0
+    state, epochs, validation, test, seconds, metric = INTERRUPTED, 0, None, None, 0.0, ACCURACY
     for record in read_log(folder / LOG):
         event = record.get("event")
         if event == EPOCH:
             epochs, seconds = epochs + 1, seconds + float(record["seconds"])
-            validation = _accuracy(record["held_out"])
+            score = Score.from_data(record["held_out"])
+            validation, metric = score.value, score.main
         elif event == FINISHED:
             state, seconds = FINISHED, float(record["seconds"])
-            test = _accuracy(record["test"]) if record["test"] else None
+            test = Score.from_data(record["test"]).value if record["test"] else None
         elif event == DIVERGED:
             state = DIVERGED
     if is_held(folder / LOCK):
@@ -59,7 +63,7 @@ def summary(folder: Path) -> Summary:
     planned = sum(int(stage["epochs"]) for stage in plan["stages"])
     return Summary(
         folder, str(config["data"]["name"]), str(plan["network"]), state, epochs, planned, validation, test, seconds,
-        str(config.get("began", "")),
+        str(config.get("began", "")), metric,
     )  # fmt: skip
 
 
@@ -104,7 +108,3 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value) or "none"
     else:
         yield name, "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _accuracy(score: Mapping[str, Any]) -> float:
-    return int(score["correct"]) / int(score["images"])

@@ -37,8 +37,10 @@ class TensorBoard:
                 self._writer.add_scalar("training/loss", sum(self._losses) / STEPS_PER_POINT, event.step)
                 self._losses = []
         elif isinstance(event, Epoch):
-            self._writer.add_scalar("training/accuracy", event.accuracy, event.steps)
-            self._writer.add_scalar("validation/accuracy", event.held_out.accuracy, event.steps)
+            if event.accuracy is not None:
+                self._writer.add_scalar("training/accuracy", event.accuracy, event.steps)
+            for name, value in event.held_out.metrics.items():
+                self._writer.add_scalar(f"validation/{name}", value, event.steps)
             self._writer.add_scalar("validation/loss", event.held_out.loss, event.steps)
             self._writer.flush()
 

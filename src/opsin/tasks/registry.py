@@ -64,6 +64,11 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
+def is_annotated(task: Any) -> bool:
+    """Return whether a task is an `AnnotatedTask`: its targets are annotations, and may be shown like answers."""
+    return hasattr(task, "truth")
+
+
 def annotated_tasks() -> list[type[Any]]:
     """Return the tasks whose targets are annotations."""
-    return [task for task in TASKS.values() if hasattr(task, "read")]
+    return [task for task in TASKS.values() if is_annotated(task)]

@@ -14,6 +14,23 @@ R2 = "r2"
 
 ACCURACY, BALANCED_ACCURACY = "accuracy", "balanced_accuracy"
 
+ACRONYMS = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "iou": "IoU",
+    "dice": "Dice",
+    "f1": "F1",
+    "r2": "R²",
+    "mae": "MAE",
+}
+"""Words in the names of metrics that are not written in small letters."""
+
+
+def readable(name: str) -> str:
+    """Return the name of a metric for people, such as "mean IoU" for "mean_iou"."""
+    return " ".join(ACRONYMS.get(word, word) for word in name.split("_"))
+
 
 @dataclass(frozen=True, eq=True)
 class Score:
@@ -28,15 +45,19 @@ class Score:
     metrics: Mapping[str, float]
 
     @property
+    def main(self) -> str:
+        """The name of the main metric."""
+        return next(iter(self.metrics))
+
+    @property
     def value(self) -> float:
         """The main metric."""
-        return next(iter(self.metrics.values()))
+        return self.metrics[self.main]
 
     def text(self, name: str | None = None) -> str:
-        """Return a metric, by default the main one, such as "mean iou 71.3%"."""
-        name = name or next(iter(self.metrics))
-        value = self.metrics[name]
-        return f"{name.replace('_', ' ')} {f'{value:.3f}' if name == R2 else percent(value)}"
+        """Return a metric, by default the main one, such as "mean IoU 71.3%"."""
+        name = name or self.main
+        return f"{readable(name)} {metric_value(name, self.metrics[name])}"
 
     @property
     def accuracy(self) -> float:
@@ -72,3 +93,8 @@ class Score:
         """Return the score of a classifier with `correct` right answers."""
         metrics = {ACCURACY: correct / images}
         return cls(images, loss, metrics if balanced is None else metrics | {BALANCED_ACCURACY: balanced})
+
+
+def metric_value(name: str, value: float) -> str:
+    """Return the value of a metric as text: a percentage, or a number if it is no share."""
+    return f"{value:.3f}" if name == R2 else percent(value)

@@ -79,6 +79,9 @@ class Defaults:
     train_share: float = 1.0
     """The side of the images that are trained on, as a share of `side`: random crops enlarge objects, so images that
     are smaller in training make their apparent sizes agree (Touvron et al. 2019)."""
+    frozen_norms: bool = False
+    """Whether batch normalization keeps its published statistics and parameters, where weights are published. Those of
+    small batches vary with the images in a batch, and a network that relies on that fails on single images."""
     min_epochs: int = 2
     max_epochs: int = 100
     reason: str = ""
@@ -165,6 +168,10 @@ class Task(Protocol):
     warps: ClassVar[bool]
     """Whether images may be moved, scaled and mirrored at random: the targets follow, or do not change."""
 
+    @classmethod
+    def with_outputs(cls, count: int) -> Self:
+        """Return the task with so many outputs under made-up names, for measuring a network without data."""
+
     def for_network(self, network: str, input_size: Size) -> Self:
         """Return the task with what depends on the network, such as the head of a detector."""
 
@@ -250,8 +257,16 @@ class AnnotatedTask(Task, Protocol):
     def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return what a plan without options takes."""
 
+    def moved(self, targets: Any, geometry: Geometry) -> Any:
+        """Return the targets of images that `geometry` moved, for images of its output size."""
+
     def truth(self, targets: Any) -> list[Any]:
         """Return the targets in the form of answers, so that both are shown in the same way."""
 
     def draw(self, image: Image, answer: Any) -> Image:
         """Return a copy of the original image, RGB, with an answer drawn on it."""
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Return the names 1, 2, …"""
+    return tuple(str(number) for number in range(1, count + 1))

@@ -62,6 +62,15 @@ def batch_norms(network: nn.Layer) -> tuple[str, ...]:
     return tuple(path for path, layer in nn.named_layers(network).items() if isinstance(layer, nn.BatchNorm2d))
 
 
+def published_norms(network: nn.Layer) -> tuple[str, ...]:
+    """Return the paths of all batch normalizations in layers that start from published weights."""
+    layers = nn.named_layers(network)
+    published = {path for path, layer in layers.items() if layer.pretrained is not None}
+    if network.pretrained is not None:
+        return batch_norms(network)
+    return tuple(path for path in batch_norms(network) if not published.isdisjoint(lineage(path)))
+
+
 def without(layers: Iterable[str], frozen: Sequence[str]) -> tuple[str, ...]:
     """Return those of `layers` that are not part of `frozen` layers."""
     return tuple(path for path in layers if not any(outer in frozen for outer in lineage(path)))

@@ -13,7 +13,7 @@ from opsin.viz import svg
 from opsin.viz.svg import px
 
 WIDTH, HEIGHT = 420.0, 230.0
-LEFT, RIGHT, TOP, BOTTOM = 50.0, 22.0, 12.0, 38.0
+LEFT, RIGHT, TOP, BOTTOM = 60.0, 22.0, 12.0, 38.0
 """Margins around the area of a chart."""
 MAX_TICKS = 5
 """About the most ticks on an axis."""
@@ -76,7 +76,8 @@ def line_chart(
     xs = [x for each in series for x, _ in each.points]
     ys = [y for each in series for _, y in each.points]
     padding = max((max(ys) - min(ys)) * 0.08, 0.01 if is_share else 1e-3)
-    low, high = (max(0.0, min(ys) - padding), min(1.0, max(ys) + padding)) if is_share else (0.0, max(ys) + padding)
+    low, high = min(ys) - padding, max(ys) + padding
+    low, high = (max(0.0, low), min(1.0, high)) if is_share else (0.0 if min(ys) >= 0 else low, high)
     x = Axis(min(xs), max(max(xs), min(xs) + 1e-9), LEFT, WIDTH - LEFT - RIGHT)
     y = _y_axis(low, high, is_share)
     content = [svg.path(f"M{px(x.position(mark))} {px(TOP)}V{px(HEIGHT - BOTTOM)}", "mark") for mark in marks]
@@ -101,6 +102,34 @@ def share_chart(dots: Sequence[Dot], x_label: str, y_label: str, description: st
         content.append(svg.path(f"M{px(x.position(dot.x))} {px(low)}V{px(high)}", "bounds"))
         content.append(_dot((x.position(dot.x), y.position(dot.y)), dot.radius, "first", dot.tooltip))
     return _chart(x, y, x_label, y_label, content, description)
+
+
+def scatter_chart(
+    points: Sequence[svg.Point], x_label: str, y_label: str, description: str, margin: float | None = None
+) -> str:
+    """Draw points (x, y) of the same unit over axes of the same range, and the diagonal on which they are equal.
+
+    `margin` draws lines at this distance above and below the diagonal.
+    """
+    values = [value for pair in points for value in pair]
+    low, high = min(values), max(values)
+    padding = (high - low) * 0.04 or abs(low) * 0.04 or 1.0
+    low, high = low - padding, high + padding
+    x, y = Axis(low, high, LEFT, WIDTH - LEFT - RIGHT), _y_axis(low, high, is_share=False)
+    offsets = [(0.0, "ideal")] + ([] if margin is None else [(margin, "mark"), (-margin, "mark")])
+    content = [_parallel(x, y, offset, style) for offset, style in offsets if abs(offset) < high - low]
+    content += [_small_dot((x.position(a), y.position(b))) for a, b in points]
+    return _chart(x, y, x_label, y_label, content, description)
+
+
+def _parallel(x: Axis, y: Axis, offset: float, style: str) -> str:
+    """Draw the part of the line y = x + offset that lies within the axes; marks are dashed lines without a fill."""
+    ends = [(value, value + offset) for value in (max(x.low, y.low - offset), min(x.high, y.high - offset))]
+    return svg.path(svg.polyline([(x.position(a), y.position(b)) for a, b in ends]), style)
+
+
+def _small_dot(centre: svg.Point) -> str:
+    return svg.element("circle", class_="dot first", cx=centre[0], cy=centre[1], r="1.7", fill_opacity="0.5")
 
 
 def range_bar(value: float, bounds: tuple[float, float], description: str, tooltip: str) -> str:

@@ -15,7 +15,7 @@ import opsin
 from opsin import nn
 from opsin.apps.estimator import ImageClassifier, InputError, NotFitted, ParameterError
 from opsin.apps.estimator.arrays import RENAMED, Form, ImageLayout
-from opsin.apps.estimator.classifier import OLD_ATTRIBUTES
+from opsin.apps.estimator.base import OLD_ATTRIBUTES
 from opsin.apps.estimator.parameters import NOT_PARAMETERS
 from opsin.base.errors import OpsinError, UsageError
 from opsin.base.option_fields import OptionFields, declared_options
@@ -62,7 +62,7 @@ def test_equal_images_are_in_one_split() -> None:
             super().__init__(plan, data, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opsin.apps.estimator.classifier.Trainer", Spy)
+        patch.setattr("opsin.apps.estimator.base.Trainer", Spy)
         quick(epochs=1).fit(np.concatenate([X, X]), np.concatenate([Y, Y]))
     data = seen["data"]
     train, validation = ({image.tobytes() for image in part.pixels} for part in (data.train, data.validation))

@@ -8,11 +8,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from opsin.base.errors import DataError, UsageError
-from opsin.data.frames import Video, VideoWriter, camera_frames, is_camera, is_video, video, video_frames, video_writer
+from opsin.data import video_names
+from opsin.data.frames import Video, VideoWriter, camera_frames, video, video_frames, video_writer
+from opsin.data.video_names import is_camera, is_video
 from tests.data.frames.videos import RATE, grey, levels, write_video
 
 
@@ -135,7 +138,7 @@ def test_a_video_that_is_cut_short_is_read_as_far_as_possible(av: Any, tmp_path:
             if packet.dts is not None:
                 packet.stream = copy
                 target.mux(packet)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    path.write_bytes(path.read_bytes()[:-300])
     count = 0
     with Video(str(path)) as opened, pytest.raises(DataError, match=r"web\.mp4 is (cut short: it has|damaged)"):
         for _ in opened.frames():
@@ -145,9 +148,9 @@ def test_a_video_that_is_cut_short_is_read_as_far_as_possible(av: Any, tmp_path:
 
 def test_sound_alone_is_no_video(av: Any, tmp_path: Path) -> None:
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
-        stream = container.add_stream("aac", rate=8000)
-        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
-        frame.sample_rate = 8000
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 8000, 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     with pytest.raises(DataError, match=r"sound\.mp4 has no images, only sound or text"):
@@ -173,7 +176,7 @@ def test_all_frames_of_a_video_are_taken_until_it_is_stopped(av: Any, tmp_path: 
 def test_a_camera_gives_the_newest_frames(av: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FFmpeg's test image stands for a camera; while nothing is taken, frames are dropped."""
     source, stop = "testsrc=size=64x48:rate=100:duration=0.5,realtime", Event()
-    monkeypatch.setattr(video, "CAMERAS", ("testsrc",))
+    monkeypatch.setattr(video_names, "CAMERAS", ("testsrc",))
     monkeypatch.setattr(video, "CAMERA_FORMAT", "lavfi")
     if "lavfi" not in av.formats_available:
         pytest.skip("this FFmpeg has no test images")
@@ -191,7 +194,7 @@ def test_a_camera_gives_the_newest_frames(av: Any, tmp_path: Path, monkeypatch: 
 
 def test_a_camera_can_be_stopped(av: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = Event()
-    monkeypatch.setattr(video, "CAMERAS", ("testsrc",))
+    monkeypatch.setattr(video_names, "CAMERAS", ("testsrc",))
     monkeypatch.setattr(video, "CAMERA_FORMAT", "lavfi")
     if "lavfi" not in av.formats_available:
         pytest.skip("this FFmpeg has no test images")

@@ -11,7 +11,8 @@ from opsin.apps.cli.output import print_heading, write_file
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, describe, policy_for, preset
-from opsin.report.contact_sheet import MAX_ROWS, VERSIONS, contact_sheet
+from opsin.report.contact_sheet import MAX_ROWS, contact_sheet
+from opsin.tasks.registry import is_annotated
 
 
 def run(
@@ -32,11 +33,11 @@ def run(
     preprocessing = Preprocessing.of(images)
     augmentation = policy_for(augment, images, preprocessing)
     png = BytesIO()
-    contact_sheet(images, preprocessing, augmentation, VERSIONS if augment != "none" else 1).save(png, "PNG")
+    contact_sheet(images, preprocessing, augmentation, None if augment != "none" else 1).save(png, "PNG")
     write_file(path, png.getvalue())
     count, (channels, height, width) = len(images.task.labels), images.shape
     rows = f"{count} classes" if count <= MAX_ROWS else f"{MAX_ROWS} of {count} classes"
-    if hasattr(images.task, "draw"):
+    if is_annotated(images.task):
         rows = images.task.subject()
     print_heading(path, f"  {rows}, {height} × {width} pixels, {'grey' if channels == 1 else 'colour'}")
     if augmentation == Augmentation():

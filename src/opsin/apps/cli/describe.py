@@ -18,12 +18,16 @@ from opsin.base.errors import UsageError
 from opsin.base.formatting import exact_size, percent
 from opsin.ir import show
 from opsin.nn.describe import NUMBER_BYTES
+from opsin.tasks.score import ACCURACY, metric_value, readable
 
 if TYPE_CHECKING:  # the package of models takes longer to load than everything else
     from opsin.model import Model
 
 WITHOUT_TEST = ("the arrays", "the list of files")
 """Names of datasets that classifiers are fitted to and that have no test split."""
+
+HELD_OUT = "held_out_"
+"""How the results of an epoch begin in the record of a training."""
 
 MAX_LABELS = 12
 """The most labels of a model that are listed."""
@@ -41,7 +45,7 @@ def run(name: str, size: str | None, classes: int | None, as_json: bool, diagram
     if as_json:
         print_json(_data(subject, description))
         return 0
-    print_heading(subject.name, f": {show(subject.input_shape)} images, {subject.classes} classes")
+    print_heading(subject.name, f": {show(subject.input_shape)} images, {subject.subject}")
     if subject.model:
         _print_training(subject.model)
     typer.echo()
@@ -56,22 +60,26 @@ def _print_training(model: Model) -> None:
     typer.echo(f"labels: {_shortened(model.labels)}")
     if history := record.get("history"):
         typer.echo(
-            f"trained on {record['images']:,} images of {record['data']} for {len(history)} epochs: {accuracy(record)}"
+            f"trained on {record['images']:,} images of {record['data']} for {len(history)} epochs: {result(record)}"
         )
 
 
-def accuracy(record: Mapping[str, Any]) -> str:
-    """Return the accuracy, and which images it was measured on.
+def result(record: Mapping[str, Any]) -> str:
+    """Return the accuracy, or the main metric of the task, and which images it was measured on.
 
     A finished training has a final measurement, an interrupted one that of the last epoch.
     """
     split = _measured_on(record)
     if score := record.get(split) or record.get("test"):
-        accuracy, images = score["accuracy"], score["images"]
+        metrics, images = score, score["images"]
     else:
-        accuracy, images = record["history"][-1]["held_out_accuracy"], record["held_out"]
-        split = record.get("held_out_split", "held-out")
-    text = f"{percent(accuracy, digits=2)} of {images:,} {split} images classified correctly"
+        last = record["history"][-1]
+        metrics = {name.removeprefix(HELD_OUT): last[name] for name in last if name.startswith(HELD_OUT)}
+        images, split = record["held_out"], record.get("held_out_split", "held-out")
+    name = next(name for name in metrics if name not in ("images", "loss"))
+    text = f"{readable(name)} {metric_value(name, metrics[name])} on {images:,} {split} images"
+    if name == ACCURACY:
+        text = f"{percent(metrics[name], digits=2)} of {images:,} {split} images classified correctly"
     return text if split != "training" else f"{text}, which says nothing about new images"
 
 

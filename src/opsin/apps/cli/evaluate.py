@@ -17,6 +17,8 @@ from opsin.data import Dataset, Samples
 from opsin.data import load as load_data
 from opsin.model import Evaluation, Model
 from opsin.report import measure_model, page, text, write_text
+from opsin.report.task_tables import is_number_column
+from opsin.tasks.registry import is_annotated
 from opsin.tasks.task import AnnotatedEvaluation
 
 MAX_CONFUSIONS = 3
@@ -56,7 +58,7 @@ def run(name: str, source: str, as_json: bool, report: str | None, target: str |
 
 def _task(model: Model) -> str | None:
     """Return the task that the data is read for; a classifier takes whatever has its classes."""
-    return model.task.name if hasattr(model.task, "draw") else None
+    return model.task.name if is_annotated(model.task) else None
 
 
 def _print_sections(result: AnnotatedEvaluation, which: str, data: str) -> None:
@@ -70,7 +72,8 @@ def _print_sections(result: AnnotatedEvaluation, which: str, data: str) -> None:
         if section.table is not None:
             typer.echo()
             print_heading(section.heading)
-            print_table(section.table.columns, section.table.rows, left=(0,))
+            texts = [place for place in range(len(section.table.columns)) if not is_number_column(section.table, place)]
+            print_table(section.table.columns, section.table.rows, left=texts)
 
 
 def _check_report_path(report: str) -> None:

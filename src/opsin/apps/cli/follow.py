@@ -24,15 +24,15 @@ from opsin.apps.cli.frame_sinks import Sink, create_sink
 from opsin.apps.cli.frame_statistics import FrameStatistics
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import StatusLine, print_error, print_json_line
+from opsin.apps.cli.predict import DONT_KNOW, default_top
 from opsin.base.errors import DataError, UsageError
 from opsin.data.decode import read_image
 from opsin.data.file_io import read_file
-from opsin.data.frames import FolderFrames, Frame, Video, camera_frames, is_video, video_frames
+from opsin.data.frames import FolderFrames, Frame, Video, camera_frames, video_frames
 from opsin.data.parallel import in_thread
+from opsin.data.video_names import is_video
 from opsin.model import Model
 from opsin.training.interrupt import Interruption
-
-DONT_KNOW = "don't know"
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def run(name: str, inputs: Sequence[str], as_json: bool, top: int | None, out: s
 
     The exit code is 1 if frames could not be read.
     """
-    source = _only(inputs)
-    return _follow(open_model(name), source, FollowOptions(as_json, top, out, idle))
+    source, model = _only(inputs), open_model(name)
+    return _follow(model, source, FollowOptions(as_json, default_top(model, top), out, idle))
 
 
 def _follow(model: Model, source: str, options: FollowOptions) -> int:

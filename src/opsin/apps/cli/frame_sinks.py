@@ -13,7 +13,8 @@ from PIL import Image
 from opsin.apps.cli.annotated_copies import JPEG_QUALITY
 from opsin.base.atomic import atomic_write
 from opsin.base.errors import UsageError
-from opsin.data.frames import VideoWriter, is_video
+from opsin.data.frames import VideoWriter
+from opsin.data.video_names import is_video
 
 JPEG_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 

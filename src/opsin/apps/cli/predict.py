@@ -18,8 +18,8 @@ from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError
 from opsin.base.formatting import percent
 from opsin.data.file_io import MAX_IMAGE_BYTES
-from opsin.data.frames import is_video
 from opsin.data.sources import image_files
+from opsin.data.video_names import is_video
 from opsin.model import Model, Prediction
 from opsin.model.inputs import Sized
 from opsin.model.model import MAX_BATCH
@@ -110,7 +110,9 @@ def _answers(
     for first in range(0, len(contents), BATCH):
         chunk = contents[first : first + BATCH]
         inputs = [_read(model, name, content) for name, content in chunk]
-        answers = iter(model.answers([each for each in inputs if not isinstance(each, DataError)], _top(model, top)))
+        answers = iter(
+            model.answers([each for each in inputs if not isinstance(each, DataError)], default_top(model, top))
+        )
         for (name, content), each in zip(chunk, inputs, strict=True):
             is_error = isinstance(each, DataError) or isinstance(content, DataError)
             yield Result(name, each if is_error else next(answers), b"" if isinstance(content, DataError) else content)
@@ -125,7 +127,8 @@ def _read(model: Model, name: str, content: Path | bytes | DataError) -> Sized |
         return error
 
 
-def _top(model: Model, top: int | None) -> int | None:
+def default_top(model: Model, top: int | None) -> int | None:
+    """Return the number of labels or objects to list for an image; None: all."""
     return LABELS if top is None and hasattr(model.task, "probabilities") else top
 
 

@@ -17,6 +17,7 @@ from opsin.apps.cli.output import print_json, write_file
 from opsin.apps.cli.subject import Subject, find_subject
 from opsin.backends.native.profile import Profile, ProfileRow, profile, summed
 from opsin.backends.native.program import Native, compile
+from opsin.backends.tuning import noise
 from opsin.base.errors import UsageError
 from opsin.compiler.passes import FPROP, PASSES
 from opsin.ir import show
@@ -79,7 +80,10 @@ def _inputs(program: Native, subject: Subject, batch: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     inputs: dict[str, Any] = {"inputs": rng.normal(size=(batch, *subject.input_shape)).astype(np.float32)}
     if len(graph.inputs) > 1:
-        inputs |= {"labels": rng.integers(0, subject.classes, batch).astype(np.int32), "learning_rate": LEARNING_RATE}
+        targets = {name: array for name, array in noise(graph).items() if name != "inputs"}
+        if "labels" in targets and targets["labels"].dtype == np.int32:
+            targets["labels"] = rng.integers(0, subject.classes, targets["labels"].shape).astype(np.int32)
+        inputs |= targets | {"learning_rate": LEARNING_RATE}
     return inputs
 
 

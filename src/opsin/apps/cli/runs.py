@@ -10,9 +10,9 @@ import typer
 
 from opsin.apps.cli.output import print_json, print_table
 from opsin.base.errors import UsageError
-from opsin.base.formatting import percent
 from opsin.runs.listing import INTERRUPTED, Summary, differences, summaries, summary
 from opsin.runs.run import CONFIG
+from opsin.tasks.score import ACCURACY, metric_value, readable
 
 HEADS = ("data", "network", "state", "epochs", "validation", "test", "minutes")
 
@@ -44,8 +44,8 @@ def run(folders: Sequence[str], as_json: bool) -> int:
 
 def _cells(each: Summary) -> tuple[str, ...]:
     return (
-        each.data, each.network, each.state, f"{each.epochs}/{each.planned}", _percent(each.validation),
-        _percent(each.test), f"{each.seconds / 60:.1f}",
+        each.data, each.network, each.state, f"{each.epochs}/{each.planned}", _value(each, each.validation),
+        _value(each, each.test), f"{each.seconds / 60:.1f}",
     )  # fmt: skip
 
 
@@ -74,5 +74,9 @@ def _shortened(text: str) -> str:
     return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
 
 
-def _percent(share: float | None) -> str:
-    return "–" if share is None else percent(share)
+def _value(each: Summary, value: float | None) -> str:
+    """Return a result as text, with the metric if it is not the accuracy."""
+    if value is None:
+        return "–"
+    metric = "" if each.metric == ACCURACY else f"{readable(each.metric)} "
+    return f"{metric}{metric_value(each.metric, value)}"

@@ -29,6 +29,8 @@ class Subject:
     kinds: dict[str, str]
     model: Model | None = field(default=None, repr=False)
     network: nn.Layer | None = field(default=None, repr=False)
+    classes: int = 0
+    """The number of classes, or of numbers."""
 
     @property
     def input_shape(self) -> tuple[Any, ...]:
@@ -36,18 +38,22 @@ class Subject:
         return self.graph.inputs[0].shape[1:]
 
     @property
-    def classes(self) -> Any:
-        """The number of classes, or of other outputs; for segmentation, of each pixel."""
-        return self.graph.outputs["logits"].shape[1]
+    def subject(self) -> str:
+        """What the network is about, such as "10 classes"."""
+        if self.model is not None:
+            return str(self.model.task.subject())
+        units = {"classification": "classes", "segmentation": "classes of pixels", "detection": "classes of objects"}
+        return f"{self.classes:,} {units.get(zoo.find(self.name).task, 'numbers')}"
 
     @property
     def default_step(self) -> DefaultStep:
         """How `opsin train` trains the network; an imported one uses the recipe of unknown networks."""
-        if self.network is not None:
-            return opsin.planning.default_step(self.name, self.network)
-        name = self.model.network if self.model else ""
-        layer = zoo.find(name)(int(self.classes)) if name in zoo.names() else nn.Sequential()
-        return opsin.planning.default_step(name, layer)
+        if self.model is None:
+            task = opsin.planning.task_of(self.name, self.classes, self.input_shape)
+            return opsin.planning.default_step(self.name, self.network or nn.Sequential(), task)
+        name, task = self.model.network, self.model.task
+        layer = zoo.find(name)(task.outputs) if name in zoo.names() else nn.Sequential()
+        return opsin.planning.default_step(name, layer, task)
 
     def training_step(self) -> Graph:
         """Return the graph of the training step that `opsin train` takes."""
@@ -65,7 +71,9 @@ def find_subject(name: str, size: str | None, classes: int | None, option: str =
         entry = zoo.find(name)
         network, shape = entry(classes), entry.input_shape if size is None else _shape(size, option)
         try:
-            return Subject(name, nn.trace(network, shape), nn.layer_kinds(network), network=network)
+            return Subject(
+                name, nn.trace(network, shape), nn.layer_kinds(network), None, network, classes or entry.classes
+            )
         except ShapeError as error:
             raise ShapeError(
                 f"{name} does not take {show(shape)} images: {error} (it was made for {show(entry.input_shape)})"
@@ -82,7 +90,7 @@ def find_subject(name: str, size: str | None, classes: int | None, option: str =
             f"{options} for the names of networks"
         )
     model = open_model(name)
-    return Subject(f"{name} ({model.network})", model.graph, model.layers, model)
+    return Subject(f"{name} ({model.network})", model.graph, model.layers, model, None, model.task.outputs)
 
 
 def _shape(text: str, option: str) -> nn.ImageShape:

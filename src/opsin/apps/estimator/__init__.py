@@ -1,6 +1,7 @@
-"""An estimator with the interface of scikit-learn, which it does not need."""
+"""Estimators with the interface of scikit-learn, which they do not need."""
 
 from opsin.apps.estimator.classifier import ImageClassifier
 from opsin.apps.estimator.errors import InputError, NotFitted, ParameterError
+from opsin.apps.estimator.regressor import ImageRegressor
 
-__all__ = ["ImageClassifier", "InputError", "NotFitted", "ParameterError"]
+__all__ = ["ImageClassifier", "ImageRegressor", "InputError", "NotFitted", "ParameterError"]

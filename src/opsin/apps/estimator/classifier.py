@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import warnings
-from collections.abc import Iterator
-from numbers import Integral, Real
-from pathlib import Path
-from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
@@ -16,29 +9,17 @@ from numpy.typing import NDArray
 
 from opsin import nn
 from opsin.apps.estimator import files
-from opsin.apps.estimator.arrays import Shape, check_array
-from opsin.apps.estimator.columns import check_columns, column_names
-from opsin.apps.estimator.errors import InputError, not_fitted
-from opsin.apps.estimator.fit_inputs import FitInputs, policy_for, prepare_inputs
-from opsin.apps.estimator.labels import check_labels
-from opsin.apps.estimator.parameters import DEFAULTS, RENAMED, Parameters, describe_options, option_parameters
-from opsin.base.errors import UsageError
+from opsin.apps.estimator.arrays import Shape
+from opsin.apps.estimator.base import ImageEstimator
+from opsin.apps.estimator.labels import ClassTarget, check_labels
+from opsin.apps.estimator.parameters import DEFAULTS, describe_options, option_parameters
 from opsin.base.formatting import percent
-from opsin.data import load as load_data
-from opsin.model import Model, load
-from opsin.model.record import held_out_split
-from opsin.planning.options import TrainOptions
-from opsin.training import Epoch, Event, Interrupted, Shortened, StoppedEarly, Trainer, TrainingPlan, Warning
-from opsin.training.plan import check_seed
-
-NO_LIMIT = 365 * 86400.0
-"""Seconds of a budget that never binds: the plan then depends on data and options alone, not on the machine's speed."""
-
-OLD_ATTRIBUTES = {**RENAMED, "_form": "_layout"}
-"""Attributes in pickles of Opsin 0.1.0, and their current names."""
+from opsin.data.sources.detect import TaskRequest
+from opsin.tasks.registry import CLASSIFICATION
+from opsin.tasks.score import Score
 
 
-class ImageClassifier(Parameters):
+class ImageClassifier(ImageEstimator):
     """A convolutional network that classifies images.
 
     `network` is the name of a network of the zoo, an `nn.Layer`, or None: Opsin chooses, as `opsin train` does.
@@ -55,16 +36,9 @@ class ImageClassifier(Parameters):
     """
 
     classes_: NDArray[Any]
-    n_features_in_: int
-    feature_names_in_: NDArray[np.object_]
-    model_: Model
-    plan_: TrainingPlan
-    history_: list[Epoch]
-    budget: float | None
-    memory: float | None
-    threads: int | None
+    _make_target = ClassTarget.of
 
-    @option_parameters
+    @option_parameters(DEFAULTS)
     def __init__(
         self,
         network: str | nn.Layer | None = None,
@@ -92,77 +66,18 @@ class ImageClassifier(Parameters):
         Raise `InputError`, a ValueError, if X or y cannot be used, and other errors of Opsin. Ctrl-C raises
         KeyboardInterrupt; the result of an earlier `fit` is kept then.
         """
-        begin = perf_counter()
-        options, layer = self._options(), self.network if isinstance(self.network, nn.Layer) else None
-        inputs = prepare_inputs(X, y, options, layer is not None, self.image_shape)
-        plan, deadline = policy_for(inputs, layer, perf_counter() - begin)
-        trainer = Trainer(plan, inputs.data, network=layer, deadline=deadline, threads=options.threads)
-        messages = [text for event in trainer for text in self._on_event(event, inputs)]
-        self._store(trainer, inputs, column_names(X))
-        for text in (*_file_warnings(inputs), *messages):
-            warnings.warn(text, UserWarning, stacklevel=2)
+        target: ClassTarget | None = self._fit(X, y)
+        names = self.model_.labels if target is None else target.names
+        self.classes_ = np.array(names) if target is None else target.classes
+        self._columns = np.array([self.model_.labels.index(name) for name in names])
         return self
-
-    def _options(self) -> TrainOptions:
-        """Return the parameters as options of training. Raise `UsageError` for invalid ones."""
-        seed = 0 if self.random_state is None else self.random_state
-        if not isinstance(seed, Integral):
-            raise UsageError(f"random_state must be a whole number or None, not {seed!r}")
-        check_seed(int(seed))
-        options = {name: getattr(self, name) for name in DEFAULTS} | {
-            "network": self.network if isinstance(self.network, str) else None,
-            "seed": int(seed),
-            "search": False,
-            "budget": _check_amount("budget", self.budget, "seconds") or NO_LIMIT,
-            "memory": _check_amount("memory", self.memory, "bytes"),
-        }
-        return TrainOptions(**options)
-
-    def _on_event(self, event: Event, inputs: FitInputs) -> Iterator[str]:
-        """Print the progress if wanted, and yield the texts of warnings."""
-        if isinstance(event, Interrupted):
-            raise KeyboardInterrupt
-        if isinstance(event, Warning):
-            yield event.text
-        if self.verbose and isinstance(event, Epoch):
-            accuracy = percent(event.held_out.accuracy, digits=2)
-            split = held_out_split(inputs.data)
-            score = f"{accuracy} of {event.held_out.images:,} {split} images classified correctly"
-            print(f"{event.stage}, epoch {event.epoch}: loss {event.loss:.4f}, {score}")
-        if self.verbose and isinstance(event, Shortened | StoppedEarly):
-            print(f"{event.stage} ends after epoch {event.epoch if isinstance(event, StoppedEarly) else event.epochs}")
-
-    def _store(self, trainer: Trainer, inputs: FitInputs, names: NDArray[np.object_] | None) -> None:
-        """Set the fitted attributes."""
-        for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit, to something else
-            self.__dict__.pop(name, None)
-        self.model_, self.plan_, self.history_ = trainer.model, trainer.plan, trainer.history
-        self.classes_, self.receipt_, self._layout = inputs.classes, inputs.data.receipt, inputs.layout
-        self._columns = np.array([self.model_.labels.index(name) for name in inputs.names])
-        if inputs.layout:
-            self.n_features_in_ = int(np.prod(inputs.layout.sample))
-        if inputs.layout and names is not None:
-            self.feature_names_in_ = names
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each of `classes_`, N × classes, for arrays or paths as in `fit`.
 
         The probabilities are calibrated if there were enough images for that.
         """
-        model = self._fitted_model()
-        if files.is_source(X):
-            raise InputError(f"'{X}' is one path; give a list of paths of images")
-        if files.is_paths(X):
-            chunks = files.read(files.paths_of(X), model.preprocessing)
-            return np.concatenate([model.probabilities(pixels) for pixels in chunks])[:, self._columns]
-        if self._layout is None:
-            raise InputError(f"this {type(self).__name__} was trained on files; give a list of paths")
-        check_columns(X, getattr(self, "feature_names_in_", None))
-        array = check_array(X)
-        pixels = self._layout.pixels(array, type(self).__name__)
-        if text := self._layout.scale_warning(array):
-            warnings.warn(text, UserWarning, stacklevel=2)
-        return model.probabilities(pixels)[:, self._columns]
+        return self._answers(X, lambda pixels: self.model_.probabilities(pixels))[:, self._columns]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most likely label of each image: N of `classes_`."""
@@ -177,58 +92,15 @@ class ImageClassifier(Parameters):
         the classifier was trained on other data.
         """
         if files.is_source(X):
-            return self._score_of_source(X, y)
+            return float(self._evaluation_of_source(X, y).accuracy)
         predictions = self.predict(X)
         return float((predictions == check_labels(y, len(predictions))).mean())
 
-    def _score_of_source(self, source: str | os.PathLike[str], y: Any) -> float:
-        model = self._fitted_model()
-        if y is not None:
-            raise UsageError(f"{source} has its own labels; leave y out")
-        data = load_data(source, model.preprocessing)
-        has_test = data.predefined_split or data.fingerprint == model.record["fingerprint"]
-        accuracy: float = model.evaluate(data.require_test() if has_test else data.all_images()).accuracy
-        return accuracy
+    def _request(self) -> TaskRequest:
+        return TaskRequest(CLASSIFICATION)
 
-    def _fitted_model(self) -> Model:
-        if not hasattr(self, "model_"):
-            raise not_fitted(type(self).__name__)
-        return self.model_
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the attributes for pickle and joblib, with the model as the bytes of its file."""
-        state = self.__dict__.copy()
-        if "model_" in state:
-            with tempfile.TemporaryDirectory(prefix="opsin-") as folder:
-                path = Path(folder) / "model.opsin"
-                self.model_.save(path)
-                state["model_"] = path.read_bytes()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a pickle, also one of Opsin 0.1.0."""
-        self.__dict__.update(DEFAULTS)
-        self.__dict__.update({OLD_ATTRIBUTES.get(name, name): value for name, value in state.items()})
-        if "model_" in state:
-            with tempfile.TemporaryDirectory(prefix="opsin-") as folder:
-                path = Path(folder) / "model.opsin"
-                path.write_bytes(state["model_"])
-                self.model_ = load(path, threads=self.threads)
-            self.model_.name = "the model"
+    def _score_text(self, score: Score, split: str) -> str:
+        return f"{percent(score.accuracy, digits=2)} of {score.images:,} {split} images classified correctly"
 
 
-ImageClassifier.__doc__ = f"{ImageClassifier.__doc__}\n    Options of training:\n\n{describe_options()}\n    "
-
-
-def _check_amount(name: str, value: float | None, unit: str) -> float | None:
-    if value is not None and not (isinstance(value, Real) and 0 < value < np.inf):
-        raise UsageError(f"{name} is a number of {unit} above 0, or None, not {value!r}")
-    return None if value is None else float(value)
-
-
-def _file_warnings(inputs: FitInputs) -> Iterator[str]:
-    """Yield a warning about files that were left out."""
-    problems = inputs.data.receipt.problems if inputs.data.receipt else ()
-    if problems:
-        first = problems[0]
-        yield f"{len(problems)} of the files cannot be used, such as {first.name}: {first.reason}; see receipt_ for all"
+ImageClassifier.__doc__ = f"{ImageClassifier.__doc__}\n    Options of training:\n\n{describe_options(DEFAULTS)}\n    "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,18 @@ from numpy.typing import NDArray
 
 from opsin.apps.estimator.errors import InputError
 from opsin.data import Dataset, Preprocessing
-from opsin.data.items import UNSPLIT, Item, printable
+from opsin.data.file_io import read_file, stamp
+from opsin.data.items import UNSPLIT, FileProblem, Item, printable
 from opsin.data.parallel import for_each
 from opsin.data.pixels import concatenate
+from opsin.data.sources.annotated import AnnotatedSource
 from opsin.data.sources.folder import Files
+from opsin.tasks.annotations import AnnotatedImage, Annotations
 
 CHUNK = 256
 """Images that are in memory at a time."""
+
+NAME = "the list of files"
 
 
 def is_source(x: Any) -> bool:
@@ -57,14 +63,52 @@ def source_of(paths: Sequence[str], labels: Sequence[str]) -> tuple[Files, str]:
 
     All subsets of the same files have the same key; the folds of a cross-validation share their images.
     """
+    items = [Item(name, label, UNSPLIT) for name, label in zip(_unique_names(paths), labels, strict=True)]
+    return Files(NAME, Path(), items, (), paths), _key(paths)
+
+
+def annotated_source(
+    paths: Sequence[str], targets: Sequence[Any], task: type[Any], settings: dict[str, Any]
+) -> tuple[AnnotatedSource, str]:
+    """Return a source of these files with the targets of a task, and its key in the cache of decoded images."""
+    names = _unique_names(paths)
+    images = [AnnotatedImage(name, target) for name, target in zip(names, targets, strict=True)]
+    tree = _PathTree(dict(zip(names, paths, strict=True)))
+    return AnnotatedSource.of(tree, Annotations(images, settings), task), _key(paths)
+
+
+@dataclass(frozen=True)
+class _PathTree:
+    """Files anywhere on the disk; `locations` are their paths by name."""
+
+    locations: Mapping[str, str]
+    name: str = NAME
+    problems: Sequence[FileProblem] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def paths(self) -> Sequence[str]:
+        return list(self.locations)
+
+    def read(self, path: str) -> bytes:
+        return read_file(Path(self.locations[path]), path)
+
+    def stamp(self, path: str) -> str:
+        return stamp(Path(self.locations[path]))
+
+
+def _unique_names(paths: Sequence[str]) -> list[str]:
+    """Return a name for each path; a sample drawn with replacement repeats paths, but names must be unique."""
     counts: Counter[str] = Counter()
-    items = []
-    for path, label in zip(paths, labels, strict=True):
-        name = printable(path)
-        counts[name] += 1  # a sample drawn with replacement repeats paths, but names must be unique
-        items.append(Item(name if counts[name] == 1 else f"{name} ({counts[name]})", label, UNSPLIT))
-    folder = os.path.commonpath([os.path.abspath(path) for path in paths])
-    return Files("the list of files", Path(), items, (), paths), os.path.join(folder, "*")
+    names = []
+    for name in map(printable, paths):
+        counts[name] += 1
+        names.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
+    return names
+
+
+def _key(paths: Sequence[str]) -> str:
+    return os.path.join(os.path.commonpath([os.path.abspath(path) for path in paths]), "*")
 
 
 def without_test(data: Dataset) -> Dataset:

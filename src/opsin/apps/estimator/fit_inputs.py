@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +14,14 @@ from numpy.typing import NDArray
 from opsin import nn
 from opsin.apps.estimator import files
 from opsin.apps.estimator.arrays import ImageLayout, Shape, check_array
-from opsin.apps.estimator.labels import check_labels, class_name, classes_of
 from opsin.base.errors import UsageError
 from opsin.base.option_fields import declared_options
-from opsin.data import Dataset, LabeledImages, load
+from opsin.data import Dataset, Samples, load
 from opsin.data.ingest.duplicates import exact_duplicates
 from opsin.data.ingest.split import MAX_VALIDATION_IMAGES, VALIDATION_SHARE, held_out, index_ranks
+from opsin.data.items import Source
 from opsin.data.load import load_source
-from opsin.data.sources import open_source
+from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.data.store import DIGEST_BYTES
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
@@ -30,54 +31,79 @@ from opsin.planning.overrides import with_overrides
 from opsin.training import Recipe, TrainingPlan
 
 
+class Target(Protocol):
+    """The argument y of `fit`, checked."""
+
+    def images(self, pixels: NDArray[np.uint8]) -> Samples:
+        """Return images, uint8 N×C×H×W, with their targets."""
+
+    def source(self, paths: Sequence[str]) -> tuple[Source, str]:
+        """Return a source of these files with their targets, and its key in the cache of decoded images."""
+
+    def present(self, data: Dataset) -> Self:
+        """Return the target without classes that `data` lacks."""
+
+
 @dataclass(frozen=True, eq=False)
 class FitInputs:
     """The inputs of `fit`: the data, the options, and the choice of a network.
 
-    `choice` is None for a layer of the user. `classes` are the labels in their original type, and `names` their names
-    in the model. `layout` says how arrays become images; None for files.
+    `choice` is None for a layer of the user. `target` is what y holds; None for data that has its own. `layout` says
+    how arrays become images; None for files.
     """
 
     data: Dataset
     options: TrainOptions
     choice: NetworkChoice | None
-    classes: NDArray[Any]
-    names: tuple[str, ...]
+    target: Any
     layout: ImageLayout | None = None
 
 
-def prepare_inputs(x: Any, y: Any, options: TrainOptions, is_layer: bool, image_shape: Shape | None) -> FitInputs:
-    """Return the arguments of `fit` as a dataset. Raise `InputError` if they are not labelled images.
+MakeTarget = Callable[[Any, int], Target]
+"""From y and the number of images to the targets."""
 
-    `is_layer` says that the network is a layer of the user.
+
+def prepare_inputs(
+    x: Any,
+    y: Any,
+    options: TrainOptions,
+    is_layer: bool,
+    image_shape: Shape | None,
+    make_target: MakeTarget,
+    request: TaskRequest,
+) -> FitInputs:
+    """Return the arguments of `fit` as a dataset. Raise `InputError` if they are not images with targets.
+
+    `request` is what a single path is read for.
     """
     if files.is_source(x):
-        return _from_source(x, y, options, is_layer)
+        return _from_source(x, y, options, is_layer, request)
     if files.is_paths(x):
-        return _from_paths(files.paths_of(x), y, options, is_layer)
+        paths = files.paths_of(x)
+        return _from_paths(paths, make_target(y, len(paths)), options, is_layer)
     if options.size is not None:
         raise UsageError(f"size={options.size} is for files; arrays are used as they are: resize them, or leave it out")
-    return _from_arrays(x, y, options, is_layer, image_shape)
+    array = check_array(x)
+    return _from_arrays(array, make_target(y, len(array)), options, is_layer, image_shape)
 
 
-def _from_source(source: str | os.PathLike[str], y: Any, options: TrainOptions, is_layer: bool) -> FitInputs:
+def _from_source(
+    source: str | os.PathLike[str], y: Any, options: TrainOptions, is_layer: bool, request: TaskRequest
+) -> FitInputs:
     if y is not None:
         raise UsageError(f"{source} has its own labels; leave y out, or give a list of paths")
-    choice = None if is_layer else networks.choose_network(DatasetSummary.of(open_source(source)), options)
-    data = load(source, choice.preprocessing if choice else None, size=_size(choice, options))
-    return FitInputs(data, options, choice, np.array(data.classes), data.classes)
+    opened = open_source(source, None, request)
+    choice = None if is_layer else networks.choose_network(DatasetSummary.of(opened), options)
+    preprocessing, size = choice.preprocessing if choice else None, _size(choice, options)
+    data = load(source, preprocessing, size=size, task=request.task, target=request.columns)
+    return FitInputs(data, options, choice, None)
 
 
-def _from_paths(paths: list[str], y: Any, options: TrainOptions, is_layer: bool) -> FitInputs:
-    labels = check_labels(y, len(paths))
-    classes_of(labels)  # refuses fewer than two classes before any image is read
-    names = [class_name(label) for label in labels.tolist()]
-    source, key = files.source_of(paths, names)
+def _from_paths(paths: list[str], target: Target, options: TrainOptions, is_layer: bool) -> FitInputs:
+    source, key = target.source(paths)
     choice = None if is_layer else networks.choose_network(DatasetSummary.of(source), options)
     data = load_source(source, key, choice.preprocessing if choice else None, _size(choice, options), options.seed)
-    is_present = np.isin(names, data.classes)  # of some classes, no image may be readable
-    classes, _ = classes_of(labels[is_present])
-    return FitInputs(files.without_test(data), options, choice, classes, _names(classes))
+    return FitInputs(files.without_test(data), options, choice, target.present(data))
 
 
 def _size(choice: NetworkChoice | None, options: TrainOptions) -> int | None:
@@ -87,35 +113,31 @@ def _size(choice: NetworkChoice | None, options: TrainOptions) -> int | None:
     return None if choice.preprocessing else choice.size
 
 
-def _from_arrays(x: Any, y: Any, options: TrainOptions, is_layer: bool, image_shape: Shape | None) -> FitInputs:
-    array = check_array(x)
-    classes, numbers = classes_of(check_labels(y, len(array)))
+def _from_arrays(
+    array: NDArray[Any], target: Target, options: TrainOptions, is_layer: bool, image_shape: Shape | None
+) -> FitInputs:
     layout = ImageLayout.of(array, image_shape, enlarge=not is_layer)
-    names = _names(classes)
-    data = _split_dataset(layout.pixels(array, "the estimator"), numbers, names, options.seed)
+    data = _split_dataset(target.images(layout.pixels(array, "the estimator")), options.seed)
     if not layout.is_image and options.augment is None:
         options = replace(options, augment="none")
     choice = None if is_layer else networks.choose_network(replace(DatasetSummary.of(data), resizable=False), options)
-    return FitInputs(data, options, choice, classes, names, layout)
+    return FitInputs(data, options, choice, target, layout)
 
 
-def _names(classes: NDArray[Any]) -> tuple[str, ...]:
-    return tuple(class_name(label) for label in classes.tolist())
-
-
-def _split_dataset(pixels: NDArray[np.uint8], numbers: NDArray[np.int32], names: tuple[str, ...], seed: int) -> Dataset:
+def _split_dataset(images: Samples, seed: int) -> Dataset:
     """Hold out about a tenth of each class for validation and calibration. Equal images stay together.
 
     If there are too few images for that, there is no validation split. There is no test split.
     """
-    images, count = LabeledImages(pixels, numbers, names), len(numbers)
-    if VALIDATION_SHARE * count >= len(images.classes):
-        digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in pixels)
-        groups = exact_duplicates(np.frombuffer(digests, np.uint8).reshape(count, DIGEST_BYTES))
+    count, strata = len(images), images.targets.strata()
+    groups = len(np.unique(strata))
+    if VALIDATION_SHARE * count >= groups:
+        digests = b"".join(blake2b(image.tobytes(), digest_size=DIGEST_BYTES).digest() for image in images.pixels[:])
+        duplicates = exact_duplicates(np.frombuffer(digests, np.uint8).reshape(count, DIGEST_BYTES))
         indices, rank = np.arange(count), index_ranks(count, seed)
-        validation_indices = held_out(images.labels, groups, rank, indices, VALIDATION_SHARE, MAX_VALIDATION_IMAGES)
+        validation_indices = held_out(strata, duplicates, rank, indices, VALIDATION_SHARE, MAX_VALIDATION_IMAGES)
         training_indices = np.setdiff1d(indices, validation_indices)
-        if len(validation_indices) and len(np.unique(images.labels[training_indices])) == len(images.classes):
+        if len(validation_indices) and len(np.unique(strata[training_indices])) == groups:
             validation = images.take(validation_indices)
             return Dataset("the arrays", images.take(training_indices), None, False, validation)
     return Dataset("the arrays", images, None, False)

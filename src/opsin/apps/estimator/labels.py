@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.apps.estimator import files
 from opsin.apps.estimator.errors import InputError, column_warning
-from opsin.data.items import printable
+from opsin.data import Dataset, LabeledImages
+from opsin.data.items import Source, printable
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTarget:
+    """`labels` are N labels in their original type, and `classes` the different ones, sorted."""
+
+    labels: NDArray[Any]
+    classes: NDArray[Any]
+
+    @classmethod
+    def of(cls, y: Any, count: int) -> ClassTarget:
+        """Return the labels in y for `count` images. Raise `InputError` if y is anything else."""
+        labels = check_labels(y, count)
+        return cls(labels, classes_of(labels)[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes in the model."""
+        return tuple(class_name(label) for label in self.classes.tolist())
+
+    def images(self, pixels: NDArray[np.uint8]) -> LabeledImages:
+        """Return images, uint8 N×C×H×W, with their labels."""
+        return LabeledImages(pixels, classes_of(self.labels)[1], self.names)
+
+    def source(self, paths: Sequence[str]) -> tuple[Source, str]:
+        """Return a source of these files with their labels, and its key in the cache of decoded images."""
+        return files.source_of(paths, [class_name(label) for label in self.labels.tolist()])
+
+    def present(self, data: Dataset) -> ClassTarget:
+        """Return the target with the classes of `data` only: of some, no image may be readable."""
+        names = [class_name(label) for label in self.labels.tolist()]
+        return ClassTarget(self.labels, classes_of(self.labels[np.isin(names, data.classes)])[0])
 
 
 def check_labels(y: Any, count: int) -> NDArray[Any]:
@@ -23,7 +59,7 @@ def check_labels(y: Any, count: int) -> NDArray[Any]:
     except ValueError as error:
         raise InputError(f"y is not one label for each image ({error})") from None
     if labels.ndim == 2 and labels.shape[1] == 1:
-        warnings.warn(column_warning(), stacklevel=4)
+        warnings.warn(column_warning(), stacklevel=6)
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != count:
         raise InputError(f"X holds {count} images, and y is {labels.shape}; give one label for each image")

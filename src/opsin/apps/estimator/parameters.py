@@ -7,7 +7,7 @@ they were given; fitted attributes end in an underscore.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from inspect import Parameter, signature
 from textwrap import fill
 from typing import Any, Self, TypeVar
@@ -29,19 +29,26 @@ RENAMED = {"smoothing": "label_smoothing", "mirrored": "tta"}
 Init = TypeVar("Init", bound=Callable[..., None])
 
 
-def option_parameters(init: Init) -> Init:
-    """Decorate an `__init__` whose `**` parameter stands for the options of training: give it their signature."""
-    declared = signature(init)
-    own_parameters = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
-    options = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in DEFAULTS.items()]
-    parameters = sorted([*own_parameters[:2], *options, *own_parameters[2:]], key=lambda each: each.kind)
-    init.__signature__ = declared.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return init
+def option_parameters(defaults: Mapping[str, Any]) -> Callable[[Init], Init]:
+    """Return a decorator of an `__init__` whose `**` parameter stands for options of training with these `defaults`.
+
+    It gets their signature.
+    """
+
+    def decorate(init: Init) -> Init:
+        declared = signature(init)
+        own_parameters = [each for each in declared.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+        options = [Parameter(name, Parameter.KEYWORD_ONLY, default=default) for name, default in defaults.items()]
+        parameters = sorted([*own_parameters[:2], *options, *own_parameters[2:]], key=lambda each: each.kind)
+        init.__signature__ = declared.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return init
+
+    return decorate
 
 
-def describe_options() -> str:
-    """Return a line for each option of training, for the docstring of an estimator."""
-    described = ((name, option.help) for name, _, option in declared_options(OptionFields) if name in DEFAULTS)
+def describe_options(names: Container[str]) -> str:
+    """Return a line for each of these options of training, for the docstring of an estimator."""
+    described = ((name, option.help) for name, _, option in declared_options(OptionFields) if name in names)
     return "\n".join(
         fill(f"`{name}`: {text}", 116, initial_indent="    ", subsequent_indent="        ") for name, text in described
     )
@@ -56,13 +63,18 @@ class Parameters:
     def _defaults(cls) -> dict[str, Any]:
         return {name: each.default for name, each in signature(cls).parameters.items()}
 
+    @classmethod
+    def _option_defaults(cls) -> dict[str, Any]:
+        """Return the options of training that are parameters, with their defaults."""
+        return DEFAULTS
+
     def _set_options(self, options: Mapping[str, Any]) -> None:
         """Store the options of training. Raise `TypeError` for an unknown one, as Python does."""
-        parameters = _with_current_names(options)
+        parameters, defaults = _with_current_names(options), self._option_defaults()
         for name in parameters:
-            if name not in DEFAULTS:
+            if name not in defaults:
                 raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{name}'")
-        for name, default in DEFAULTS.items():
+        for name, default in defaults.items():
             setattr(self, name, parameters.get(name, default))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -92,10 +104,12 @@ class Parameters:
     def __sklearn_tags__(self) -> Any:
         """Return the tags that scikit-learn 1.6 and later ask for. Only scikit-learn calls this."""
         utils = require("sklearn.utils", UsageError, "scikit-learn is not installed")
+        is_classifier = self._estimator_type == "classifier"
         return utils.Tags(
-            estimator_type="classifier",
-            target_tags=utils.TargetTags(required=True),
-            classifier_tags=utils.ClassifierTags(),
+            estimator_type=self._estimator_type,
+            target_tags=utils.TargetTags(required=True, multi_output=not is_classifier),
+            classifier_tags=utils.ClassifierTags() if is_classifier else None,
+            regressor_tags=None if is_classifier else utils.RegressorTags(),
             input_tags=utils.InputTags(two_d_array=True, three_d_array=True),
         )
 

@@ -57,7 +57,19 @@ class Augmenter:
         first: int,
         flipped: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.float32], Arrays]:
-        """Return float32 N×C×height×width and target arrays for uint8 N×C×H×W, from position `first` of an epoch.
+        """Return float32 N×C×height×width and target arrays for uint8 N×C×H×W, as `images` makes them."""
+        result, geometry, mixture = self.images(pixels, batch, epoch, first, flipped)
+        return result, self.task.encode(targets, geometry, mixture)
+
+    def images(
+        self,
+        pixels: NDArray[np.uint8],
+        batch: int,
+        epoch: int,
+        first: int,
+        flipped: NDArray[np.bool_] | None = None,
+    ) -> tuple[NDArray[np.float32], Geometry, Mixture | None]:
+        """Return float32 N×C×height×width for uint8 N×C×H×W, from position `first` of an epoch, and how they changed.
 
         If the policy mirrors images, `flipped` says which ones; by default this is random. Images are mixed within
         each `batch`.
@@ -71,7 +83,7 @@ class Augmenter:
         maps = draw.affine_maps(policy, self.frame, random)
         result = self.transform(pixels, output_size, maps, colours, boxes)
         mixture = self._mix(result, random, batch) if policy.mixes else None
-        return result, self.task.encode(targets, Geometry(self.frame.input_size, output_size, maps), mixture)
+        return result, Geometry(self.frame.input_size, output_size, maps), mixture
 
     def _mix(self, images: NDArray[np.float32], random: NDArray[np.float64], batch: int) -> Mixture:
         """Mix images of the same batch, in place."""

@@ -17,14 +17,7 @@ from PIL import Image
 
 from opsin.base.errors import DataError
 from opsin.base.optional import require
-
-VIDEO_ENDINGS = (
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".3gp",
-    ".ogv",
-)  # fmt: skip
-
-CAMERAS = ("/dev/video", "/dev/v4l/")
-"""How the paths of cameras begin."""
+from opsin.data.video_names import is_camera
 
 CAMERA_FORMAT = "v4l2"
 """FFmpeg's name for the cameras of Linux."""
@@ -46,16 +39,6 @@ class VideoFrame(NamedTuple):
 def pyav() -> Any:
     """Return the package av. Raise `DataError` if it is not installed."""
     return require("av", DataError, "videos and cameras need PyAV; install it with: pip install 'opsin[video]'")
-
-
-def is_video(path: str) -> bool:
-    """Return whether a path is that of a video, by its extension, or of a camera."""
-    return path.lower().endswith(VIDEO_ENDINGS) or is_camera(path)
-
-
-def is_camera(path: str) -> bool:
-    """Return whether a path is that of a camera, as Linux names them."""
-    return path.startswith(CAMERAS)
 
 
 class Video:
@@ -119,12 +102,10 @@ class Video:
         try:
             yield from self._container.demux(self._stream)
         except self._av.FFmpegError as error:
-            if not self.is_camera:
-                yield None
-            else:
-                raise DataError(
-                    f"the camera {self.path} gives no more images: {error.strerror}; see that it is connected"
-                ) from None
+            if self.is_camera:
+                text = f"the camera {self.path} gives no more images: {error.strerror}; see that it is connected"
+                raise DataError(text) from None
+            yield None
 
     def _open(self) -> Any:
         try:

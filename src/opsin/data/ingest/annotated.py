@@ -40,7 +40,9 @@ def annotated_dataset(
     targets = source.task.load_targets(images, source.tree, size, annotations.settings)
     digests, source_splits = index.digests[usable], [image.split for image in images]
     groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
-    splits, note = assign_splits(source_splits, targets.strata(), groups.near, content_ranks(digests, seed), "images")
+    splits, note = assign_splits(
+        source_splits, targets.strata(), groups.near, content_ranks(digests, seed), "the images"
+    )
     rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
     if not len(rows[TRAIN]) or not len(rows[TEST]):
         empty = TEST if len(rows[TRAIN]) else TRAIN

@@ -62,13 +62,18 @@ def detect_annotations(
 
     Next to folders of classes, only boxes and masks count; tables may hold anything about the images.
     """
-    results = [
-        (kind, annotations)
-        for kind in annotated_tasks()
-        if (kind.spatial or not has_class_folders or columns)
-        and (annotations := kind.read(tree, partial(image_size, tree), columns))
-        and annotations.images
-    ]
+    kinds = [kind for kind in annotated_tasks() if kind.spatial or not has_class_folders or columns]
+    results, errors = [], []
+    for kind in kinds:
+        try:
+            annotations = kind.read(tree, partial(image_size, tree), columns)
+        except DataError as error:  # the columns that the user names are not there, or not of this kind
+            errors.append(error)
+        else:
+            if annotations and annotations.images:
+                results.append((kind, annotations))
+    if not results and columns and errors:
+        raise errors[-1]
     if not results:
         return None
     kind, best = max(results, key=lambda result: len(result[1].images))
@@ -85,4 +90,4 @@ def _nothing(tree: FileTree, task: str, annotations: Annotations | None) -> str:
     problems = annotations.problems if annotations else ()
     if problems:
         text += f".\n{len(problems):,} annotations cannot be used, such as {problems[0].name}: {problems[0].reason}"
-    return text + "; see docs/data.md for the forms that are read"
+    return f"{text}; see docs/{task}.md for the forms that are read"

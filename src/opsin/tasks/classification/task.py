@@ -24,7 +24,7 @@ from opsin.tasks.classification.predictions import Evaluation, Prediction
 from opsin.tasks.drawing import add_caption, enlarged
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import ACCURACY, BALANCED_ACCURACY, Score
-from opsin.tasks.task import LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import LossOptions, Mixture, Outputs, Size, numbered
 
 Result = tuple[NDArray[np.float32], NDArray[np.int32]]
 """Logits N × classes and labels N."""
@@ -40,6 +40,11 @@ class Classification:
     warps: ClassVar[bool] = True
 
     labels: tuple[str, ...]
+
+    @classmethod
+    def with_outputs(cls, count: int) -> Classification:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count))
 
     def for_network(self, network: str, input_size: Size) -> Classification:
         """Return the task itself, which does not depend on the network."""

@@ -1,4 +1,4 @@
-"""Draw detections on an image: a box in the colour of its class, with label and score."""
+"""Draw detections on an image: a box in the colour of its class, with label and score, which truth does not have."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def draw_detections(image: Image.Image, detections: Iterable[Detection], classes
         _draw_box(pen, box, colours[detection.label])
     taken: list[Box] = []
     for detection, box in reversed(list(zip(ordered, boxes, strict=True))):
-        text = f"{detection.label} {percent(detection.score)}"
+        text = detection.label if detection.score == 1 else f"{detection.label} {percent(detection.score)}"
         _draw_label(pen, box, text, colours[detection.label], taken)
     return result
 

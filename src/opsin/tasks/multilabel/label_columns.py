@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from opsin.tasks.tables.images import ImageTable
 from opsin.tasks.tables.names import LABEL_NAMES, PLAIN_MEASURES, head
 
-SEPARATORS = ";|,"
+SEPARATORS = ";|, "
 LIST_NAMES = frozenset(
     "labels tags classes categories targets attributes genres findings findinglabels keywords".split()
 )
@@ -24,10 +24,10 @@ MINUS = frozenset(("-1", "-1.0"))
 """Cells of a column for a label, in lower case. -1 is "no" if there is no 0 (CelebA), and otherwise "uncertain"."""
 
 MIN_SHARE = 0.05
-"""The share of the rows with several labels from which on a column is one of lists."""
+"""The minimum share of the rows with several labels for a column to be one of lists."""
 
 MIN_SEVERAL = 0.1
-"""The share of the rows with several ones from which on columns of zeros and ones are not those of classes."""
+"""The minimum share of the rows with several ones for columns of zeros and ones not to be those of classes."""
 
 MIN_COMBINED = 1 / 3
 """The share of the labels that occur in different lists; parts of one name, such as "tench, Tinca", do not."""
@@ -67,10 +67,10 @@ def split_list(cell: str, separator: str) -> list[str]:
 def list_column(table: ImageTable, name: str = "") -> ListColumn | None:
     """Return the column of lists of labels, or the one that the user names; None if there is none."""
     columns = [column for column in table.columns if not name or table.table.titles[column].lower() == name.lower()]
-    columns.sort(key=lambda column: not _has_label_name(table, column))
+    columns.sort(key=lambda column: not _is_label_name(_title(table, column)))
     for column in columns:
         cells = [cell for cell in table.table.column(column) if cell]
-        separators = [each for each in SEPARATORS if _are_lists(cells, each, _has_label_name(table, column))]
+        separators = [each for each in SEPARATORS if _are_lists(cells, each, _title(table, column))]
         if separators:
             return ListColumn(column, separators[0])
         if name and cells:
@@ -78,19 +78,23 @@ def list_column(table: ImageTable, name: str = "") -> ListColumn | None:
     return None
 
 
-def _has_label_name(table: ImageTable, column: int) -> bool:
-    title = head(table.table.titles[column]) if table.table.header else ""
+def _title(table: ImageTable, column: int) -> str:
+    return head(table.table.titles[column]) if table.table.header else ""
+
+
+def _is_label_name(title: str) -> bool:
     return title in LIST_NAMES or title in LABEL_NAMES
 
 
-def _are_lists(cells: Sequence[str], separator: str, has_name: bool) -> bool:
+def _are_lists(cells: Sequence[str], separator: str, title: str) -> bool:
     """Return whether enough cells are lists, of labels that occur in different combinations.
 
-    Commas also occur in the names of classes, and in texts; they separate labels only in columns of labels.
+    Commas and spaces also occur in names of classes and in texts; they separate labels only in columns called so.
     """
     lists = [tuple(split_list(cell, separator)) for cell in cells]
     several = sum(len(labels) > 1 for labels in lists)
-    if not lists or several < max(1, MIN_SHARE * len(lists)) or (separator == "," and not has_name):
+    is_known = separator in ";|" or (_is_label_name(title) if separator == "," else title in LIST_NAMES)
+    if not lists or several < max(1, MIN_SHARE * len(lists)) or not is_known:
         return False
     combinations = Counter(label for labels in {*lists} for label in labels)
     occurrences = Counter(label for labels in lists for label in labels)
@@ -111,7 +115,8 @@ def label_columns(table: ImageTable, names: Sequence[str] = ()) -> LabelColumns 
         if (titles[column].lower() in wanted if names else not PLAIN_MEASURES.fullmatch(head(titles[column])))
         and _is_binary(table.table.column(column))
     ]  # fmt: skip
-    if not table.table.header or len(columns) < (len(wanted) or 2):
+    occurring = [column for column in columns if any(cell.lower() in YES for cell in table.table.column(column))]
+    if not table.table.header or len(occurring) < (1 if names else 2) or len(columns) < len(wanted):
         return None
     values = {cell.lower() for column in columns for cell in table.table.column(column)}
     result = LabelColumns(tuple(columns), tuple(titles[column] for column in columns), bool(values & (NO - {""})))
@@ -120,7 +125,7 @@ def label_columns(table: ImageTable, names: Sequence[str] = ()) -> LabelColumns 
 
 def _is_binary(cells: Sequence[str]) -> bool:
     values = {cell.lower() for cell in cells}
-    return values <= YES | NO | MINUS and bool(values & YES)
+    return values <= YES | NO | MINUS and values != {""}
 
 
 def _several_labels(table: ImageTable, labels: LabelColumns) -> bool:

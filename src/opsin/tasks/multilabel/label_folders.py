@@ -33,7 +33,7 @@ def images_in_folders(files: Files) -> list[FolderImage]:
     """Return the images in folders of labels; nothing unless at least a tenth of them lie in several."""
     groups = _same_names(files.paths)
     several = [paths for paths in groups if len(paths) > 1]
-    if len(several) < MIN_SHARED * len(groups):
+    if not several or len(several) < MIN_SHARED * len(groups):
         return []
     sample = [several[place] for place in np.unique(np.linspace(0, len(several) - 1, SAMPLE).astype(int))]
     if not any(len(same) > 1 for paths in sample for same in _same_content(files, paths)):

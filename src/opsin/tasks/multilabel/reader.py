@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
@@ -40,10 +40,9 @@ def read(files: Files, image_size: ImageSize, names: Sequence[str] = ()) -> Anno
     table of images has them.
     """
     images = TableImages.of(files, image_size)
-    forms = {id(table): form for table in images.tables if (form := _form(table, names))}
-    tables = choose(images.tables, lambda table: _key(table, forms.get(id(table))))
+    tables, form = choose(images.tables, lambda table: _form(table, names))
     if tables:
-        return _read_tables(images, tables, forms)
+        return _read_tables(images, tables, form)
     if names:
         _check_names(images.tables, names)
         return None
@@ -58,13 +57,6 @@ def _form(table: ImageTable, names: Sequence[str]) -> Form | None:
     return list_column(table) or label_columns(table)
 
 
-def _key(table: ImageTable, form: Form | None) -> tuple[str, ...]:
-    """Return the titles of the columns of labels."""
-    if form is None:
-        return ()
-    return form.names if isinstance(form, LabelColumns) else (table.table.titles[form.column],)
-
-
 def _check_names(tables: Sequence[ImageTable], names: Sequence[str]) -> None:
     """Raise `DataError` if no table has a column of that name."""
     titles = {title.lower() for table in tables for title in table.table.titles}
@@ -74,11 +66,10 @@ def _check_names(tables: Sequence[ImageTable], names: Sequence[str]) -> None:
         raise DataError(f"{tables[0].table.path} has no column '{printable(missing[0])}'; it has {known}; name one")
 
 
-def _read_tables(images: TableImages, tables: Sequence[ImageTable], forms: Mapping[int, Form]) -> Annotations:
+def _read_tables(images: TableImages, tables: Sequence[ImageTable], form: Form) -> Annotations:
     found: dict[str, tuple[str, Labels, str]] = {}
     uncertain = 0
     for table in tables:
-        form = forms[id(table)]
         for row, path, split in images.rows(table):
             place = table.table.place(row.line)
             labels, unknown = _labels(row, form, images.problems, place)
@@ -89,7 +80,6 @@ def _read_tables(images: TableImages, tables: Sequence[ImageTable], forms: Mappi
             if {*previous} != {*labels}:
                 reason = f"gives {printable(path)} {_shown(labels)}, but {first} gives {_shown(previous)}; the first "
                 images.problems.append(Problem(place, reason + "counts", CONTRADICTION))
-    form = forms[id(tables[0])]
     images.notes.extend(unused_note(images.tables, tables))
     images.note_unlisted({*found}, tables)
     if uncertain:

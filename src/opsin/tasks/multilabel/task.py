@@ -28,7 +28,7 @@ from opsin.tasks.multilabel.evaluation import MEAN_AVERAGE_PRECISION, MultiLabel
 from opsin.tasks.multilabel.label_sets import LabelSets
 from opsin.tasks.multilabel.reader import read
 from opsin.tasks.score import Score
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 Result = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """Logits and truth, N × labels."""
@@ -84,6 +84,11 @@ class MultiLabel:
         """Return the plan: published weights for photos, small networks for small images."""
         return defaults_for(summary)
 
+    @classmethod
+    def with_outputs(cls, count: int) -> MultiLabel:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count))
+
     def for_network(self, network: str, input_size: Size) -> MultiLabel:
         """Return the task itself, which does not depend on the network."""
         return self
@@ -119,6 +124,10 @@ class MultiLabel:
         """Return "labels", float32 N × labels."""
         return {"labels": targets.encode(mixture)}
 
+    def moved(self, targets: LabelSets, geometry: Geometry) -> LabelSets:
+        """Return the labels themselves: they do not depend on where things are."""
+        return targets
+
     def align(self, other: Any, targets: Any) -> LabelSets:
         """Return the labels of data in the order of this task. Raise `DataError` for a label that is not known here."""
         if other.name != self.name:
@@ -145,7 +154,7 @@ class MultiLabel:
         logits, truth = _concatenated(results)
         exact = logits.astype(np.float64)
         loss = float((np.logaddexp(0, exact) - exact * truth).mean())
-        return MultiLabelEvaluation.of(self.labels, sigmoid(logits), truth, self._thresholds(calibration), loss)
+        return MultiLabelEvaluation(self.labels, sigmoid(logits), truth, self._thresholds(calibration), loss)
 
     def calibrate(self, results: Sequence[Result]) -> LabelThresholds:
         """Return the threshold of each label that has the best F1 score on these images."""

@@ -7,16 +7,21 @@ from opsin.tasks.task import Defaults, ImageSummary
 MAX_SMALL_SIDE = 64
 """Images up to this side are trained on from scratch, at their own size."""
 
+MAX_GREY_SIDE = 32
+"""Grey images up to this side are those of LeNet-5."""
+
+MIN_SIDE = 16
 PHOTO_SIDE = 224
 
 
 def defaults_for(summary: ImageSummary) -> Defaults:
     """Return published weights for photos, and a small network for small images."""
     if summary.side <= MAX_SMALL_SIDE:
-        side = max(summary.side, 16)
+        network = "lenet5" if summary.grey and summary.side <= MAX_GREY_SIDE else "resnet9_half"
         return Defaults(
-            network="resnet9_half", side=side, pretrained=False, fallback="resnet9_half", batch=64, learning_rate=0.004,
-            ema=0.99, max_epochs=60, reason=f"for images as small as these ({summary.side} pixels)",
+            network=network, side=max(summary.side, MIN_SIDE), pretrained=False, fallback=network, batch=64,
+            learning_rate=0.004, ema=0.98, max_epochs=60,
+            reason=f"which is designed for images as small as these ({summary.side} pixels)",
         )  # fmt: skip
     return Defaults(
         network="efficientnet_lite0", side=PHOTO_SIDE, pretrained=True, fallback="resnet9_half", batch=32,

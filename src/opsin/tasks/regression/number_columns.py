@@ -63,7 +63,7 @@ def number_columns(table: ImageTable, names: Sequence[str] = ()) -> list[NumberC
     """Return the columns of numbers that the user names, or that a table has; none if it is a table of classes."""
     if names:
         columns = named_columns(table, names) or []
-        if not all(_are_numbers(table, column) for column in columns):
+        if not all(np.isfinite(values_of(table, column)).any() for column in columns):
             return []
         return [_number_column(table, column) for column in columns]
     if find_box_columns(table.table.titles) is not None:

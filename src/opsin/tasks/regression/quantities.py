@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 STRATA = 10
 """Groups of images with similar numbers, of which each split gets the same share."""
 
+MIN_STRATUM = 10
+"""The least images in a group."""
+
 UNORDERED = -1
 """The position of an image that is not one of a series."""
 
@@ -61,9 +64,13 @@ class Quantities:
         return np.full(len(self), UNORDERED, np.int64) if self.positions is None else self.positions
 
     def strata(self) -> NDArray[np.int32]:
-        """Return the tenth of the images to which each belongs, ordered by the first quantity."""
+        """Return the tenth of the images to which each belongs, ordered by the first quantity.
+
+        Fewer images are in fewer groups, of which each still has a share to hold out.
+        """
+        groups = max(1, min(STRATA, len(self) // MIN_STRATUM))
         ranks = np.argsort(np.argsort(self.values[:, 0], kind="stable"), kind="stable")
-        return np.asarray(ranks * STRATA // max(1, len(ranks)), np.int32)
+        return np.asarray(ranks * groups // max(1, len(ranks)), np.int32)
 
     def counts(self, labels: int) -> list[int]:
         """Return nothing: images have no labels."""

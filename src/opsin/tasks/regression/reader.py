@@ -25,9 +25,7 @@ from opsin.tasks.tables.table import Row
 
 FORM = "table of numbers"
 
-SPLIT_NOTE = (
-    "by time, as the images are frames: the first 70 % for training, then 10 % for validation, the last 20 % test"
-)
+SPLIT_NOTE = "by time, as the images are frames: the first 70% for training, then 10% for validation, the last 20% test"
 
 
 @dataclass(eq=False)
@@ -44,7 +42,10 @@ class _Reader:
             values = self._values(table, row, columns)
             if values is None:
                 continue
-            first, reading, _ = self.found.setdefault(path, (place, Reading(values), split))
+            first, reading, first_split = self.found.setdefault(path, (place, Reading(values), split))
+            if split != first_split:
+                reason = f"puts {printable(path)} into the {split} split, but {first} into {first_split or 'none'}; "
+                self._problem(place, reason + "the first counts", CONTRADICTION)
             if reading.values != values:
                 reason = f"gives {printable(path)} {_shown(columns, values)}, but {first} gives "
                 reason += f"{_shown(columns, reading.values)}; the first counts"
@@ -76,19 +77,17 @@ def read(files: Files, image_size: ImageSize, names: Sequence[str] = ()) -> Anno
     images = TableImages.of(files, image_size)
     if names and images.tables:
         _check_names(images.tables, names)
-    columns = {id(table): number_columns(table, names) for table in images.tables}
-    tables = choose(images.tables, lambda table: tuple(column.name for column in columns[id(table)]))
+    tables, numbers = choose(images.tables, lambda table: number_columns(table, names))
     if not tables:
         return None
-    wanted = {id(table): columns[id(table)] if names else preferred(columns[id(table)]) for table in tables}
+    columns = numbers if names else preferred(numbers)
     reader = _Reader(images)
     for table in tables:
-        reader.read(table, wanted[id(table)])
-    first = wanted[id(tables[0])]
-    notes = [*_choice_notes(tables[0], first, columns[id(tables[0])], names), *unused_note(images.tables, tables)]
+        reader.read(table, columns)
+    notes = [*_choice_notes(tables[0], columns, numbers, names), *unused_note(images.tables, tables)]
     images.note_unlisted({*reader.found}, tables)
     annotated, split_note, time_notes = _split_by_time(reader, files)
-    settings = {"labels": tuple(column.name for column in first), "units": tuple(column.unit for column in first)}
+    settings = {"labels": tuple(column.name for column in columns), "units": tuple(column.unit for column in columns)}
     notes = [*notes, *time_notes, *images.notes]
     return Annotations(annotated, settings, images.problems, notes, FORM, split_note=split_note)
 
@@ -140,7 +139,7 @@ def _split_by_time(reader: _Reader, files: Files) -> tuple[list[AnnotatedImage],
         return images, "", ["The images are frames in the order of time; the data gives their splits."]
     splits = order.splits()
     dropped = [images[place].path for place, split in enumerate(splits) if not split]
-    gap = f"{GAP_SECONDS:g} seconds" if order.seconds is not None else "1 % of the frames"
+    gap = f"{GAP_SECONDS:g} seconds" if order.seconds is not None else "1% of the frames"
     note = (
         f"The images are frames in the order of time. Between the splits {gap} are left out, so that no frame of one "
         f"is nearly a frame of another: {_ranges(dropped, splits)}."

@@ -24,18 +24,22 @@ from opsin.tasks.regression.intervals import Intervals, fit_intervals
 from opsin.tasks.regression.measurement import Measurement, Quantity
 from opsin.tasks.regression.quantities import Quantities
 from opsin.tasks.regression.reader import read
+from opsin.tasks.regression.results import Results
 from opsin.tasks.score import R2, Score
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
-
-Result = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Predictions and truth, N × quantities."""
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 NEEDLE_DEVIATIONS = 3
 """Standard deviations from 0 at which the needle of a steering angle lies on its side."""
 
 
 class SquaredError:
-    """The mean squared error of the output "logits" and the target "values", both standardized, N × quantities."""
+    """The mean squared error of the output "logits" and the target "values", both standardized, N × quantities.
+
+    It aims at the mean of the numbers that images like this one have, which is what R² measures. The absolute error and
+    Huber's aim at their median or close to it: where most numbers are equal, as the angles of a car on a straight road
+    are 0, a median says 0 for nearly all images. Numbers that are rare are not weighted up either; answers would be
+    better for them and worse on the whole (compare Yang et al., "Delving into deep imbalanced regression", 2021).
+    """
 
     def targets(self, outputs: Tensors) -> dict[str, Tensor]:
         return {"values": input_tensor("values", outputs["logits"].shape)}
@@ -101,6 +105,11 @@ class Regression:
             tuple(settings.get("signed") or [False] * len(labels)),
         )  # fmt: skip
 
+    @classmethod
+    def with_outputs(cls, count: int) -> Regression:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count), ("",) * count, (0.0,) * count, (1.0,) * count, (False,) * count)
+
     def for_network(self, network: str, input_size: Size) -> Regression:
         """Return the task itself, which does not depend on the network."""
         return self
@@ -140,9 +149,13 @@ class Regression:
 
     def encode(self, targets: Quantities, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
         """Return "values": standardized, float32 N × quantities; signed ones of mirrored images change their sign."""
-        flips = geometry.mirrored[:, None] & np.array(self.signed)
-        values = np.where(flips, -targets.values, targets.values)
+        values = self.moved(targets, geometry).values
         return {"values": ((values - np.array(self.means)) / np.array(self.scales)).astype(np.float32)}
+
+    def moved(self, targets: Quantities, geometry: Geometry) -> Quantities:
+        """Return the numbers of moved images: signed ones of mirrored images change their sign."""
+        flips = geometry.mirrored[:, None] & np.array(self.signed)
+        return Quantities(np.where(flips, -targets.values, targets.values))
 
     def align(self, other: Any, targets: Any) -> Quantities:
         """Return the numbers of data with other quantities in the order of this task.
@@ -153,26 +166,30 @@ class Regression:
             raise DataError(f"the data is for {other.name}, but the model does {self.name}")
         if missing := [name for name in self.labels if name not in other.labels]:
             raise DataError(f"the data lacks '{missing[0]}', which the model gives; it has {', '.join(other.labels)}")
-        return Quantities(targets.values[:, [other.labels.index(name) for name in self.labels]])
+        columns = [other.labels.index(name) for name in self.labels]
+        return Quantities(targets.values[:, columns], targets.positions)
 
-    def reduce(self, outputs: Outputs, targets: Quantities) -> Result:
+    def reduce(self, outputs: Outputs, targets: Quantities) -> Results:
         """Return predictions and truth, in the units of the quantities."""
-        return self._values(outputs), targets.values
+        return Results(self.values(outputs), targets.values, targets.places)
 
-    def evaluate(self, results: Sequence[Result], calibration: Intervals | None) -> RegressionEvaluation:
+    def evaluate(self, results: Sequence[Results], calibration: Intervals | None) -> RegressionEvaluation:
         """Return errors, R² and the coverage of the intervals."""
-        predictions, truth = _concatenated(results)
-        return RegressionEvaluation.of(self.labels, self.units, predictions, truth, np.array(self.scales), calibration)
+        return RegressionEvaluation(
+            self.labels, self.units, Results.concatenate(results), np.array(self.means), np.array(self.scales),
+            calibration,
+        )  # fmt: skip
 
-    def calibrate(self, results: Sequence[Result]) -> Intervals | None:
-        """Return intervals that hold on images like these."""
-        return fit_intervals(*_concatenated(results))
+    def calibrate(self, results: Sequence[Results]) -> Intervals | None:
+        """Return intervals that hold on images like these; None if there are too few images."""
+        joined = Results.concatenate(results)
+        return fit_intervals(joined.predictions, joined.truth)
 
     def answers(
         self, outputs: Outputs, sizes: Sequence[Size], calibration: Intervals | None, top: int | None
     ) -> list[Measurement]:
         """Return the numbers of each image."""
-        return [self._measurement(row, calibration) for row in self._values(outputs)]
+        return [self._measurement(row, calibration) for row in self.values(outputs)]
 
     def truth(self, targets: Quantities) -> list[Measurement]:
         """Return the true numbers as answers, without intervals."""
@@ -206,7 +223,8 @@ class Regression:
         """Return intervals that were written to a file."""
         return Intervals.from_data(data, len(self.labels))
 
-    def _values(self, outputs: Outputs) -> NDArray[np.float64]:
+    def values(self, outputs: Outputs) -> NDArray[np.float64]:
+        """Return the numbers that the outputs stand for, in their units: N × quantities."""
         values: NDArray[np.float64] = outputs["logits"].astype(np.float64) * self.scales + self.means
         return values
 
@@ -214,7 +232,3 @@ class Regression:
         margins = intervals.margins if intervals else (None,) * len(row)
         parts = zip(self.labels, row.tolist(), self.units, margins, strict=True)
         return Measurement(tuple(Quantity.of(*part) for part in parts))
-
-
-def _concatenated(results: Sequence[Result]) -> Result:
-    return np.concatenate([values for values, _ in results]), np.concatenate([truth for _, truth in results])

@@ -64,17 +64,19 @@ class TimeOrder:
         """Return the split of each frame: first training, then validation, then test; "" between them."""
         first, second = round(TRAINING_END * self.frames), round(VALIDATION_END * self.frames)
         result = ["train"] * first + ["validation"] * (second - first) + ["test"] * (self.frames - second)
-        for boundary in (first, second):
-            for frame in self.gap(boundary):
+        for begin, boundary in ((0, first), (first, second)):
+            for frame in self.gap(begin, boundary):
                 result[frame] = ""
         return result
 
-    def gap(self, boundary: int) -> range:
-        """Return the frames that are left out before the first frame of a part."""
+    def gap(self, begin: int, boundary: int) -> range:
+        """Return the frames that are left out at the end of the part from `begin` to `boundary`: at most half of it."""
+        middle = (begin + boundary + 1) // 2
         if self.seconds is None:
-            return range(max(0, boundary - max(1, round(GAP_SHARE * self.frames))), boundary)
-        begin = int(np.searchsorted(self.seconds[:boundary], self.seconds[boundary] - GAP_SECONDS, side="right"))
-        return range(min(begin, boundary - 1), boundary)
+            start = boundary - max(1, round(GAP_SHARE * self.frames))
+        else:
+            start = int(np.searchsorted(self.seconds[:boundary], self.seconds[boundary] - GAP_SECONDS, side="right"))
+        return range(max(middle, min(start, boundary - 1)), boundary)
 
 
 def time_order(paths: Sequence[str], read: Callable[[str], bytes]) -> TimeOrder | None:

@@ -15,7 +15,7 @@ BIN_COUNT = 15
 """Bins of equal width, as in Guo et al. 2017."""
 
 Z_95 = 1.959964
-"""The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
+"""The 97.5% quantile of the standard normal distribution, for two-sided 95% intervals."""
 
 
 @dataclass(frozen=True)

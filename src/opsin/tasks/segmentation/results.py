@@ -105,7 +105,8 @@ def _of_image(classes: Sequence[str], logits: NDArray[np.float32], labels: Ids) 
 def _losses(logits: NDArray[np.float32], labels: Ids, true: Counts) -> tuple[float, float, int]:
     """Return the sum of the cross entropy, the Dice loss and the number of contradictions of an image."""
     counted = labels != IGNORE
-    ids, scores = labels[counted].astype(np.intp), logits[:, counted]
+    scores = logits.reshape(len(logits), -1) if counted.all() else logits[:, counted]
+    ids = labels[counted].astype(np.intp)
     scores = scores - scores.max(0) if ids.size else scores
     powers = np.exp(scores)
     totals = powers.sum(0)

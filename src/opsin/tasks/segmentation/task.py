@@ -29,7 +29,14 @@ from opsin.tasks.segmentation.losses import cross_entropy_dice
 from opsin.tasks.segmentation.masks import Masks
 from opsin.tasks.segmentation.metrics import FOREGROUND_IOU, main_metric
 from opsin.tasks.segmentation.results import PixelResults
-from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
+from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
+
+NETWORK = "unet_light"
+MIN_SIDE, MAX_SIDE, SIDE_STEP, ENLARGEMENT = 128, 384, 32, 1.5
+"""The side of images in pixels: theirs times `ENLARGEMENT`, within the bounds, and a multiple of the step."""
+TRAIN_SHARE = 0.85
+"""The side of the images that are trained on, as a share of the side that is tested."""
+BATCH_SIZE, LEARNING_RATE = 4, 4e-3
 
 
 @dataclass(frozen=True)
@@ -92,16 +99,24 @@ class SemanticSegmentation:
         """Return the task for the "classes" of `settings`."""
         return cls(tuple(settings["classes"]))
 
+    @classmethod
+    def with_outputs(cls, count: int) -> SemanticSegmentation:
+        """Return the task with so many outputs, which are called 1, 2, …"""
+        return cls(numbered(count))
+
     def for_network(self, network: str, input_size: Size) -> SemanticSegmentation:
         """Return the task itself, which does not depend on the network."""
         return self
 
     @classmethod
     def defaults(cls, summary: ImageSummary) -> Defaults:
-        """Return the plan for networks that were pretrained on photos."""
+        """Return what a plan without options takes; images are enlarged, as scores have half the resolution."""
+        side = -(-round(ENLARGEMENT * summary.side) // SIDE_STEP) * SIDE_STEP
         return Defaults(
-            network="unet_light", side=256, pretrained=True, fallback="unet_light", batch=8, learning_rate=2e-3
-        )
+            network=NETWORK, side=min(max(side, MIN_SIDE), MAX_SIDE) if summary.side else MAX_SIDE, pretrained=True,
+            fallback=NETWORK, batch=BATCH_SIZE, learning_rate=LEARNING_RATE, train_share=TRAIN_SHARE, augment="light",
+            frozen_norms=True, reason="one of the fastest networks for masks on a processor",
+        )  # fmt: skip
 
     @property
     def outputs(self) -> int:
@@ -139,6 +154,10 @@ class SemanticSegmentation:
     def encode(self, targets: Masks, geometry: Geometry, mixture: Mixture | None) -> dict[str, NDArray[Any]]:
         """Return "labels": class ids int32 N × height × width, and 255 where the image moved away."""
         return {"labels": targets.moved(geometry)}
+
+    def moved(self, targets: Masks, geometry: Geometry) -> Masks:
+        """Return the masks of moved images."""
+        return Masks(targets.moved(geometry).astype(np.uint8))
 
     def align(self, other: Any, targets: Any) -> Masks:
         """Return the masks of data with the class ids of this task. Raise `DataError` for a class it does not know."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
@@ -14,6 +15,8 @@ from opsin.tasks.detection.problems import UNREADABLE_FILE, AnnotationFault, pri
 from opsin.tasks.tables.names import PATH_NAMES, SPLIT_NAMES, head
 from opsin.tasks.tables.problems import NO_IMAGE, UNKNOWN_SPLIT, UNREADABLE_IMAGE
 from opsin.tasks.tables.table import Row, Table, is_table, parse
+
+Targets = TypeVar("Targets")
 
 MAX_TABLES = 100
 """Of more tables in a folder or an archive, the first are read."""
@@ -185,13 +188,21 @@ def _split_column(table: Table, columns: Sequence[int]) -> int | None:
     return None
 
 
-def choose(tables: Sequence[ImageTable], key: Callable[[ImageTable], tuple[str, ...]]) -> list[ImageTable]:
-    """Return the tables that belong together: those with the same `key` (not empty) that have the most rows."""
+def choose(tables: Sequence[ImageTable], read: Callable[[ImageTable], Targets | None]) -> tuple[list[ImageTable], Any]:
+    """Return the tables with the targets of a task that have the most rows, and what `read` says of their columns.
+
+    Tables with the same titles belong together, such as those of several splits. The largest one decides what the
+    columns hold, because in a small one, numbers may look like classes.
+    """
     groups: dict[tuple[str, ...], list[ImageTable]] = {}
     for table in tables:
-        if names := key(table):
-            groups.setdefault(names, []).append(table)
-    return max(groups.values(), key=lambda group: sum(len(each.table.rows) for each in group), default=[])
+        groups.setdefault(table.table.titles, []).append(table)
+    found = [(group, columns) for group in groups.values() if (columns := read(max(group, key=_size)))]
+    return max(found, key=lambda pair: sum(map(_size, pair[0])), default=([], None))
+
+
+def _size(table: ImageTable) -> int:
+    return len(table.table.rows)
 
 
 def unused_note(tables: Sequence[ImageTable], used: Sequence[ImageTable]) -> list[str]:

@@ -1,27 +1,25 @@
-"""The core of a report as lines for a terminal: about one screen."""
+"""The core of a report on a classifier as lines for a terminal: about one screen."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from opsin.report import sentences
 from opsin.report.model_report import ModelReport
 from opsin.report.phrases import percent
 from opsin.report.statistics import Share
+from opsin.report.text_layout import MAX_NAME_LENGTH, shortened, wrapped
 
-WIDTH = 96
 MAX_CLASSES = 12
 """The maximum number of classes shown; if there are more, those with the lowest F1 score."""
 MAX_LABEL_ISSUES = 5
-MAX_NAME_LENGTH = 24
 
 
 def text(report: ModelReport) -> list[str]:
     """Return headline, classes, findings and next steps, in lines of at most `WIDTH` characters."""
     lines = [
         sentences.headline(report),
-        *_wrap(f"{sentences.evidence(report)} {sentences.frequent_confusions(report)}"),
+        *wrapped(f"{sentences.evidence(report)} {sentences.frequent_confusions(report)}"),
         "",
         *_classes(report),
     ]
@@ -35,16 +33,12 @@ def text(report: ModelReport) -> list[str]:
     )
     for finding in findings:
         if finding:
-            lines += _wrap(finding, "· ", "  ")
+            lines += wrapped(finding, "· ", "  ")
     lines += _label_issues(report)
     lines += ["", "What to do next:"]
     for number, step in enumerate(sentences.next_steps(report), start=1):
-        lines += _wrap(step, f"{number}. ", "   ")
+        lines += wrapped(step, f"{number}. ", "   ")
     return lines
-
-
-def _wrap(text: str, first: str = "", indent: str = "") -> list[str]:
-    return textwrap.wrap(text.strip(), WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _classes(report: ModelReport) -> Iterator[str]:
@@ -55,7 +49,7 @@ def _classes(report: ModelReport) -> Iterator[str]:
     yield f"{'class':<{width}}  images   recall           precision"
     for each in selection:
         figures = f"{_share(each.recall):<15}  {_share(each.precision)}".rstrip()
-        yield f"{_shortened(each.name):<{width}}  {each.recall.total:>8,}   {figures}"
+        yield f"{shortened(each.name):<{width}}  {each.recall.total:>8,}   {figures}"
     if len(rows) > len(selection):
         yield f"… and {len(rows) - len(selection):,} classes that did better"
     yield ""
@@ -67,10 +61,6 @@ def _label_issues(report: ModelReport) -> Iterator[str]:
     for example in issues.examples[: min(issues.count, MAX_LABEL_ISSUES)] if issues else ():
         probability = percent(example.probability)
         yield f"    {example.name}: labelled {example.label}, looks like {example.answer} ({probability})"
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…"
 
 
 def _share(share: Share) -> str:
