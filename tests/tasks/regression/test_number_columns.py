@@ -86,6 +86,7 @@ def test_missing_numbers_and_some_others_do_not_matter() -> None:
 def test_columns_that_the_user_names() -> None:
     assert names(["stars"], stars=FEW, price=FRACTIONS) == ["stars"]
     assert names(["PRICE", "id"], **{"price (EUR)": FRACTIONS, "id": COUNTS}) == ["price", "id"]
+    assert names(["weight"], weight=["unknown"] * 20 + FRACTIONS[20:]) == ["weight"]
     assert not names(["kind"], kind=KINDS, price=FRACTIONS) and not names(["nothing"], price=FRACTIONS)
 
 
