@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from opsin.kernels.ir import Target
-from opsin.kernels.reduce import Combine, Reduce
+from opsin.kernels.reduce import MIN_DIVIDED_ELEMENTS, Combine, Reduce, segment_elements
 from tests.kernels.support import arguments, each_run, guarded, margins_hold
 
 Run = Callable[..., None]
@@ -37,8 +37,12 @@ class Case:
 
     @property
     def spec(self) -> Reduce:
+        return self.divided(None)
+
+    def divided(self, segment_loop: int | None) -> Reduce:
+        """The specification of a sum in segments of the loop of that number."""
         channels = None if len(self.shape) - 1 in self.axes else self.shape[-1]
-        return Reduce(self.function, len(self.kept), len(self.reduced), channels)
+        return Reduce(self.function, len(self.kept), len(self.reduced), channels, segment_loop)
 
     @property
     def words(self) -> dict[str, list[int]]:
@@ -48,7 +52,8 @@ class Case:
             inner = [self.shape[e] for e in self.kept[number + 1 :]] + [self.spec.channels or 1]
             kept += [self.shape[d], strides[d], prod(inner)]
         reduced = [word for d in self.reduced for word in (self.shape[d], strides[d])]
-        return {"kept": kept, "reduced": reduced, "extent": [self.shape[-1]] if self.spec.channels is None else []}
+        extent = [self.shape[-1]] if self.spec.channels is None else []
+        return {"kept": kept, "reduced": reduced, "extent": extent, "segment": []}
 
     @property
     def x(self) -> np.ndarray:
@@ -93,6 +98,65 @@ def test_in_partial_results(case: Case, block: int, run: Run, target: Target) ->
     run(case.spec, args, 0, parts, target=target)
     assert margins_hold(partial)
     np.testing.assert_allclose(REDUCTIONS[case.function](partial, 0), case.expected, rtol=1e-5, atol=1e-5)
+
+
+DIVIDED = [
+    (case, loop)
+    for case in [*CASES, Case("sum", (2, 100), (0, 1)), Case("sum", (3, 5, 4, 21), (0, 2))]
+    if case.function == "sum"
+    for loop in range(len(case.reduced) + (case.spec.channels is None))
+]
+
+
+@each_run
+@pytest.mark.parametrize(("case", "loop"), DIVIDED, ids=str)
+@pytest.mark.parametrize("segment", [1, 3])
+@pytest.mark.parametrize("shared", [0, 1])
+def test_in_segments(case: Case, loop: int, segment: int, shared: int, run: Run, target: Target) -> None:
+    spec = case.divided(loop)
+    words = case.words | {"segment": [segment * target.lanes if loop == len(case.reduced) else segment]}
+    divided_extent = case.shape[(case.reduced if shared else case.kept or [0])[0]]
+    parts = -(-divided_extent // 2) if shared or case.kept else 1
+    y = guarded((parts, *case.expected.shape) if shared else case.expected.shape)
+    run(spec, arguments(spec, x=case.x, y=y, **words, shared=shared, block=2), 0, parts, target=target)
+    np.testing.assert_allclose(y.sum(0) if shared else y, case.expected, rtol=1e-5, atol=1e-5)
+    assert margins_hold(y)
+
+
+@each_run
+@pytest.mark.parametrize("channels", [None, 19])
+def test_segments_that_are_rounded_away_are_corrected(channels: int | None, run: Run, target: Target) -> None:
+    """Each segment adds 1 to a total of 2²⁴, whose neighbour is 2²⁴ + 2."""
+    rows, columns = 33, channels or target.lanes
+    x = np.ones((rows, columns), np.float32)
+    x[0] = 2**24
+    case = Case("sum", (x.size,) if channels is None else x.shape, (0,))
+    spec, y = case.divided(0), guarded((1,) if channels is None else (columns,))
+    words = case.words | {"segment": [target.lanes if channels is None else 1]}
+    run(spec, arguments(spec, x=x, y=y, **words, shared=0, block=1), 0, 1, target=target)
+    np.testing.assert_array_equal(
+        y, np.broadcast_to(x.sum(dtype=np.float64) if channels is None else 2**24 + 32, y.shape)
+    )
+
+
+@each_run
+def test_sums_in_segments_are_infinite_or_nan_as_others(run: Run, target: Target) -> None:
+    x = np.ones((20, 4), np.float32)
+    x[3, 1] = x[4, 2] = x[7, 2] = x[5, 3] = np.inf
+    x[16, 3] = -np.inf
+    case, y = Case("sum", x.shape, (0,)), guarded((4,))
+    spec, words = case.divided(0), case.words | {"segment": [4]}
+    run(spec, arguments(spec, x=x, y=y, **words, shared=0, block=1), 0, 1, target=target)
+    np.testing.assert_array_equal(y, [20, np.inf, np.inf, np.nan])
+
+
+@pytest.mark.parametrize("width", [1, 4, 16])
+def test_only_long_sums_have_segments(width: int) -> None:
+    assert segment_elements(MIN_DIVIDED_ELEMENTS - 1, width) is None
+    for elements in (MIN_DIVIDED_ELEMENTS, 10**6 + 1, 10**9):
+        segment = segment_elements(elements, width)
+        assert segment is not None and segment % width == 0
+        assert abs(segment // width - elements / segment) < 3
 
 
 @each_run

@@ -47,7 +47,8 @@ SPECS: list[KernelSpec] = [
     Conv2dWeight(WINDOW, 8, 5, True, 64, 8), ConvPacked(WINDOW, 3, 8, 16, True, True, epilogue=BIAS),
     ConvPacked(WINDOW, 3, 8, 16, True), ConvWeightTaps(WINDOW, 8, 4, 2, 8, 96),
     Depthwise(8, 5, 5, AXIS, AXIS, None, BIAS), DepthwiseWeight(8, 5, 5, AXIS, AXIS, 64),
-    MapReduceByChannel(SUM, ("same", "channel"), 0, 8), MatMul(8, 4, None, BIAS),
+    MapReduceByChannel(SUM, ("same", "channel"), 0, 8), MapReduceByChannel(SUM, ("same", "channel"), 0, 8, True),
+    MatMul(8, 4, None, BIAS), Reduce("sum", 2, 1, None, 1), Reduce("sum", 1, 2, 8, 0),
     MatMulWide(64, 4, 64, False, True, 128, 8, BIAS), MaxPool(*POOL), MaxPoolGradient(*POOL, False), MergeMoments(8),
     Moments(8), PackPanels(8), PackTransposed(8), Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 0, 0),
     Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 2, 5), Reduce("sum", 2, 1, None), Reduce("max", 1, 2, 8),
@@ -98,7 +99,7 @@ def test_every_kernel_is_listed() -> None:
 
 def test_groups_are_bound_by_their_sizes() -> None:
     k = Builder("groups")
-    pointers, words = Reduce.signature.bind(k, kept=3, reduced=2, extent=0)
+    pointers, words = Reduce.signature.bind(k, kept=3, reduced=2, extent=0, segment=0)
     assert (len(pointers), len(words)) == (2, 7)
     names = [parameter.name for parameter in k.parameters]
     assert names == ["x", "y", "kept0", "kept1", "kept2", "reduced0", "reduced1", "shared", "block"]

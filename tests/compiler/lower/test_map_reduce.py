@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from opsin import ops
 from opsin.compiler.calls import Partition
 from opsin.compiler.cost_model import EPYC_ZEN3
@@ -20,6 +22,18 @@ def test_sums_of_a_large_array_take_one_sweep(any_target: Target) -> None:
     assert (sweep.partition, sweep.blocks) == (Partition.PER_CHUNK, 16)
     assert [pointer(total, "partial").shape for total in totals] == [(16, 16)] * 2
     assert len(sweep.reads) == 2 and len(sweep.writes) == 2  # The products are not stored.
+
+
+@pytest.mark.parametrize(("size", "segment"), [(511, None), (512, 4 * 256)])
+def test_sums_over_many_pixels_of_a_chunk_are_taken_in_segments(
+    size: int, segment: int | None, any_target: Target
+) -> None:
+    x = input_tensor("x", (2, 16, size, size))
+    sweep, _ = lowered(ops.sum(ops.exp(x), AXES), [x], any_target, 2)
+    assert sweep.spec.divided == (segment is not None)
+    assert sweep.scratch == (0 if segment is None else 2 * 16)
+    words = [argument for argument in sweep.arguments if isinstance(argument, int)]
+    assert words == [2 * size**2, *([] if segment is None else [segment]), size**2]
 
 
 def test_summands_that_are_read_are_stored(any_target: Target) -> None:

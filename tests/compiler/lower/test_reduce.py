@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin import ops
+from opsin import nn, ops, zoo
 from opsin.compiler.calls import Partition
+from opsin.compiler.execution_plan import make_plan
 from opsin.ir import input_tensor
 from opsin.kernels.ir import Target
+from opsin.kernels.map_reduce import MapReduceByChannel
+from opsin.kernels.reduce import Reduce
 from tests.compiler.lower.support import kernels, lowered, pointer, word
 
 
@@ -31,6 +34,37 @@ def test_a_maximum_over_the_batch_is_one_call(any_target: Target) -> None:
     x = input_tensor("x", (64, 10))
     (call,) = lowered(ops.max(x, 0), [x], any_target, 64)
     assert (kernels([call]), call.partition) == (["Reduce"], Partition.ANY)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "loop", "segment"),
+    [
+        ((512, 513), (0, 1), 0, None),  # The innermost loop, over all elements.
+        ((2, 2**19, 4), (0, 1), 0, 1024),
+        ((4, 2**10, 8, 2**9), (1, 3), 0, None),
+        ((511, 512), (0, 1), None, None),
+    ],
+)
+def test_long_sums_are_taken_in_segments(
+    shape: tuple[int, ...], axes: tuple[int, ...], loop: int | None, segment: int | None, any_target: Target
+) -> None:
+    x = input_tensor("x", shape)
+    (call,) = lowered(ops.sum(x, axes), [x], any_target, 1)
+    assert call.spec.segment_loop == loop
+    words = [argument for argument in call.arguments if isinstance(argument, int)]
+    if segment is not None:
+        assert words[-3] == segment
+    (call,) = lowered(ops.max(x, axes), [x], any_target, 1)
+    assert call.spec.segment_loop is None
+
+
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "resnet20_cifar", "vgg16_bn"])
+def test_sums_of_classifiers_keep_their_order(name: str, target: Target) -> None:
+    entry = zoo.find(name)
+    graph = nn.training_graph(entry(), entry.input_shape, nn.optimizers.SGD(momentum=0.9))
+    specs = [call.spec for call in make_plan(graph, 256, target).calls]
+    assert not any(spec.segment_loop is not None for spec in specs if isinstance(spec, Reduce))
+    assert not any(spec.divided for spec in specs if isinstance(spec, MapReduceByChannel))
 
 
 def test_an_array_without_a_contiguous_dimension_is_copied_first(any_target: Target) -> None:

@@ -10,8 +10,9 @@ from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import draft, stream_kind
 from opsin.compiler.views import View, channels_last, row_major
 from opsin.ir import Node, Tensor
-from opsin.kernels.map_reduce import MapReduceByChannel
+from opsin.kernels.map_reduce import PIXEL_UNROLL, MapReduceByChannel
 from opsin.kernels.moments import MergeMoments, Moments
+from opsin.kernels.reduce import segment_elements
 
 
 def lower_sums(lowering: Lowering, group: FusionGroup, outputs: list[Tensor]) -> list[KernelCall]:
@@ -40,15 +41,17 @@ def lower_sums(lowering: Lowering, group: FusionGroup, outputs: list[Tensor]) ->
     arrays = [view for view, kind in zip(operands, kinds, strict=True) if kind == "same"]
     partition, parts, block = _parts(lowering, [*arrays, *results], pixels)
     partials = [lowering.new((parts, channels), row_major(2)) for _ in group.sums]
+    segment = segment_elements(block, PIXEL_UNROLL)
     sweep = lowering.call(
-        MapReduceByChannel(final_expression, tuple(kinds), len(tensors), channels),
+        MapReduceByChannel(final_expression, tuple(kinds), len(tensors), channels, segment is not None),
         pointers={"operands": operands, "results": results, "sums": partials},
-        words={"pixels": pixels, "block": block},
+        words={"pixels": pixels, "segment": [] if segment is None else [segment], "block": block},
         partition=partition,
         blocks=parts,
         reads=arrays,
         shared=[view for view, kind in zip(operands, kinds, strict=True) if kind != "same"],
         writes=[*results, *partials],
+        scratch=0 if segment is None else 2 * len(partials) * channels,
     )
     return [*copies, sweep, *(_combined(lowering, *pair) for pair in zip(group.sums, partials, strict=True))]
 

@@ -9,7 +9,7 @@ from opsin.compiler.lower.context import Lowering
 from opsin.compiler.views import View, row_major
 from opsin.ir import Node
 from opsin.kernels.argmax import ArgMax
-from opsin.kernels.reduce import Reduce
+from opsin.kernels.reduce import Reduce, segment_elements
 
 
 def reduce(lowering: Lowering, node: Node) -> list[KernelCall]:
@@ -29,10 +29,13 @@ def _reduce(lowering: Lowering, function: str, axes: tuple[int, ...], x: View, r
     batch = lowering.batch
 
     def call(destination: View, shared: int, block: int, partition: Partition, blocks: int = 1) -> KernelCall:
+        segment_loop, segment = loops.segments(lowering.target.lanes, block if shared else None)
+        if function != "sum":
+            segment_loop, segment = None, []
         return lowering.call(
-            Reduce(function, len(loops.kept), len(loops.reduced), loops.channels),
+            Reduce(function, len(loops.kept), len(loops.reduced), loops.channels, segment_loop),
             pointers={"x": x, "y": destination},
-            words={**loops.words, "shared": shared, "block": block},
+            words={**loops.words, "segment": segment, "shared": shared, "block": block},
             partition=partition,
             blocks=blocks,
             reads=[x],
@@ -90,6 +93,25 @@ class _Loops:
             "reduced": [word for loop in self.reduced for word in loop],
             "extent": [self.extent] if self.channels is None else [],
         }
+
+    def segments(self, lanes: int, block: int | None) -> tuple[int | None, list[int]]:
+        """Return the loop whose range is divided for an accurate sum, and the word for it; (None, []) if none is.
+
+        `block` are the indices of the first reduced dimension that are summed together; None stands for all.
+        """
+        extents = [n for n, _ in self.reduced]
+        if block is not None:
+            extents[0] = min(extents[0], block)
+        inner = self.extent if self.channels is None else 1
+        width = lanes if self.channels is None else 1
+        elements = segment_elements(prod(extents) * inner, width)
+        if elements is None:
+            return None, []
+        for number in range(len(extents)):
+            step = prod(extents[number + 1 :]) * inner  # The elements of one index.
+            if step <= elements:
+                return number, [elements // step]
+        return len(extents), [elements]
 
 
 def argmax(lowering: Lowering, node: Node) -> list[KernelCall]:
