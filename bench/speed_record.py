@@ -23,7 +23,10 @@ INFER = ("network", "batch", "Opsin, images/s", "fastest other library", "images
 NAMES = {
     "lenet5": "LeNet-5", "resnet20_cifar": "ResNet-20 (CIFAR)", "alexnet": "AlexNet", "vgg16": "VGG-16",
     "googlenet": "GoogLeNet", "resnet18": "ResNet-18", "resnet50": "ResNet-50", "mobilenet_v2": "MobileNetV2",
-    "efficientnet_lite0": "EfficientNet-Lite0",
+    "efficientnet_lite0": "EfficientNet-Lite0", "unet": "U-Net", "unet_light": "U-Net on EfficientNet-Lite0",
+    "lraspp_mobilenet_v3_large": "LR-ASPP", "fcn_resnet50": "FCN (ResNet-50)", "ssd300_vgg16": "SSD300",
+    "ssdlite320_mobilenet_v3_large": "SSDLite320", "fcos_efficientnet_lite0": "FCOS (EfficientNet-Lite0)",
+    "pilotnet": "PilotNet",
 }  # fmt: skip
 """The networks' names in the documentation."""
 

@@ -68,9 +68,7 @@ class PyTorch:
 
     def _loss(self, images: torch.Tensor, targets: Sequence[torch.Tensor]) -> torch.Tensor:
         outputs = self.module(images)
-        terms: list[torch.Tensor] = [
-            self.criterion(output, target) for output, target in zip(outputs, targets, strict=True)
-        ]
+        terms: list[torch.Tensor] = [self.criterion(*pair) for pair in zip(outputs, targets, strict=True)]
         return sum((weight * term for weight, term in zip(self.loss_weights[1:], terms[1:], strict=True)), terms[0])
 
     def _training_step(self) -> torch.Tensor:

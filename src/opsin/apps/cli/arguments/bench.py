@@ -53,7 +53,12 @@ def bench(
     markdown: Annotated[str | None, typer.Option(metavar="FILE", help="Also write the tables in Markdown.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE.svg", help="Also draw the results.")] = None,
 ) -> int:
-    """Compare Opsin's speed with PyTorch, ONNX Runtime, OpenVINO, MNN, TensorFlow and JAX."""
+    """Compare Opsin's speed with PyTorch, ONNX Runtime, OpenVINO, MNN, TensorFlow and JAX.
+
+    A training step is SGD with momentum. Classifiers minimize the cross-entropy; segmentation networks, detectors and
+    regression networks minimize the mean squared error of every output against fixed random targets, the same for all
+    libraries. TensorFlow and JAX are compared on classifiers only.
+    """
     tasks = [task for task, only in (("train", train), ("infer", infer)) if only]
     return command("bench")(
         networks or [], tasks, batch, size, threads, rounds, seconds, peer or [], scaling, (json, markdown, plot)
