@@ -10,7 +10,6 @@ from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.ir import Graph
 from opsin.model.file import check_writable
-from opsin.tasks.regression import Regression
 from opsin.training.plan import TrainingPlan
 
 
@@ -34,7 +33,7 @@ def with_signs(data: Dataset, signed: Sequence[str]) -> Dataset:
     """
     if not signed:
         return data
-    if not isinstance(data.task, Regression):
+    if not hasattr(data.task, "with_signs"):
         raise UsageError(f"{data.task.name} has no numbers that are signed; leave 'signed' out of the plan")
     return data.with_task(data.task.with_signs(signed))
 
