@@ -27,6 +27,7 @@ LAZY = {
     "apps/cli/lazy.py": "the commands",
     "apps/benchmark/workers/keras_layers.py": "Keras' backends",
     "data/decode/pillow_plugins.py": "Pillow's decoders",
+    "tasks/registry.py": "the tasks",
 }
 """Modules that import by a name that is computed, and what these names are."""
 

@@ -86,6 +86,10 @@ class OptionFields:
     )
     augment: str | None = option(None, "Level of random augmentation: none, light or strong.", OPTIMIZATION, "LEVEL")
     flip: bool | None = option(None, "Flip images left to right at random, or never.", OPTIMIZATION)
+    signed: str | None = option(
+        None, "Numbers that change their sign in mirror images, such as a steering angle; images are then flipped.",
+        OPTIMIZATION, "COLUMN,…", shown_default="none of them", zoo_only=True,
+    )  # fmt: skip
     ema: float | None = option(
         None, "Decay of the moving average of the parameters that becomes the model, such as 0.999.", OPTIMIZATION,
         "NUMBER", zoo_only=True,

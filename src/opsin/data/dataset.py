@@ -167,6 +167,11 @@ class Dataset:
         parts: dict[str, Any] = {name: images.for_network(network) for name, images in self.splits.items()}
         return replace(self, **parts)
 
+    def with_task(self, task: Any) -> Dataset:
+        """Return the data set with another task for the same targets. Its images must be `AnnotatedImages`."""
+        parts: dict[str, Any] = {name: replace(images, task=task) for name, images in self.splits.items()}  # type: ignore[type-var]
+        return replace(self, **parts)
+
     def require_test(self) -> Samples:
         """Return the test split. Raise `UsageError` if there is none."""
         if self.test is None:

@@ -36,8 +36,7 @@ from opsin.model import file
 from opsin.model.inputs import ImageInput, Sized, read_images
 from opsin.ops import OPS
 from opsin.tasks.classification import Classification
-from opsin.tasks.multilabel import MultiLabel
-from opsin.tasks.registry import describe_task, described_task
+from opsin.tasks.registry import MULTILABEL, describe_task, described_task
 from opsin.tasks.task import Task
 
 MAX_BATCH = 64
@@ -97,7 +96,7 @@ class Model:
     @property
     def independent(self) -> bool:
         """Whether each label has its own probability, by a sigmoid: several labels may be true of an image."""
-        return isinstance(self.task, MultiLabel)
+        return bool(self.task.name == MULTILABEL)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.

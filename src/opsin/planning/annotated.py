@@ -28,7 +28,7 @@ class AnnotatedPlanner(ScratchPlanner):
         )  # fmt: skip
         plan = TrainingPlan(
             network=self.choice.network, stages=(stage,), pretrained=self.choice.pretrained, seed=options.seed,
-            weight_decay=defaults.weight_decay, ema=defaults.ema,
+            weight_decay=defaults.weight_decay, ema=defaults.ema, patience=defaults.patience,
         )  # fmt: skip
         return with_optimizer(plan, options, images)
 

@@ -26,12 +26,19 @@ def with_overrides(plan: TrainingPlan, options: TrainOptions, counts: Sequence[i
         logit_adjustment=logit_adjustment(counts) if adjusts_logits(options, counts) else None,
         patience=options.patience or plan.patience,
         tta="hflip" if options.tta else None,
+        signed=signed_names(options) or plan.signed,
         winograd=options.winograd,
     )
 
 
+def signed_names(options: TrainOptions) -> tuple[str, ...]:
+    """Return the names of the quantities that change their sign in mirror images."""
+    return tuple(name.strip() for name in (options.signed or "").split(",") if name.strip())
+
+
 def _with_overrides(stage: Stage, options: TrainOptions) -> Stage:
+    flip = True if signed_names(options) else stage.flip
     return replace(
         stage, augment=options.augment or stage.augment, schedule=options.schedule or stage.schedule,
-        flip=stage.flip if options.flip is None else options.flip,
+        flip=flip if options.flip is None else options.flip,
     )  # fmt: skip

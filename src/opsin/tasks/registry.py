@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
+from opsin.base.concurrency import importing
 from opsin.base.errors import UsageError
-from opsin.tasks.classification import Classification
-from opsin.tasks.detection import ObjectDetection
-from opsin.tasks.multilabel import MultiLabel
-from opsin.tasks.regression import Regression
-from opsin.tasks.segmentation import SemanticSegmentation
 from opsin.tasks.task import Task
 
-TASKS: dict[str, type[Any]] = {
-    task.name: task
-    for task in (
-        Classification,
-        MultiLabel,
-        Regression,
-        SemanticSegmentation,
-        ObjectDetection,
-    )
+CLASSIFICATION, MULTILABEL = "classification", "multilabel"
+
+TASKS = {
+    CLASSIFICATION: "Classification",
+    MULTILABEL: "MultiLabel",
+    "regression": "Regression",
+    "segmentation": "SemanticSegmentation",
+    "detection": "ObjectDetection",
 }
+"""The class of each task in the package of its name. It is imported on first use, so that starting stays cheap."""
 
-CLASSIFICATION = Classification.name
-
-LABEL_KEYS = {Classification.name: "labels", MultiLabel.name: "independent_labels"}
+LABEL_KEYS = {CLASSIFICATION: "labels", MULTILABEL: "independent_labels"}
 """Tasks that the model file describes by nothing but their labels, and the key of these."""
 
 
@@ -34,7 +29,9 @@ def find_task(name: str) -> type[Any]:
     """Return the class of the task called `name`. Raise `UsageError` if there is none."""
     if name not in TASKS:
         raise UsageError(f"there is no task '{name}'; the tasks are {', '.join(TASKS)}")
-    return TASKS[name]
+    with importing.lock:
+        task: type[Any] = getattr(import_module(f"opsin.tasks.{name}"), TASKS[name])
+    return task
 
 
 def describe_task(task: Task) -> dict[str, Any]:
@@ -52,7 +49,7 @@ def described_task(description: Mapping[str, Any]) -> Task:
     """Return the task that `describe_task` described. Raise `KeyError` or `TypeError` if an entry is missing or odd."""
     for name, key in LABEL_KEYS.items():
         if key in description:
-            labeled: Task = TASKS[name](tuple(str(label) for label in description[key]))
+            labeled: Task = find_task(name)(tuple(str(label) for label in description[key]))
             return labeled
     settings = dict(description["task"])
     task: Task = find_task(str(settings.pop("name")))(**{key: _tuples(value) for key, value in settings.items()})
@@ -71,4 +68,4 @@ def is_annotated(task: Any) -> bool:
 
 def annotated_tasks() -> list[type[Any]]:
     """Return the tasks whose targets are annotations."""
-    return [task for task in TASKS.values() if is_annotated(task)]
+    return [task for task in map(find_task, TASKS) if is_annotated(task)]

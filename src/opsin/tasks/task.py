@@ -82,6 +82,8 @@ class Defaults:
     frozen_norms: bool = False
     """Whether batch normalization keeps its published statistics and parameters, where weights are published. Those of
     small batches vary with the images in a batch, and a network that relies on that fails on single images."""
+    patience: int | None = None
+    """The epochs without a better validation result after which training ends; with one, the best epoch counts."""
     min_epochs: int = 2
     max_epochs: int = 100
     reason: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from opsin import nn
@@ -23,6 +24,18 @@ def check(plan: TrainingPlan, data: Dataset, out: Path | None, threads: int | No
         raise UsageError(f"there are {len(plan.class_weights)} class weights for {len(labels)} classes")
     if plan.tta and not data.task.mirrors:
         raise UsageError(f"test-time augmentation by mirror images is not possible for {data.task.name}; leave it out")
+
+
+def with_signs(data: Dataset, signed: Sequence[str]) -> Dataset:
+    """Return the data with a task in which these quantities change their sign in mirror images.
+
+    Raise `UsageError` if the task has no such quantities.
+    """
+    if not signed:
+        return data
+    if not hasattr(data.task, "with_signs"):
+        raise UsageError(f"{data.task.name} has no numbers that are signed; leave 'signed' out of the plan")
+    return data.with_task(data.task.with_signs(signed))
 
 
 def inference_graph(layer: nn.Layer, data: Dataset) -> Graph:

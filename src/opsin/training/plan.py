@@ -29,7 +29,7 @@ OPTIMIZERS = ("gd", "sgd", "adam", "adamw", "adagrad", "rmsprop")
 TTA = ("hflip",)
 """Test-time augmentation: the mean over an image and its horizontal mirror image."""
 
-TUPLES = ("class_weights", "logit_adjustment", "evidence")
+TUPLES = ("class_weights", "logit_adjustment", "signed", "evidence")
 """Fields of a plan that are lists in JSON."""
 
 FULL_BATCH = "gd"
@@ -101,10 +101,12 @@ class TrainingPlan:
     weight a class, `logit_adjustment` one number a class that is added to the logits in the loss (see
     `class_balance`). `patience`: a stage ends after so many epochs without a better result on validation, and the best
     model is kept. `tta` is the test-time augmentation: "hflip" averages the logits of an image and its mirror image,
-    which takes twice as long; None or "none" takes the image alone. `winograd` allows Winograd's algorithm, which
-    rounds differently. `conv_algorithms` names algorithms by convolution in place of the default ones (see
-    `compiler.lower.conv_algorithms`), as tuned when the plan was made. `evidence` is what short trials of other plans
-    showed, one mapping each; training does not depend on it. Raises `UsageError` for values that make no sense.
+    which takes twice as long; None or "none" takes the image alone. `signed` names the quantities of a regression that
+    change their sign in mirror images, such as a steering angle; `flip` in a stage then shows both. `winograd` allows
+    Winograd's algorithm, which rounds differently. `conv_algorithms` names algorithms by convolution in place of the
+    default ones (see `compiler.lower.conv_algorithms`), as tuned when the plan was made. `evidence` is what short
+    trials of other plans showed, one mapping each; training does not depend on it. Raises `UsageError` for values that
+    make no sense.
     """
 
     network: str
@@ -124,6 +126,7 @@ class TrainingPlan:
     logit_adjustment: tuple[float, ...] | None = None
     patience: int | None = None
     tta: str | None = None
+    signed: tuple[str, ...] = ()
     winograd: bool = True
     conv_algorithms: Mapping[str, str] = field(default_factory=dict, hash=False)
     evidence: tuple[Mapping[str, Any], ...] = field(default=(), hash=False, compare=False)
@@ -179,6 +182,8 @@ class TrainingPlan:
         data["stages"] = [{**stage, "frozen": list(stage["frozen"])} for stage in data["stages"]]
         for name in TUPLES:
             data[name] = None if data[name] is None else list(data[name])
+        if not self.signed:
+            del data["signed"]  # Opsin 0.1.0 does not know it.
         return data
 
     @classmethod

@@ -16,7 +16,7 @@ from opsin.model.record import held_out, held_out_split, measured_images, measur
 from opsin.tasks.score import Score
 from opsin.training.backend import engine_for
 from opsin.training.checkpointer import Checkpointer
-from opsin.training.checks import check, inference_graph
+from opsin.training.checks import check, inference_graph, with_signs
 from opsin.training.deadline import Deadline
 from opsin.training.divergence import explain
 from opsin.training.divergence_guard import Divergence, DivergenceGuard, Verified
@@ -82,7 +82,7 @@ class Trainer:
         warnings: Sequence[str] = (),
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        data = data.for_network(plan.network)
+        data = with_signs(data.for_network(plan.network), plan.signed)
         check(plan, data, out, threads)
         layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained, task=data.task.name)
         graph, engine = inference_graph(layer, data), engine_for(plan, engine)

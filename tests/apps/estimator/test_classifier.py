@@ -16,7 +16,7 @@ from opsin import nn
 from opsin.apps.estimator import ImageClassifier, InputError, NotFitted, ParameterError
 from opsin.apps.estimator.arrays import RENAMED, Form, ImageLayout
 from opsin.apps.estimator.base import OLD_ATTRIBUTES
-from opsin.apps.estimator.parameters import NOT_PARAMETERS
+from opsin.apps.estimator.parameters import NOT_PARAMETERS, ONLY_NUMBERS
 from opsin.base.errors import OpsinError, UsageError
 from opsin.base.option_fields import OptionFields, declared_options
 from opsin.planning.measurement import Cost
@@ -206,7 +206,7 @@ def test_parameters() -> None:
 
 
 def test_options_of_training_are_parameters() -> None:
-    names = [name for name, _, _ in declared_options(OptionFields) if name not in NOT_PARAMETERS]
+    names = [name for name, _, _ in declared_options(OptionFields) if name not in NOT_PARAMETERS | ONLY_NUMBERS]
     parameters = signature(ImageClassifier).parameters
     assert list(parameters) == ["network", *names, "image_shape", "random_state", "verbose"]
     assert all(f"`{name}`: " in str(ImageClassifier.__doc__) for name in names)

@@ -201,6 +201,21 @@ def test_strata_are_ranges_of_numbers(count: int, groups: int) -> None:
     assert np.bincount(strata).min() >= min(count, 10)
 
 
+def test_signs_of_a_plan() -> None:
+    plain = Regression.of({"labels": ("steering", "speed")}, VALUES)
+    assert plain.with_signs(["steering"]).signed == (True, False) and plain.signed == (False, False)
+    with pytest.raises(UsageError, match="there is no quantity 'angle' to be signed; there are steering, speed"):
+        plain.with_signs(["angle"])
+
+
+@pytest.mark.parametrize(("count", "epochs"), [(100, 30), (2000, 12), (100_000, 8)])
+def test_defaults_for_steering(count: int, epochs: int) -> None:
+    found = Regression.defaults(ImageSummary(count, 160, False, {"labels": ("steering_angle",)}))
+    assert (found.network, found.side, found.max_epochs, found.patience) == ("pilotnet", 80, epochs, epochs)
+    other = Regression.defaults(ImageSummary(count, 160, False, {"labels": ("angle",)}))
+    assert other.network == "efficientnet_lite0" and other.patience is None
+
+
 def test_defaults() -> None:
     grey, small, photos = (
         Regression.defaults(ImageSummary(100, side, is_grey, {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from opsin.base.errors import UsageError
 from opsin.data import load as load_data
+from opsin.data.sources.detect import open_source
 from opsin.model import Model
 from opsin.model.model import load
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import TrainOptions
+from opsin.tasks.regression import Regression
 from opsin.tasks.regression.evaluation import RegressionEvaluation
-from opsin.training import Epoch, Event, Finished, Trainer, Warning
+from opsin.training import Epoch, Event, Finished, Trainer, TrainingPlan, Warning
 from tests.data.annotated_folders import write_numbers
+from tests.tasks.multilabel import squares
 from tests.tasks.regression import bars
 
 EPOCHS = 12
@@ -81,17 +86,46 @@ def test_results_do_not_depend_on_threads() -> None:
 
 def test_mirrored_images_teach_signed_numbers() -> None:
     """Bars on one side only: the other side is known from mirrored images, if the sign changes with them."""
+    task = Regression(("place",), ("m",), (0.0,), (0.6,), (False,))
+    data = bars.dataset(task=task)
+    left = data.train.take(np.flatnonzero(data.train.targets.values[:, 0] < 0))
     scores = {}
-    for signed in (True, False):
-        task = replace(
-            bars.TASK, labels=("place",), units=("m",), means=(0.0,), scales=(0.6,), signed=(signed,)
-        )  # fmt: skip
-        data = bars.dataset(task=task)
-        left = data.train.take(np.flatnonzero(data.train.targets.values[:, 0] < 0))
-        trainer = Trainer(bars.plan(8, flip=True), replace(data, train=left))
+    for signed in ((), ("place",)):
+        trainer = Trainer(replace(bars.plan(8, flip=True), signed=signed), replace(data, train=left))
         list(trainer)
-        scores[signed] = trainer.model.evaluate(bars.images(100, 8, task)).score.value
+        assert trainer.model.task.signed == (bool(signed),)
+        scores[bool(signed)] = trainer.model.evaluate(bars.images(100, 8, task)).score.value
     assert scores[True] > 0.8 and scores[False] < 0.3
+
+
+def test_signs_in_plans() -> None:
+    plan = replace(bars.plan(1, flip=True), signed=("place",))
+    assert TrainingPlan.from_data(json.loads(json.dumps(plan.to_data()))) == plan
+    assert "signed" not in bars.plan(1).to_data()
+    with pytest.raises(UsageError, match="there is no quantity 'angle' to be signed"):
+        Trainer(replace(plan, signed=("angle",)), bars.dataset(16, 16))
+    with pytest.raises(UsageError, match="multilabel has no numbers that are signed; leave 'signed' out of the plan"):
+        Trainer(replace(plan, signed=("red",)), squares.dataset(16, 16))
+
+
+def test_options_for_signs() -> None:
+    data = bars.dataset(64, 16)
+    choice = networks.choose_network(DatasetSummary.of(data), TrainOptions())
+    plan = autoconfig.choose(choice, data, TrainOptions(epochs=1, signed=" place, brightness")).plan
+    assert plan.signed == ("place", "brightness") and plan.stages[0].flip
+    assert not autoconfig.choose(choice, data, TrainOptions(epochs=1, signed="place", flip=False)).plan.stages[0].flip
+    plain = autoconfig.choose(choice, data, TrainOptions(epochs=1)).plan
+    assert plain.signed == () and plain.stages[0].flip is None
+
+
+def test_steering_is_learned_by_pilotnet(tmp_path: Path) -> None:
+    folder = write_numbers(tmp_path / "data", 80)
+    table = folder / "table.csv"
+    table.write_text(table.read_text().replace("price (EUR)", "steering"))
+    options = TrainOptions(epochs=2, threads=1)
+    choice = networks.choose_network(DatasetSummary.of(open_source(folder)), options)
+    plan = autoconfig.choose(choice, load_data(folder, size=choice.size), options).plan
+    assert (plan.network, plan.patience, choice.size) == ("pilotnet", 30, 80)
 
 
 def test_a_folder_is_planned_and_trained_on(tmp_path: Path) -> None:

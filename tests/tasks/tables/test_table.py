@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsin.tasks.detection.problems import AnnotationFault
+from opsin.tasks.problems import AnnotationFault
 from opsin.tasks.tables import table as tables
 from opsin.tasks.tables.table import Table, parse
 

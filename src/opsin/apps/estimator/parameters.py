@@ -18,10 +18,15 @@ from opsin.base.option_fields import OptionFields, declared_options
 from opsin.base.optional import require
 
 NOT_PARAMETERS = {"network", "seed", "search"}
-"""Options of training that the estimator takes in another form, or not at all."""
+"""Options of training that the estimators take in another form, or not at all."""
 
-DEFAULTS = {name: default for name, default, _ in declared_options(OptionFields) if name not in NOT_PARAMETERS}
-"""The options of training that are parameters of an estimator, with their defaults."""
+ONLY_CLASSES, ONLY_NUMBERS = {"label_smoothing", "class_weights", "tta"}, {"signed"}
+"""Options of training that make sense for classes, or for numbers only."""
+
+ALL = {name: default for name, default, _ in declared_options(OptionFields) if name not in NOT_PARAMETERS}
+DEFAULTS = {name: default for name, default in ALL.items() if name not in ONLY_NUMBERS}
+REGRESSOR_DEFAULTS = {name: default for name, default in ALL.items() if name not in ONLY_CLASSES}
+"""The options of training that are parameters of a classifier, and of a regressor, with their defaults."""
 
 RENAMED = {"smoothing": "label_smoothing", "mirrored": "tta"}
 """Parameters under the names that they had in Opsin 0.1.0, and their current names."""

@@ -13,17 +13,12 @@ from opsin.apps.estimator import files
 from opsin.apps.estimator.arrays import Shape
 from opsin.apps.estimator.base import ImageEstimator
 from opsin.apps.estimator.numbers import NumberTarget, check_numbers
-from opsin.apps.estimator.parameters import DEFAULTS, describe_options, option_parameters
+from opsin.apps.estimator.parameters import REGRESSOR_DEFAULTS, describe_options, option_parameters
 from opsin.base.errors import UsageError
 from opsin.data.sources.detect import TaskRequest
 from opsin.tasks.regression import Regression
 from opsin.tasks.regression.results import r2
 from opsin.tasks.score import Score
-
-ONLY_CLASSES = {"label_smoothing", "class_weights", "tta"}
-"""Options of training that make sense for classes only."""
-
-OPTIONS = {name: default for name, default in DEFAULTS.items() if name not in ONLY_CLASSES}
 
 
 class ImageRegressor(ImageEstimator):
@@ -49,9 +44,9 @@ class ImageRegressor(ImageEstimator):
 
     @classmethod
     def _option_defaults(cls) -> dict[str, Any]:
-        return OPTIONS
+        return REGRESSOR_DEFAULTS
 
-    @option_parameters(OPTIONS)
+    @option_parameters(REGRESSOR_DEFAULTS)
     def __init__(
         self,
         network: str | nn.Layer | None = None,
@@ -137,4 +132,6 @@ class ImageRegressor(ImageEstimator):
         return f"R² {score.value:.4f} on {score.images:,} {split} images"
 
 
-ImageRegressor.__doc__ = f"{ImageRegressor.__doc__}\n    Options of training:\n\n{describe_options(OPTIONS)}\n    "
+ImageRegressor.__doc__ = (
+    f"{ImageRegressor.__doc__}\n    Options of training:\n\n{describe_options(REGRESSOR_DEFAULTS)}\n    "
+)

@@ -16,8 +16,8 @@ from typing import Any
 from opsin.base.formatting import listed
 from opsin.tasks.annotations import Annotations, Files, ImageSize
 from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, RawBox
-from opsin.tasks.detection.file_names import folder_split, split_of
-from opsin.tasks.detection.problems import (
+from opsin.tasks.file_names import folder_split, split_of
+from opsin.tasks.problems import (
     INVALID_ENTRY,
     INVALID_NUMBER,
     REPEATED_IMAGE,
@@ -27,7 +27,7 @@ from opsin.tasks.detection.problems import (
     UNREADABLE_FILE,
     printable,
 )
-from opsin.tasks.detection.text import is_true, number
+from opsin.tasks.text import is_true, number
 
 FORM = "COCO JSON"
 MAX_JSON_BYTES = 1 << 30

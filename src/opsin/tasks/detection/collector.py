@@ -11,8 +11,8 @@ from opsin.base.errors import DataError
 from opsin.base.formatting import exact_size
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
 from opsin.tasks.detection.boxes import ImageBoxes
-from opsin.tasks.detection.file_names import ImageIndex
-from opsin.tasks.detection.problems import (
+from opsin.tasks.file_names import ImageIndex
+from opsin.tasks.problems import (
     EMPTY_BOX,
     INVALID_NUMBER,
     LARGE_FILE,

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from opsin.tasks.detection.file_names import is_image
-from opsin.tasks.detection.text import number
+from opsin.tasks.file_names import is_image
+from opsin.tasks.text import number
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "image": ("filename", "imageid", "imagepath", "imagename", "image", "filepath", "path", "file", "img", "id"),

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from opsin.tasks.annotations import Annotations, Files, ImageSize
 from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, RawBox
 from opsin.tasks.detection.columns import Columns, find_columns
-from opsin.tasks.detection.file_names import SPLITS, folder_split, split_of
-from opsin.tasks.detection.problems import (
+from opsin.tasks.file_names import SPLITS, folder_split, split_of
+from opsin.tasks.problems import (
     INVALID_ENTRY,
     INVALID_NUMBER,
     UNKNOWN_CLASS,
@@ -27,7 +27,7 @@ from opsin.tasks.detection.problems import (
     AnnotationFault,
     printable,
 )
-from opsin.tasks.detection.text import decode, is_true, number
+from opsin.tasks.text import decode, is_true, number
 
 FORM = "table of boxes"
 MAX_TABLE_BYTES = 1 << 30

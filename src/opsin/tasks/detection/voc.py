@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from opsin.tasks.annotations import Annotations, Files, ImageSize
 from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, RawBox
-from opsin.tasks.detection.file_names import folder_split, stem
-from opsin.tasks.detection.problems import (
+from opsin.tasks.detection.xml_tree import Element, parse
+from opsin.tasks.file_names import folder_split, stem
+from opsin.tasks.problems import (
     AMBIGUOUS_IMAGE,
     INVALID_ENTRY,
     INVALID_NUMBER,
@@ -23,8 +24,7 @@ from opsin.tasks.detection.problems import (
     SPLIT_OVERLAP,
     AnnotationFault,
 )
-from opsin.tasks.detection.text import decode, is_true, number
-from opsin.tasks.detection.xml_tree import Element, parse
+from opsin.tasks.text import decode, is_true, number
 
 FORM = "Pascal VOC XML"
 MAX_XML_BYTES = 16 << 20

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 from xml.parsers import expat
 
-from opsin.tasks.detection.problems import UNREADABLE_FILE, UNSAFE_XML, AnnotationFault, printable
+from opsin.tasks.problems import UNREADABLE_FILE, UNSAFE_XML, AnnotationFault, printable
 
 MAX_DEPTH = 32
 """Levels of elements; annotations have four."""

@@ -17,10 +17,10 @@ from opsin.base.errors import DataError
 from opsin.base.formatting import listed
 from opsin.tasks.annotations import Annotations, Files, ImageSize
 from opsin.tasks.detection.collector import Collector, Corners, RawBox
-from opsin.tasks.detection.file_names import SPLITS, folder_split, is_image, normalized, stem
-from opsin.tasks.detection.problems import INVALID_ENTRY, INVALID_NUMBER, UNKNOWN_CLASS, printable
-from opsin.tasks.detection.text import decode, integer, number
 from opsin.tasks.detection.yaml_subset import Value, read_yaml
+from opsin.tasks.file_names import SPLITS, folder_split, is_image, normalized, stem
+from opsin.tasks.problems import INVALID_ENTRY, INVALID_NUMBER, UNKNOWN_CLASS, printable
+from opsin.tasks.text import decode, integer, number
 
 FORM = "YOLO text files"
 MAX_TEXT_BYTES = 16 << 20

@@ -11,7 +11,7 @@ import numpy as np
 
 from opsin.base.errors import DataError
 from opsin.tasks.annotations import Files
-from opsin.tasks.detection.file_names import SPLITS, folder_split, is_image
+from opsin.tasks.file_names import SPLITS, folder_split, is_image
 
 SAMPLE = 64
 """Names in several folders whose files are compared first."""

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
-from opsin.tasks.detection.problems import printable
 from opsin.tasks.multilabel.label_columns import (
     MINUS,
     NO,
@@ -19,8 +18,8 @@ from opsin.tasks.multilabel.label_columns import (
     list_column,
 )
 from opsin.tasks.multilabel.label_folders import images_in_folders
+from opsin.tasks.problems import CONTRADICTION, INVALID_LABEL, UNREADABLE_IMAGE, printable
 from opsin.tasks.tables.images import ImageTable, TableImages, choose, unused_note
-from opsin.tasks.tables.problems import CONTRADICTION, INVALID_LABEL, UNREADABLE_IMAGE
 from opsin.tasks.tables.table import Row
 
 LIST_FORM, COLUMNS_FORM, FOLDERS_FORM = (

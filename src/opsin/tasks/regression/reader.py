@@ -9,7 +9,7 @@ from math import isfinite
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
-from opsin.tasks.detection.problems import printable
+from opsin.tasks.problems import CONTRADICTION, INVALID_NUMBER, MISSING_NUMBER, printable
 from opsin.tasks.regression.number_columns import (
     MISSING,
     NumberColumn,
@@ -20,7 +20,6 @@ from opsin.tasks.regression.number_columns import (
 from opsin.tasks.regression.quantities import Reading
 from opsin.tasks.regression.time_order import GAP_SECONDS, time_order
 from opsin.tasks.tables.images import ImageTable, TableImages, choose, unused_note
-from opsin.tasks.tables.problems import CONTRADICTION, INVALID_NUMBER, MISSING_NUMBER
 from opsin.tasks.tables.table import Row
 
 FORM = "table of numbers"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -109,6 +109,15 @@ class Regression:
     def with_outputs(cls, count: int) -> Regression:
         """Return the task with so many outputs, which are called 1, 2, …"""
         return cls(numbered(count), ("",) * count, (0.0,) * count, (1.0,) * count, (False,) * count)
+
+    def with_signs(self, names: Sequence[str]) -> Regression:
+        """Return the task in which these quantities change their sign in mirror images.
+
+        Raise `UsageError` for a quantity that the task does not have.
+        """
+        if unknown := [name for name in names if name not in self.labels]:
+            raise UsageError(f"there is no quantity '{unknown[0]}' to be signed; there are {', '.join(self.labels)}")
+        return replace(self, signed=tuple(name in names for name in self.labels))
 
     def for_network(self, network: str, input_size: Size) -> Regression:
         """Return the task itself, which does not depend on the network."""

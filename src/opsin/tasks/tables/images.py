@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
 from opsin.tasks.annotations import Files, ImageSize, Problem
-from opsin.tasks.detection.file_names import SPLITS, ImageIndex, folder_split, is_image, split_of
-from opsin.tasks.detection.problems import UNREADABLE_FILE, AnnotationFault, printable
+from opsin.tasks.file_names import SPLITS, ImageIndex, folder_split, is_image, split_of
+from opsin.tasks.problems import NO_IMAGE, UNKNOWN_SPLIT, UNREADABLE_FILE, UNREADABLE_IMAGE, AnnotationFault, printable
 from opsin.tasks.tables.names import PATH_NAMES, SPLIT_NAMES, head
-from opsin.tasks.tables.problems import NO_IMAGE, UNKNOWN_SPLIT, UNREADABLE_IMAGE
 from opsin.tasks.tables.table import Row, Table, is_table, parse
 
 Targets = TypeVar("Targets")

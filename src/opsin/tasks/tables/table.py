@@ -16,9 +16,9 @@ from itertools import islice
 from math import nan
 
 from opsin.base.formatting import exact_size
-from opsin.tasks.detection.file_names import is_image
-from opsin.tasks.detection.problems import LARGE_FILE, UNREADABLE_FILE, AnnotationFault, printable
-from opsin.tasks.detection.text import decode, number
+from opsin.tasks.file_names import is_image
+from opsin.tasks.problems import LARGE_FILE, UNREADABLE_FILE, AnnotationFault, printable
+from opsin.tasks.text import decode, number
 
 TABLE_ENDINGS = (".csv", ".tsv")
 MAX_TABLE_BYTES = 1 << 27

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from opsin.base.formatting import listed
-from opsin.tasks.detection.problems import AMBIGUOUS_IMAGE, MISSING_IMAGE, UNSAFE_PATH, AnnotationFault, printable
+from opsin.tasks.problems import AMBIGUOUS_IMAGE, MISSING_IMAGE, UNSAFE_PATH, AnnotationFault, printable
 
 IMAGE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",

@@ -1,4 +1,4 @@
-"""Kinds of fault in the annotations of boxes. They are stable: programs may count by them."""
+"""Kinds of fault in annotations of boxes and in tables. They are stable: programs may count by them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ EMPTY_BOX = "empty box"
 REVERSED_BOX = "reversed box"
 REPEATED_BOX = "repeated box"
 NO_USABLE_BOX = "no usable box"
+NO_IMAGE = "no image named"
+UNKNOWN_SPLIT = "unknown split"
+MISSING_NUMBER = "missing number"
+INVALID_LABEL = "invalid label"
+CONTRADICTION = "contradicting rows"
 
 MAX_QUOTED = 80
 """Characters of the data that a message quotes."""
