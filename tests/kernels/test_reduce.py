@@ -72,6 +72,7 @@ CASES = [
     Case("max", (7,), (0,)),
     Case("sum", (3, 2, 5, 1), (0, 2)),
     Case("sum", (2, 33), (0,)),
+    Case("sum", (33,), ()),
 ]
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.function}{case.shape}{case.axes}")
 

@@ -109,8 +109,10 @@ class Reduce(KernelSpec):
             outer_loops = [loop(d, n, strides, False) for d, (n, *strides) in enumerate(outer_extents)]
             reduction_loops = [loop(d, n, strides, True) for d, (n, *strides) in enumerate(reduction_extents)]
             zero = k.constant(0, number.kind)
-            row = _Loop(0, extents[-1], (), segment if self.segment_loop == self.reduced else None)
-            cell = _Cell(self, k, target.lanes, x, result, reduction_loops, row if self.channels is None else None)
+            row = None
+            if self.channels is None:
+                row = _Loop(0, extents[-1], (), segment if self.segment_loop == self.reduced else None)
+            cell = _Cell(self, k, target.lanes, x, result, reduction_loops, row)
             for source, index in nested_loops(k, outer_loops, (zero, zero)):
                 cell.emit(source, index)
         return k.kernel()
