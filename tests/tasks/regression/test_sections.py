@@ -29,8 +29,8 @@ def test_errors_stand_beside_baselines() -> None:
     section = evaluation(intervals=Intervals((0.3, 8.0), 50)).sections()[0]
     assert section.heading == "Errors" and section.table is not None
     assert section.table.columns == (
-        "quantity", "mean error", "RMSE", "R²", "in the interval", "always the mean of training",
-        "the number of the frame before",
+        "quantity", "mean error", "RMSE", "R²", "in the interval", "R² of the mean",
+        "R² of the frame before",
     )  # fmt: skip
     name, _, _, score, covered, mean, last = section.table.rows[1]
     assert name == "speed (km/h)" and score == f"{evaluation().quantities[1].r2:.3f}" and float(score) > 0.7
@@ -46,8 +46,8 @@ def test_errors_stand_beside_baselines() -> None:
 def test_images_without_order_have_no_frame_before() -> None:
     found = evaluation(False)
     table = found.sections()[0].table
-    assert table is not None and table.columns[-1] == "always the mean of training"
-    assert list(found.to_data()["baselines"]) == ["always the mean of training"]
+    assert table is not None and table.columns[-1] == "R² of the mean"
+    assert list(found.to_data()["baselines"]) == ["mean"]
 
 
 def test_scatter_of_truth_and_answer() -> None:

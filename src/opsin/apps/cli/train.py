@@ -225,4 +225,5 @@ def _result(score: Score) -> tuple[str, str]:
     if ACCURACY in score.metrics:
         return percent(score.accuracy, digits=2), f" of the {score.images:,} test images classified correctly."
     main, *others = score.metrics
-    return score.text(main), f" on the {score.images:,} test images ({', '.join(map(score.text, others))})."
+    details = f" ({', '.join(map(score.text, others))})" if others else ""
+    return score.text(main), f" on the {score.images:,} test images{details}."

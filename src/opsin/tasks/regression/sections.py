@@ -20,7 +20,8 @@ MAX_POINTS = 1500
 RANGES = 5
 """Ranges of true numbers with about the same number of images, whose errors are compared."""
 
-MEAN, LAST = "always the mean of training", "the number of the frame before"
+MEAN, LAST = "mean", "frame before"
+"""Answers without a model: always the mean of the training images, and the true number of the frame before."""
 
 Margins = Sequence[float] | None
 
@@ -56,7 +57,8 @@ def sections(
 def _errors(quantities: Sequence[QuantityResult], answers: dict[str, list[float]]) -> Section:
     """Return the errors of each quantity, and R² of the baselines."""
     covered = any(each.coverage is not None for each in quantities)
-    names = ("quantity", "mean error", "RMSE", "R²", *(["in the interval"] if covered else []), *answers)
+    names = ("quantity", "mean error", "RMSE", "R²", *(["in the interval"] if covered else []),
+             *(f"R² of the {name}" for name in answers))  # fmt: skip
     rows = tuple(
         (
             _title(each), _number(each.mae), _number(each.rmse), _score(each.r2),
@@ -67,7 +69,8 @@ def _errors(quantities: Sequence[QuantityResult], answers: dict[str, list[float]
     )  # fmt: skip
     texts = [
         "R² is the share of the variance that the answers explain: 1 if all are exact, 0 if they are no better than "
-        "always answering the mean, and negative if they are worse. The mean error is that of absolute values."
+        "always answering the mean, and negative if they are worse. R² of the mean is that of the mean of the training "
+        "images, which may differ from these. The mean error is that of absolute values."
     ]
     if covered:
         texts.append(
