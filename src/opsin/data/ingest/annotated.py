@@ -40,6 +40,8 @@ def annotated_dataset(
     targets = source.task.load_targets(images, source.tree, size, annotations.settings)
     digests, source_splits = index.digests[usable], [image.split for image in images]
     groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
+    if annotations.split_note:  # the reader split a film by time
+        groups = groups.exact_only()
     splits, note = assign_splits(
         source_splits, targets.strata(), groups.near, content_ranks(digests, seed), "the images"
     )

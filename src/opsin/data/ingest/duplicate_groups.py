@@ -34,6 +34,10 @@ class DuplicateGroups:
         near = near_duplicates(exact, thumbnail_hashes, sizes)
         return cls(exact, exact if near is None else near, near is not None)
 
+    def exact_only(self) -> DuplicateGroups:
+        """Return the groups of equal images alone, for frames of a film, of which neighbours always look alike."""
+        return DuplicateGroups(self.exact, self.exact, self.compared)
+
     def duplicates(self, names: Sequence[str], labels: Sequence[str], splits: Sequence[str]) -> tuple[Duplicates, ...]:
         """Return all groups of more than one image, in the order of their first images."""
         groups: dict[int, list[int]] = defaultdict(list)
