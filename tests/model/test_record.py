@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import opsin
-from opsin.apps.cli.describe import accuracy
+from opsin.apps.cli.describe import result
 from opsin.apps.estimator import ImageClassifier
 from opsin.data import Dataset
 from opsin.model.record import held_out_split, measured_images, measured_on
@@ -61,15 +61,14 @@ def test_a_report_without_a_test_split_measures_the_validation_split() -> None:
 def test_descriptions_name_the_split() -> None:
     test = {"images": 1200, "accuracy": 0.5, "loss": 1.0}
     assert (
-        accuracy({"data": "photos", "test": test}) == "50.00% of 1,200 test images classified correctly"
+        result({"data": "photos", "test": test}) == "50.00% of 1,200 test images classified correctly"
     )  # as Opsin 0.1.0 wrote it
     assert (
-        accuracy({"test": test, "measured_on": "validation"})
-        == "50.00% of 1,200 validation images classified correctly"
+        result({"test": test, "measured_on": "validation"}) == "50.00% of 1,200 validation images classified correctly"
     )
     interrupted = {"history": [{"held_out_accuracy": 0.25}], "held_out": 12}
-    assert accuracy(interrupted) == "25.00% of 12 held-out images classified correctly"
-    assert accuracy({**interrupted, "held_out_split": "training"}).startswith(
+    assert result(interrupted) == "25.00% of 12 held-out images classified correctly"
+    assert result({**interrupted, "held_out_split": "training"}).startswith(
         "25.00% of 12 training images classified correctly, "
     )
 
@@ -82,4 +81,4 @@ def test_estimators_do_not_claim_test_accuracy(count: int, split: str, measured:
     model: ImageClassifier = quick(epochs=1).fit(pixels, np.arange(count) % 2)
     model.model_.save(tmp_path / "noise.opsin")
     record = opsin.load(tmp_path / "noise.opsin").record
-    assert accuracy(record).partition(" images")[0].endswith(f" of {measured} {split}")
+    assert result(record).partition(" images")[0].endswith(f" of {measured} {split}")
