@@ -17,7 +17,7 @@ def test_multiply_adds_are_all_done() -> None:
 
 def test_streams_are_read_and_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_peak, "STREAM_ELEMENTS", 2**12)
-    stream = machine_peak.Stream(2)
+    stream = machine_peak.Triad(2)
     stream()
     for a, b, c in stream._arrays:
         assert (a == b + 0.5 * c).all() and (a == 2.0).all()
