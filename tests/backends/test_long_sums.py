@@ -1,4 +1,4 @@
-"""Sums of up to eight million elements have the accuracy of float32, and the same bits on any number of threads."""
+"""Sums of up to eight million elements have the accuracy of float32, bit-identical on any number of threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ each_target = pytest.mark.parametrize("target", codegen.host().targets, ids=lamb
 
 
 def run(y: Tensor, target: Target, batch: int, **arrays: np.ndarray) -> np.ndarray:
-    """Return the result on one thread; check that two and three give the same bits."""
+    """Return the result on one thread; check that two and three give bit-identical ones."""
     inputs = tuple(input_tensor(name, array.shape) for name, array in arrays.items())
     plan = make_plan(Graph(inputs, {"y": y}), batch, target)
     results = [np.array(Native(plan, threads, target).run(**arrays)["y"]) for threads in (1, 2, 3)]

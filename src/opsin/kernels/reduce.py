@@ -147,7 +147,7 @@ def _segments(k: Builder, loop: _Loop, end_segment: Callable[[], None] | None) -
 
 
 class _Accumulator:
-    """The running result of a reduction; if it is `divided` into segments, of the current one, beside the others."""
+    """The running result of a reduction; if it is `divided` into segments, of the current one, next to the others."""
 
     def __init__(self, k: Builder, function: str, lanes: int, divided: bool) -> None:
         self._k, self._function, self._divided = k, function, divided

@@ -124,9 +124,9 @@ def test_several_sigmoids_are_independent_labels(tmp_path: Path, steps: Any) -> 
     np.testing.assert_allclose(reloaded.probabilities(PIXELS), expected, atol=1e-6)
 
 
-def test_independent_labels_are_not_calibrated(tmp_path: Path) -> None:
+def test_independent_labels_are_not_calibrated_by_classes(tmp_path: Path) -> None:
     model = model_of(chain(network(5), ("Sigmoid", {})), tmp_path)
-    with pytest.raises(UsageError, match="has independent labels; only probabilities that add up to 1"):
+    with pytest.raises(DataError, match=r"the data is for classification, but .*net\.onnx does multilabel"):
         model.calibrate(opsin.data.load("digits").test)
 
 
