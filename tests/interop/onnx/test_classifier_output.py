@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import opsin
 from opsin.backends.reference import Reference
-from opsin.base.errors import ModelError, UsageError
+from opsin.base.errors import DataError, ModelError, UsageError
 from opsin.ir import Graph
 from opsin.model import Model
 from tests.interop.onnx.writer import File, entry, random, tensor, value_info
