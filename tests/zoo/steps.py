@@ -20,7 +20,8 @@ def step_graph(name: str, network: nn.Layer, shape: nn.ImageShape, optimizer: Op
     if zoo.find(name).task == "classification":
         return nn.training_graph(network, shape, optimizer)
     images, rate = image_input(shape), input_tensor("learning_rate", ())
-    logits, traced = run_forward(network, images, training=True)
+    outputs, traced = run_forward(network, images, training=True)
+    logits = outputs["logits"]
     dense = zoo.find(name).task == "segmentation"
     labels = input_tensor("labels", (BATCH, *shape[1:]), INT) if dense else input_tensor("labels", logits.shape)
     loss = pixel_cross_entropy if dense else mean_squared_error
@@ -48,6 +49,8 @@ def pixel_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 def drawn_labels(graph: Graph, batch: int, classes: int) -> Array:
     """Labels for the input of that name: whole numbers below `classes`, or real ones."""
     labels = graph.inputs[1]
+    if labels.rank == 1:
+        return np.arange(0, 3 * batch, 3, np.int32) % classes
     shape = (batch, *(size for size in labels.shape[1:] if isinstance(size, int)))
     rng = generator("labels")
     return rng.integers(0, classes, shape).astype(np.int32) if labels.dtype == INT else rng.normal(size=shape)
