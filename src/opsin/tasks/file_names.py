@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from opsin.base.concurrency import lazy
 from opsin.base.formatting import listed
 from opsin.tasks.problems import AMBIGUOUS_IMAGE, MISSING_IMAGE, UNSAFE_PATH, AnnotationFault, printable
 
@@ -59,18 +60,40 @@ def normalized(path: str) -> str | None:
 
 
 class ImageIndex:
-    """The images among the files, by path, by name and by name without extension."""
+    """The images among the files, by path, by name and by name without extension.
+
+    They are sorted when they are first needed: most folders hold no annotations that name images.
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self.paths = [path for path in paths if is_image(path)]
-        self._exact = set(self.paths)
-        self._by_name: dict[str, list[str]] = {}
-        self._by_stem: dict[str, list[str]] = {}
-        self._by_base: dict[str, list[str]] = {}
+        self._files = paths
+
+    @lazy
+    def paths(self) -> list[str]:
+        """The paths of all images."""
+        return [path for path in self._files if is_image(path)]
+
+    @lazy
+    def _exact(self) -> set[str]:
+        return set(self.paths)
+
+    @lazy
+    def _by_name(self) -> dict[str, list[str]]:
+        return self._grouped(posixpath.basename)
+
+    @lazy
+    def _by_stem(self) -> dict[str, list[str]]:
+        return self._grouped(stem)
+
+    @lazy
+    def _by_base(self) -> dict[str, list[str]]:
+        return self._grouped(lambda path: posixpath.splitext(path)[0])
+
+    def _grouped(self, key: Callable[[str], str]) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
         for path in self.paths:
-            self._by_name.setdefault(posixpath.basename(path).lower(), []).append(path)
-            self._by_stem.setdefault(stem(path).lower(), []).append(path)
-            self._by_base.setdefault(posixpath.splitext(path)[0].lower(), []).append(path)
+            groups.setdefault(key(path).lower(), []).append(path)
+        return groups
 
     def find(self, reference: str, folder: str = "", split: str = "") -> str:
         """Return the image that an annotation in `folder` means by a path, a file name, or a name without extension.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Sequence
 
 SPLIT_WORDS = {
     "train": ("train", "training", "trainset"),
@@ -17,8 +18,8 @@ MASK_WORDS = (
     "annotations annotation annot masks mask labels label gtfine gts gt seg targets target trimaps trimap"
 ).split()
 IMAGE_WORDS = "jpegimages leftimg8bit images image imgs img inputs input photos".split()
-MASK_SUFFIXES = "gtfine_labelids segmentation annotation labelids masks mask label labels seg gt matte l".split()
-IMAGE_SUFFIXES = "leftimg8bit image img sat".split()
+MASK_SUFFIXES = tuple("gtfine_labelids segmentation annotation labelids masks mask label labels seg gt matte l".split())
+IMAGE_SUFFIXES = tuple("leftimg8bit image img sat".split())
 OTHER_SUFFIXES = ("_color", "_instanceids", "_labeltrainids", "_instancetrainids")
 """Other views of the masks of Cityscapes (Cordts et al. 2016)."""
 OTHER_FOLDERS = frozenset(("segmentationobject",))
@@ -70,9 +71,11 @@ SPLITTABLE = {
 """Names of folders that consist of a split and a word without a separator, and the split."""
 
 
-def without_suffix(name: str, suffixes: list[str]) -> str | None:
+def without_suffix(name: str, suffixes: Sequence[str]) -> str | None:
     """Return the stem of a file without one of the suffixes: "x_mask" → "x"; None if it has none."""
     lowered = name.lower()
+    if not lowered.endswith(tuple(suffixes)):  # nearly always
+        return None
     for suffix in suffixes:
         if lowered.endswith(("_" + suffix, "-" + suffix, "." + suffix)) and len(name) > len(suffix) + 1:
             return name[: -len(suffix) - 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from opsin.tasks.annotations import Problem
 from opsin.tasks.segmentation import names
@@ -45,21 +46,37 @@ class Role:
 
 def role(path: str) -> Role | None:
     """Return the role of an image file; None for views of a mask that are not used, such as instances."""
-    *folders, _ = path.split("/")
-    stem = names.stem(path)
-    if any(folder.lower() in names.OTHER_FOLDERS for folder in folders) or stem.lower().endswith(names.OTHER_SUFFIXES):
+    place, stem = _place(path.rpartition("/")[0]), names.stem(path)
+    if place is None or stem.lower().endswith(names.OTHER_SUFFIXES):
+        return None
+    as_mask = names.without_suffix(stem, names.MASK_SUFFIXES)
+    bare = as_mask or names.without_suffix(stem, names.IMAGE_SUFFIXES) or stem
+    return Role(place.key + stem, place.key + bare, place.holds_masks, as_mask is not None, place.split)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a folder says of its files. `key` is its path without words for images and masks, with "/" at its end."""
+
+    key: str
+    holds_masks: bool
+    split: str
+
+
+@lru_cache(maxsize=4096)
+def _place(path: str) -> Place | None:
+    """Return what a folder says; None if it holds views of masks that are not used."""
+    folders = path.split("/") if path else []
+    if any(folder.lower() in names.OTHER_FOLDERS for folder in folders):
         return None
     without_mask = [names.without_word(folder, names.MASK_WORDS) for folder in folders]
     bare_folders = [
         folder if folder is not None else _without_image_word(original)
         for folder, original in zip(without_mask, folders, strict=True)
     ]
-    place = [folder for folder in bare_folders if folder]
-    as_mask = names.without_suffix(stem, names.MASK_SUFFIXES)
-    bare = as_mask or names.without_suffix(stem, names.IMAGE_SUFFIXES) or stem
-    split = next(filter(None, map(names.split_named, place)), "")
-    in_mask_folder = any(folder is not None for folder in without_mask)
-    return Role("/".join([*place, stem]), "/".join([*place, bare]), in_mask_folder, as_mask is not None, split)
+    parts = [folder for folder in bare_folders if folder]
+    split = next(filter(None, map(names.split_named, parts)), "")
+    return Place("".join(f"{part}/" for part in parts), any(folder is not None for folder in without_mask), split)
 
 
 def _without_image_word(folder: str) -> str:

@@ -61,7 +61,8 @@ class TableImages:
     def of(cls, files: Files, image_size: ImageSize) -> TableImages:
         """Read the tables of the files. Those that cannot be read are problems; those without images are skipped."""
         result = cls(files, image_size, ImageIndex(files.paths))
-        paths = [path for path in files.paths if is_table(path)] if result.index.paths else []
+        paths = [path for path in files.paths if is_table(path)]
+        paths = paths if paths and result.index.paths else []
         for path in sorted(paths, key=lambda path: (path.count("/"), path))[:MAX_TABLES]:
             table = result._parse(path)
             found = image_table(table, result.index) if table else None
