@@ -1,4 +1,4 @@
-"""Files in memory, for the readers of tables."""
+"""Files in memory, for the readers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 from PIL import Image
 
 from opsin.base.errors import DataError
+
+HEIGHT, WIDTH = 100, 200
+"""The size of every image in pixels."""
 
 Content = str | bytes | None
 
@@ -34,7 +37,7 @@ class MemoryFiles:
 
 def image_size(path: str) -> tuple[int, int] | None:
     """Return the size of every image; images called broken cannot be read."""
-    return None if "broken" in path else (100, 200)
+    return None if "broken" in path else (HEIGHT, WIDTH)
 
 
 def images(*paths: str) -> dict[str, Content]:

@@ -16,6 +16,7 @@ from opsin.data.decode import read_header
 from opsin.data.ingest import split
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION, Source
 from opsin.data.sources.annotated import AnnotatedSource
+from opsin.tasks.registry import is_annotated
 from opsin.tasks.task import AnnotatedTask, ImageSummary
 
 HEADER_SAMPLES = 32
@@ -57,7 +58,6 @@ class DatasetSummary:
         channels, height, width = data.shape
         counts = [count for count in data.train.counts() if count]
         task = type(data.task)
-        is_annotated = hasattr(task, "defaults")
         return cls(
             images=len(data.train),
             held_out=len(data.test or ()) + len(data.validation or ()),
@@ -66,8 +66,8 @@ class DatasetSummary:
             side=min(height, width),
             grey=channels == 1,
             resizable=channels in (1, 3),
-            task=task if is_annotated else None,
-            settings=data.task.to_data() if is_annotated else {},
+            task=task if is_annotated(task) else None,
+            settings=data.task.to_data() if is_annotated(task) else {},
         )
 
     @classmethod

@@ -1,40 +1,12 @@
-"""Files in memory, for the readers."""
+"""Images in memory, and what readers of boxes find of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from opsin.base.errors import DataError
 from opsin.tasks.annotations import AnnotatedImage, Annotations
-
-HEIGHT, WIDTH = 100, 200
-
-
-class MemoryFiles:
-    """Files by path; images may be empty, because their sizes come from `image_size`."""
-
-    name = "memory"
-
-    def __init__(self, *contents: Mapping[str, str | bytes | None]) -> None:
-        self._contents = {path: content for part in contents for path, content in part.items()}
-
-    @property
-    def paths(self) -> Sequence[str]:
-        return sorted(self._contents)
-
-    def read(self, path: str) -> bytes:
-        content = self._contents[path]
-        if content is None:
-            raise DataError(f"{path} cannot be read")
-        return content.encode() if isinstance(content, str) else content
+from tests.tasks.memory_files import HEIGHT, WIDTH, Content
 
 
-def image_size(path: str) -> tuple[int, int] | None:
-    """Return the size of every image; images called broken cannot be read."""
-    return None if "broken" in path else (HEIGHT, WIDTH)
-
-
-def images(*paths: str) -> dict[str, str | bytes | None]:
+def images(*paths: str) -> dict[str, Content]:
     return dict.fromkeys(paths, b"")
 
 

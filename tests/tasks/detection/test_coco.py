@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from opsin.tasks.detection import coco
-from tests.tasks.detection.memory_files import MemoryFiles, image, image_size, images, kinds, pixels, present, splits
+from tests.tasks.detection.memory_files import image, images, kinds, pixels, present, splits
+from tests.tasks.memory_files import MemoryFiles, image_size
 
 CATEGORIES = [{"id": 17, "name": "cat"}, {"id": 3, "name": "dog"}, {"id": 90, "name": "cow"}]
 

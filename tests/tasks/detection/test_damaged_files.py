@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from opsin.tasks.annotations import Annotations
 from opsin.tasks.detection.boxes import Boxes
 from opsin.tasks.detection.reader import READERS, detect
-from tests.tasks.detection.memory_files import MemoryFiles, image_size, images
+from tests.tasks.detection.memory_files import images
 from tests.tasks.detection.test_coco import content, entry
 from tests.tasks.detection.test_table import HEADER
 from tests.tasks.detection.test_voc import box, document
 from tests.tasks.detection.test_yolo import YAML
+from tests.tasks.memory_files import MemoryFiles, image_size
 
 PATHS = images("a.jpg", "images/train/b.jpg", "JPEGImages/c.png", "broken.jpg")
 SEEDS: Mapping[str, Mapping[str, str]] = {

@@ -6,8 +6,9 @@ import pytest
 
 from opsin.tasks.detection import table
 from opsin.tasks.detection.reader import detect
-from tests.tasks.detection.memory_files import MemoryFiles, image, image_size, images, kinds, pixels, present, splits
+from tests.tasks.detection.memory_files import image, images, kinds, pixels, present, splits
 from tests.tasks.detection.test_voc import box, document
+from tests.tasks.memory_files import MemoryFiles, image_size
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 

@@ -19,7 +19,7 @@ from opsin.tasks.registry import describe_task, described_task, find_task
 from opsin.tasks.score import Score
 from opsin.tasks.task import ImageSummary, LossOptions
 from tests.support import Array
-from tests.tasks.detection.memory_files import MemoryFiles, image_size
+from tests.tasks.memory_files import MemoryFiles, image_size
 
 SIZE = (128, 192)
 TASK = ObjectDetection(("cat", "dog")).for_network("fcos_efficientnet_lite0", SIZE)

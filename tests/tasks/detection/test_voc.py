@@ -6,7 +6,8 @@ import pytest
 
 from opsin.tasks.detection import voc
 from opsin.tasks.detection.reader import detect
-from tests.tasks.detection.memory_files import MemoryFiles, image, image_size, images, kinds, pixels, present, splits
+from tests.tasks.detection.memory_files import image, images, kinds, pixels, present, splits
+from tests.tasks.memory_files import MemoryFiles, image_size
 
 
 def box(name: str = "cat", corners: str = "10 20 50 60", extra: str = "") -> str:

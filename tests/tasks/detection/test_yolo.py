@@ -6,7 +6,8 @@ import pytest
 
 from opsin.tasks.detection import yolo
 from opsin.tasks.detection.yaml_subset import read_yaml
-from tests.tasks.detection.memory_files import MemoryFiles, image_size, images, kinds, pixels, present, splits
+from tests.tasks.detection.memory_files import images, kinds, pixels, present, splits
+from tests.tasks.memory_files import MemoryFiles, image_size
 
 YAML = """# dataset
 path: ../datasets/pets  # root

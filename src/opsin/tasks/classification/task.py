@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from opsin.base.errors import DataError, ShapeError
 from opsin.base.formatting import percent
 from opsin.ir import Graph
 from opsin.nn import Objective, losses
 from opsin.nn.objective import Classify
+from opsin.tasks.checks import check_logits, label_numbers
 from opsin.tasks.classification.calibration import Calibration, calibrate, softmax
 from opsin.tasks.classification.class_balance import smoothing_spread
 from opsin.tasks.classification.labels import ClassLabels
@@ -66,12 +66,7 @@ class Classification:
 
     def check(self, graph: Graph) -> None:
         """Raise `ShapeError` unless there is a logit for each class."""
-        logits, classes = graph.outputs.get("logits"), len(self.labels)
-        if logits is None or logits.shape[1:] != (classes,):
-            given = logits.type if logits is not None else ", ".join(graph.outputs)
-            raise ShapeError(
-                f"the network gives {given}, but there are {classes} classes; end it with Linear({classes})"
-            )
+        check_logits(graph, len(self.labels), f"there are {len(self.labels)} classes")
 
     def objective(self, options: LossOptions, mixed: bool) -> Objective:
         """Return the cross-entropy, of labels or, if images are `mixed`, of shares of classes."""
@@ -92,14 +87,7 @@ class Classification:
 
     def align(self, other: Classification, targets: ClassLabels) -> ClassLabels:
         """Return the labels of data with other class numbers. Raise `DataError` for a class that is not known here."""
-        if other.name != self.name:
-            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
-        unknown = [name for name in other.labels if name not in self.labels]
-        if unknown:
-            raise DataError(
-                f"the data has a class '{unknown[0]}' that the model does not know; it knows {', '.join(self.labels)}"
-            )
-        return ClassLabels(np.array([self.labels.index(name) for name in other.labels], np.int32)[targets.numbers])
+        return ClassLabels(label_numbers(self, other)[targets.numbers])
 
     def probabilities(self, outputs: Outputs, calibration: Calibration | None) -> NDArray[np.float64]:
         """Return the probability of each class, N × classes."""

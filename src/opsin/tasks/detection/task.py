@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from opsin.base.concurrency import lazy, locked_cache
-from opsin.base.errors import DataError, UsageError
+from opsin.base.errors import UsageError
 from opsin.ir import Graph
 from opsin.nn import Objective
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
+from opsin.tasks.checks import label_numbers
 from opsin.tasks.detection.answers import Detection, FoundObjects
 from opsin.tasks.detection.average_precision import average_precision
 from opsin.tasks.detection.boxes import Boxes
@@ -131,13 +132,7 @@ class ObjectDetection:
 
     def align(self, other: Any, targets: Any) -> Boxes:
         """Return the boxes of data with other class numbers. Raise `DataError` for a class that is not known here."""
-        if other.name != self.name:
-            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
-        if unknown := [name for name in other.labels if name not in self.labels]:
-            known = ", ".join(self.labels)
-            raise DataError(f"the data has a class '{unknown[0]}' that the model does not know; it knows {known}")
-        numbers = np.array([self.labels.index(name) for name in other.labels], np.int32)
-        boxes: Boxes = replace(targets, classes=numbers[targets.classes])
+        boxes: Boxes = replace(targets, classes=label_numbers(self, other)[targets.classes])
         return boxes
 
     def reduce(self, outputs: Outputs, targets: Boxes) -> Result:

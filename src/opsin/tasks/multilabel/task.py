@@ -11,19 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.base.errors import UsageError
 from opsin.base.formatting import listed
 from opsin.ir import Graph, Tensor, input_tensor
 from opsin.nn import Objective
 from opsin.nn.losses import binary_cross_entropy
 from opsin.nn.objective import Tensors
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
+from opsin.tasks.checks import check_logits, label_numbers
 from opsin.tasks.classification.calibration import sigmoid
 from opsin.tasks.classification.predictions import Prediction
 from opsin.tasks.drawing import add_caption, enlarged
 from opsin.tasks.geometry import Geometry
+from opsin.tasks.image_defaults import image_defaults
 from opsin.tasks.multilabel.calibration import LabelThresholds, fit_thresholds
-from opsin.tasks.multilabel.defaults import defaults_for
 from opsin.tasks.multilabel.evaluation import MEAN_AVERAGE_PRECISION, MultiLabelEvaluation
 from opsin.tasks.multilabel.label_sets import LabelSets
 from opsin.tasks.multilabel.reader import read
@@ -82,7 +83,7 @@ class MultiLabel:
     @classmethod
     def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return the plan: published weights for photos, small networks for small images."""
-        return defaults_for(summary)
+        return image_defaults(summary)
 
     @classmethod
     def with_outputs(cls, count: int) -> MultiLabel:
@@ -109,10 +110,7 @@ class MultiLabel:
 
     def check(self, graph: Graph) -> None:
         """Raise `ShapeError` unless there is a logit for each label."""
-        logits, count = graph.outputs.get("logits"), len(self.labels)
-        if logits is None or logits.shape[1:] != (count,):
-            given = logits.type if logits is not None else ", ".join(graph.outputs)
-            raise ShapeError(f"the network gives {given}, but there are {count} labels; end it with Linear({count})")
+        check_logits(graph, len(self.labels), f"there are {len(self.labels)} labels")
 
     def objective(self, options: LossOptions, mixed: bool) -> Objective:
         """Return the binary cross-entropy. Raise `UsageError` for options that only classes have."""
@@ -130,15 +128,9 @@ class MultiLabel:
 
     def align(self, other: Any, targets: Any) -> LabelSets:
         """Return the labels of data in the order of this task. Raise `DataError` for a label that is not known here."""
-        if other.name != self.name:
-            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
-        unknown = [name for name in other.labels if name not in self.labels]
-        if unknown:
-            raise DataError(
-                f"the data has a label '{unknown[0]}' that the model does not know; it knows {', '.join(self.labels)}"
-            )
+        numbers = label_numbers(self, other, "label")
         matrix = np.zeros((len(targets), len(self.labels)), np.uint8)
-        matrix[:, [self.labels.index(name) for name in other.labels]] = targets.matrix
+        matrix[:, numbers] = targets.matrix
         return LabelSets(matrix)
 
     def probabilities(self, outputs: Outputs, calibration: LabelThresholds | None) -> NDArray[np.float64]:

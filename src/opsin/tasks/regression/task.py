@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.base.errors import DataError, UsageError
 from opsin.ir import Graph, Tensor, input_tensor
 from opsin.nn import Objective
 from opsin.nn.losses import mean_squared_error
 from opsin.nn.objective import Tensors
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
+from opsin.tasks.checks import check_logits, check_same_task
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.regression.defaults import defaults_for
 from opsin.tasks.regression.draw import draw_measurement
@@ -145,10 +146,7 @@ class Regression:
 
     def check(self, graph: Graph) -> None:
         """Raise `ShapeError` unless there is an output for each quantity."""
-        logits, count = graph.outputs.get("logits"), len(self.labels)
-        if logits is None or logits.shape[1:] != (count,):
-            given = logits.type if logits is not None else ", ".join(graph.outputs)
-            raise ShapeError(f"the network gives {given}, but {count} numbers are needed; end it with Linear({count})")
+        check_logits(graph, len(self.labels), f"{len(self.labels)} numbers are needed")
 
     def objective(self, options: LossOptions, mixed: bool) -> Objective:
         """Return the squared error. Raise `UsageError` for options that only classes have."""
@@ -171,8 +169,7 @@ class Regression:
 
         Raise `DataError` if the data lacks a quantity.
         """
-        if other.name != self.name:
-            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
+        check_same_task(self, other)
         if missing := [name for name in self.labels if name not in other.labels]:
             raise DataError(f"the data lacks '{missing[0]}', which the model gives; it has {', '.join(other.labels)}")
         columns = [other.labels.index(name) for name in self.labels]

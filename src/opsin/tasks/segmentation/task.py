@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.base.errors import ShapeError, UsageError
 from opsin.ir import BATCH, INT, Graph, Tensor, input_tensor
 from opsin.nn import Objective
 from opsin.nn.objective import Tensors
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
+from opsin.tasks.checks import label_numbers, outputs_text
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import Score
 from opsin.tasks.segmentation import calibration as pixel_calibration
@@ -137,10 +138,10 @@ class SemanticSegmentation:
         logits, classes = graph.outputs.get("logits"), len(self.labels)
         expected = (BATCH, classes, *graph.inputs[0].shape[2:])
         if logits is None or logits.shape != expected:
-            given = logits.type if logits is not None else ", ".join(graph.outputs)
             raise ShapeError(
-                f"the network gives {given}, but there are {classes} classes for each pixel of {graph.inputs[0].type}; "
-                f"end it with Conv2d({classes}, 1) and resize its output to the size of the images"
+                f"the network gives {outputs_text(graph)}, but there are {classes} classes for each pixel of "
+                f"{graph.inputs[0].type}; end it with Conv2d({classes}, 1) and resize its output to the size of the "
+                "images"
             )
 
     def objective(self, options: LossOptions, mixed: bool) -> Objective:
@@ -161,16 +162,11 @@ class SemanticSegmentation:
 
     def align(self, other: Any, targets: Any) -> Masks:
         """Return the masks of data with the class ids of this task. Raise `DataError` for a class it does not know."""
-        if other.name != self.name:
-            raise DataError(f"the data is for {other.name}, but the model does {self.name}")
-        if unknown := [name for name in other.labels if name not in self.labels]:
-            raise DataError(
-                f"the data has a class '{unknown[0]}' that the model does not know; it knows {', '.join(self.labels)}"
-            )
+        numbers = label_numbers(self, other)
         if other.labels == self.labels:
             return Masks(targets.ids)
         table = np.full(IGNORE + 1, IGNORE, np.uint8)
-        table[: len(other.labels)] = [self.labels.index(name) for name in other.labels]
+        table[: len(other.labels)] = numbers
         return Masks(table[targets.ids])
 
     def reduce(self, outputs: Outputs, targets: Masks) -> PixelResults:

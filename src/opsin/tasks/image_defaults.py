@@ -1,4 +1,4 @@
-"""What a plan without options takes for images with several labels."""
+"""Defaults of tasks whose networks see the whole image at once, as classifiers do."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MIN_SIDE = 16
 PHOTO_SIDE = 224
 
 
-def defaults_for(summary: ImageSummary) -> Defaults:
-    """Return published weights for photos, as for classes: a label is a class that others may accompany."""
+def image_defaults(summary: ImageSummary) -> Defaults:
+    """Return published weights for photos, and a small network for small images."""
     if summary.side <= MAX_SMALL_SIDE:
         network = "lenet5" if summary.grey and summary.side <= MAX_GREY_SIDE else "resnet9_half"
         return Defaults(
