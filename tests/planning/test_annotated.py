@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from opsin.base.errors import OpsinError
 from opsin.data import AnnotatedImages, Dataset
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
@@ -88,3 +89,9 @@ def test_rare_classes_of_pixels_are_weighted_only_if_the_options_say_so() -> Non
     assert plain.class_weights is None and plain.logit_adjustment is None
     weights = segmentation_plan(TrainOptions(budget=3600.0, class_weights=True)).plan.class_weights
     assert weights is not None and weights[2] > weights[1] == weights[0]
+
+
+@pytest.mark.parametrize("network", ["lenet5", "ssdlite320_mobilenet_v3_large", "pilotnet"])
+def test_a_network_for_another_task_is_refused(network: str) -> None:
+    with pytest.raises(OpsinError, match=r"the network gives .*, but there are 3 classes for each pixel of "):
+        segmentation_plan(TrainOptions(network=network))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from opsin import zoo
+from opsin import nn, zoo
+from opsin.data import Dataset
+from opsin.planning.budget import Budget
+from opsin.planning.measurement import CostMeter
 from opsin.planning.optimization import with_optimizer
+from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.scratch import ScratchPlanner
 from opsin.tasks.task import Defaults
 from opsin.training import freezing
@@ -17,6 +21,14 @@ SIDE_STEP = 32
 
 class AnnotatedPlanner(ScratchPlanner):
     """Plans by the defaults of a task; a network with published weights learns in all layers from the start."""
+
+    def __init__(
+        self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
+    ) -> None:
+        """Raise `ShapeError` or `UsageError`, before anything is measured, if the network does not suit the task."""
+        layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
+        data.task.for_network(choice.network, data.shape[1:]).check(nn.trace(layer, data.shape))
+        super().__init__(choice, data, options, budget, meter)
 
     def _recipe_plan(self, batch: int | None) -> TrainingPlan:
         summary, options, images = self.choice.summary, self.options, len(self.data.train)
