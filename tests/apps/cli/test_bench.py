@@ -51,7 +51,10 @@ def test_a_wrong_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch, fake_workers
     monkeypatch.setattr(
         bench,
         "competitors",
-        lambda case, pythons: [*original(case, pythons), fake_competitor("Imp", equal_answers(1.0, shift=1.0))],
+        lambda case, pythons, precisions: [
+            *original(case, pythons),
+            fake_competitor("Imp", equal_answers(1.0, shift=1.0)),
+        ],
     )
     assert run(["bench", "lenet5:1", "--infer", *QUICK]) == 1
 
