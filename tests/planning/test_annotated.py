@@ -61,6 +61,19 @@ def test_the_time_is_that_of_the_smaller_images() -> None:
     assert (352 / 384) ** 2 < seconds[0] / seconds[1] < 0.9
 
 
+def test_the_trainings_of_a_learning_curve_share_the_time() -> None:
+    plain, curve = (choose(TrainOptions(budget=600.0, learning_curve=wanted)) for wanted in (False, True))
+    assert plain.deadline is not None and curve.deadline == pytest.approx(plain.deadline / 3)
+    assert plain.plan.epochs > 2.5 * curve.plan.epochs
+    assert any("trained again on a quarter and half of the images" in reason for reason in curve.reasons)
+    with pytest.raises(OpsinError, match=r"try --budget (\d+)min") as refusal:
+        choose(TrainOptions(budget=60.0, epochs=40, learning_curve=True))
+    minutes = int(str(refusal.value).rpartition(" ")[2].removesuffix("min")) + 1
+    assert choose(TrainOptions(budget=60.0 * minutes, epochs=40, learning_curve=True)).plan.epochs == 40
+    with pytest.raises(OpsinError):
+        choose(TrainOptions(budget=60.0 * minutes / 2, epochs=40, learning_curve=True))
+
+
 def segmentation_plan(options: TrainOptions, *weights: str) -> AutoPlan:
     """Return the plan for 300 images of 256 × 256 with masks of three classes, the last of them rare."""
 

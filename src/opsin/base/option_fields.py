@@ -18,6 +18,10 @@ MAX_SIZE = 4096
 MODEL, PLANNING, OPTIMIZATION, MACHINE = "Network and images", "Planning", "Optimization", "Machine"
 """Groups of options in the help."""
 
+LEARNING_CURVE_HELP = (
+    "Annotated images: train twice more, on a quarter and half of them; the report says what more images would bring."
+)
+
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Option:
