@@ -16,6 +16,7 @@ from opsin.model import Model
 from opsin.report.common import SECONDS, SPEED_TIME, Report, evaluated_images, known_facts
 from opsin.report.drawing import as_image, draw_truth, drawing_size
 from opsin.report.metric_robustness import MetricRobustness, measure_metric_robustness, suitable_corruptions
+from opsin.report.neighbours import sections_by_neighbours
 from opsin.report.robustness import corrupted_examples
 from opsin.report.speed import measure_speed
 from opsin.report.thumbnails import ThumbnailStore, jpeg_url
@@ -24,8 +25,8 @@ from opsin.tasks.section import Section
 from opsin.tasks.task import AnnotatedEvaluation
 from opsin.training.learning_curve import KEY, DataCurve
 
-ROBUSTNESS_TIME = 0.6
-"""The share of the time for a report that is spent on corrupted images."""
+ROBUSTNESS_TIME, NEIGHBOURS_TIME = 0.6, 0.15
+"""The shares of the time for a report that are spent on corrupted images, and on finding similar images."""
 
 TYPICAL_IMAGES = 6
 """Images that are chosen at random, since those with the largest errors are not typical."""
@@ -111,7 +112,9 @@ def measure_task(model: Model, data: Dataset, seconds: float = SECONDS) -> TaskR
     begin, thumbnails, task = perf_counter(), ThumbnailStore(), model.task
     facts, images = known_facts(model, data, task.metric(False)), evaluated_images(model, data)
     evaluation: AnnotatedEvaluation = model.evaluate(images)
-    score, sections = evaluation.score, tuple(evaluation.sections())
+    references = data.train if facts["trained_here"] else images
+    by_neighbours = sections_by_neighbours(model, evaluation, images, references, NEIGHBOURS_TIME * seconds)
+    score, sections = evaluation.score, (*evaluation.sections(), *by_neighbours)
     typical = tuple(random_counter.order(len(images), 0, TYPICAL_ORDER)[:TYPICAL_IMAGES].tolist())
     numbers = dict.fromkeys([*(each.image for part in sections for each in part.examples), *typical])
     robustness = measure_metric_robustness(model, images, ROBUSTNESS_TIME * seconds)
