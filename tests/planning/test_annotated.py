@@ -51,6 +51,37 @@ def test_images_without_random_crops_keep_their_size() -> None:
     assert stage.size is None and stage.augment == "none"
 
 
+def test_frozen_layers_are_those_with_published_weights() -> None:
+    machine = FakeMachine(weights=("fcos_efficientnet_lite0",))
+    found = choose(TrainOptions(budget=3600.0, freeze=True), machine=machine)
+    (stage,) = found.plan.stages
+    assert stage.frozen == ("backbone",) and not stage.features and stage.augment == "light"
+    assert "keep them; with --augment none, their outputs are computed once" in " ".join(found.reasons)
+    cached = choose(TrainOptions(budget=3600.0, freeze=True, augment="none"), machine=machine)
+    (stage,) = cached.plan.stages
+    assert stage.frozen == ("backbone",) and stage.features and stage.size is None
+    assert "keep them; their outputs are computed once" in " ".join(cached.reasons)
+    (flipped,) = choose(TrainOptions(epochs=2, freeze=True, augment="none", flip=True), machine=machine).plan.stages
+    assert not flipped.features
+
+
+def test_features_are_paid_for_once() -> None:
+    machine = FakeMachine(weights=("fcos_efficientnet_lite0",))
+
+    def seconds(epochs: int) -> float:
+        options = TrainOptions(epochs=epochs, freeze=True, augment="none")
+        return choose(options, machine=machine).expected.seconds
+
+    first, second, third = seconds(1), seconds(2), seconds(3)
+    assert third - second == pytest.approx(second - first)
+    assert first - (second - first) > 200 * 0.008 * (384 / 224) ** 2
+
+
+def test_random_weights_are_not_kept() -> None:
+    with pytest.raises(OpsinError, match=r"--freeze keeps published weights, but .* would be trained from scratch"):
+        choose(TrainOptions(freeze=True, pretrained=False))
+
+
 @pytest.mark.parametrize(("side", "size"), [(100, 224), (192, 384), (2000, 384)])
 def test_small_images_are_enlarged_to_twice_their_size(side: int, size: int) -> None:
     assert choose(TrainOptions(budget=3600.0), side).plan.size == size

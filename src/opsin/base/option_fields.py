@@ -67,6 +67,10 @@ class OptionFields:
         None, "Start from published weights, or from random ones.", MODEL, flags="--pretrained/--from-scratch",
         zoo_only=True,
     )  # fmt: skip
+    freeze: bool = option(
+        False, "Annotated images: keep the layers with published weights as they are; with --augment none, their "
+        "outputs are computed once.", MODEL, zoo_only=True,
+    )  # fmt: skip
     size: int | None = option(None, "Resize images to N × N pixels.", MODEL, "N", minimum=1, maximum=MAX_SIZE)
     budget: float | None = option(
         None, "Time limit for everything, report included, such as 3min or 1h.", PLANNING, "TIME",

@@ -164,6 +164,7 @@ LOG_NAMES: dict[type[Event], str] = {
     Rewound: "rewound",
     Shortened: "shortened",
     StoppedEarly: "stoppedearly",
+    SubsetStarted: "subsetstarted",
     Interrupted: "interrupted",
     Finished: "finished",
 }
