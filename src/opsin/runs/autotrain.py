@@ -8,7 +8,8 @@ from pathlib import Path
 from time import perf_counter
 
 from opsin.base.units import parse_seconds
-from opsin.data import Dataset, load
+from opsin.data import Dataset
+from opsin.data.load import load_opened
 from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.ir.checked import checked
 from opsin.model import Model
@@ -66,11 +67,12 @@ def autotrain(
     if target_file:
         check_writable(target_file)
     request = TaskRequest(task, (target,) if isinstance(target, str) else tuple(target or ()))
-    choice = networks.choose_network(DatasetSummary.of(open_source(source, None, request)), options)
+    opened = open_source(source, None, request)
+    choice = networks.choose_network(DatasetSummary.of(opened), options)
 
     def load_for(other: NetworkChoice) -> Dataset:
         side = None if other.preprocessing else other.size
-        return load(source, other.preprocessing, size=side, task=request.task, target=request.columns)
+        return load_opened(opened, source, other.preprocessing, size=side)
 
     data = load_for(choice)
     result = search(choice, data, options, perf_counter() - begin, load_for, lambda text: None)

@@ -23,7 +23,8 @@ from opsin.base.errors import OpsinError
 from opsin.base.formatting import duration, percent, size
 from opsin.data import Dataset
 from opsin.data.decode import check_range
-from opsin.data.sources.detect import TaskRequest, open_source
+from opsin.data.items import Source
+from opsin.data.sources.detect import open_source
 from opsin.model import Model
 from opsin.model.file import check_writable
 from opsin.planning import autoconfig, networks
@@ -35,7 +36,6 @@ from opsin.runs.learning_curve import CurveRun, measures_curve, unfinished_curve
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
-from opsin.tasks.registry import CLASSIFICATION
 from opsin.tasks.score import ACCURACY, Score
 from opsin.training import Event, Finished, Interrupted, Started, Trainer
 from opsin.training.learning_curve import KEY, TRAININGS
@@ -129,16 +129,16 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
     if not options.dry_run:
         Run.check_folder(folder)
     requested = TrainOptions(**{each.name: getattr(options, each.name) for each in fields(TrainOptions)})
-    check_range(options.pixel_range)
     request = task_request(options.task, options.target)
-    choice = networks.choose_network(DatasetSummary.of(open_source(source, None, request)), requested)
-    data = _load(source, choice, options)
+    opened = open_source(source, check_range(options.pixel_range), request)
+    choice = networks.choose_network(DatasetSummary.of(opened), requested)
+    data = _load(opened, source, choice, options)
     if options.dry_run:
         elapsed_seconds = perf_counter() - begin
         plan = autoconfig.choose(choice, data, requested, elapsed_seconds)
         _print_plan(plan, measures_curve(requested, data), describe_search(choice, data, requested, elapsed_seconds))
         return None
-    result = _search(source, choice, data, requested, perf_counter() - begin, options)
+    result = _search(opened, source, choice, data, requested, perf_counter() - begin, options)
     plan = autoconfig.choose(
         result.choice,
         result.data,
@@ -169,10 +169,9 @@ def _create_run(config: dict[str, Any], data: Dataset, folder: Path | None) -> R
     return run
 
 
-def _load(source: str, choice: NetworkChoice, options: CommandOptions) -> Dataset:
-    """Load the data, and print the receipt of files."""
-    request = task_request(options.task, options.target)
-    data = load_for(choice, source, options.cache_size, options.pixel_range, request)
+def _load(opened: Source | Dataset, source: str, choice: NetworkChoice, options: CommandOptions) -> Dataset:
+    """Load the data that was opened at `source`, and print the receipt of files."""
+    data = load_for(choice, opened, source, options.cache_size, options.pixel_range)
     if data.receipt and os.path.exists(source):
         name, _, summary = data.receipt.text().partition(":")
         print_heading(name, f":{summary}\n")
@@ -180,6 +179,7 @@ def _load(source: str, choice: NetworkChoice, options: CommandOptions) -> Datase
 
 
 def _search(
+    opened: Source | Dataset,
     source: str,
     choice: NetworkChoice,
     data: Dataset,
@@ -190,7 +190,7 @@ def _search(
     """Compare recipes in short trials, and print the results."""
 
     def load(other: NetworkChoice) -> Dataset:
-        return load_for(other, source, options.cache_size, options.pixel_range, TaskRequest(CLASSIFICATION))
+        return load_for(other, opened, source, options.cache_size, options.pixel_range)
 
     with StatusLine() as line:
         result = search(choice, data, requested, elapsed_seconds, load, line.show)
