@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +77,21 @@ def test_features_are_paid_for_once() -> None:
     first, second, third = seconds(1), seconds(2), seconds(3)
     assert third - second == pytest.approx(second - first)
     assert first - (second - first) > 200 * 0.008 * (384 / 224) ** 2
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"tta": True}, "test-time augmentation by mirror images is not possible for detection; leave it out"),
+        ({"class_weights": True}, "class weights are for classifiers; leave them out for detectors"),
+        ({"signed": "angle"}, "detection has no numbers that are signed; leave 'signed' out of the plan"),
+    ],
+)
+def test_options_for_other_tasks_are_refused_before_anything_is_measured(options: dict[str, Any], text: str) -> None:
+    machine = FakeMachine(weights=("fcos_efficientnet_lite0",))
+    with pytest.raises(OpsinError, match=re.escape(text)):
+        choose(TrainOptions(**options), machine=machine)
+    assert machine.measured == []
 
 
 def test_random_weights_are_not_kept() -> None:

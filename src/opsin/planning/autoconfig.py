@@ -16,7 +16,7 @@ from opsin.planning.budget import Budget, conv_tuning_of
 from opsin.planning.candidate import Planner, first_that_fits
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import AutoPlan, NetworkChoice, ResourceEstimate, TrainOptions
-from opsin.planning.overrides import adjusts_logits, with_overrides
+from opsin.planning.overrides import adjusts_logits, check_task, with_overrides
 from opsin.planning.scratch import ScratchPlanner
 from opsin.planning.transfer import TransferPlanner
 from opsin.tasks.classification.class_balance import imbalance
@@ -37,8 +37,10 @@ def choose(
     With `tune_convs`, convolution algorithms, and therefore the last digits of results, come from timing them on the
     machine, unless the options give a number of epochs and no time: what is learned then depends on data and options
     alone. `useful_seconds` is the training time after which more does not help, if it is known (see `search`).
-    Raises `UsageError`, with the reason and what would suffice, if time or memory do not.
+    Raises `UsageError`, with the reason and what would suffice, if time or memory do not, or for options that do not
+    suit the task.
     """
+    check_task(options, data)
     is_unlimited = options.epochs is not None and options.budget is None
     budget, has_curve = Budget.of(options, elapsed_seconds), options.learning_curve and choice.summary.task is not None
     if has_curve:
