@@ -19,7 +19,7 @@ from opsin.report import TaskReport
 from opsin.report.drawing import as_image, draw_truth, drawing_size
 from opsin.report.history import EpochRecord, Fit, diagnose
 from opsin.report.metric_robustness import measure_metric_robustness
-from opsin.report.more_images import HOW_TO
+from opsin.report.more_images import HOW_TO, NOTHING_LEARNED
 from opsin.report.task_report import DRAWING_SIDE, TYPICAL_IMAGES
 from opsin.report.task_sentences import evidence, headline, learning_curve, next_steps, robustness, training
 from opsin.report.task_tables import is_number_column
@@ -179,6 +179,10 @@ def with_curve(*values: float) -> TaskReport:
             "training has not learned what these images show, or there are too few images to measure on.",
         ),
         ((0.97, 0.97, 0.97), "More images of the same kind would hardly help."),
+        (
+            (0.921, 0.923, 0.921),
+            "More images of the same kind would hardly help: with twice as many it would probably not be above 93.2%.",
+        ),
     ],
 )
 def test_a_learning_curve_says_what_more_images_would_bring(values: tuple[float, ...], text: str) -> None:
@@ -194,6 +198,13 @@ def test_a_learning_curve_says_what_more_images_would_bring(values: tuple[float,
     assert text in "".join(checker.words)
     assert any("twice as many ends at" in attrs.get("aria-label", "") for _, attrs in checker.tags)
     assert written.to_data()["learning_curve"]["points"][2]["value"] == values[2]
+
+
+def test_a_model_that_has_learned_nothing_says_nothing_of_more_images() -> None:
+    written = replace(with_curve(0.4, 0.58, 0.7), is_constant=True)
+    assert learning_curve(written).endswith(NOTHING_LEARNED)
+    assert not any("Collect" in step for step in next_steps(written))
+    assert NOTHING_LEARNED in "".join(checked_page(report.page(written)).words)
 
 
 def test_without_a_learning_curve_the_report_says_how_to_measure_one() -> None:

@@ -22,6 +22,11 @@ HOW_TO = (
     "on a quarter and on half of the images."
 )
 
+NOTHING_LEARNED = (
+    "It cannot be said what more images would bring, because the model is no better than a constant answer; train it "
+    "longer first."
+)
+
 CAPTION = (
     "Results on the same held-out images after training with the same plan, and in as many steps, on parts of the "
     "training images. The last part is an extrapolation by a power law, between its bounds."
@@ -35,14 +40,18 @@ def figure(points: Sequence[tuple[int, float]], metric: str, caption: str, furth
     return f"<figure>{chart}<figcaption>{caption}</figcaption></figure>"
 
 
-def curve_text(curve: DataCurve) -> str:
-    """Return what was measured, and what twice as many images would probably bring, or that it cannot be said."""
+def curve_text(curve: DataCurve, is_constant: bool) -> str:
+    """Return what was measured, and what twice as many images would probably bring, or that it cannot be said.
+
+    `is_constant` says that the model is no better than a constant answer.
+    """
     sizes = [*(name for _, name in SUBSETS), "all"]
     parts = listed(
         (f"{_value(curve, p.value)} on {size} ({p.images:,})" for size, p in zip(sizes, curve.points, strict=True)),
         conjunction="and",
     )
-    return f"Trained on parts of the training images, the {readable(curve.metric)} is {parts}. {_outlook(curve)}"
+    outlook = NOTHING_LEARNED if is_constant else _outlook(curve)
+    return f"Trained on parts of the training images, the {readable(curve.metric)} is {parts}. {outlook}"
 
 
 def _outlook(curve: DataCurve) -> str:
@@ -55,6 +64,8 @@ def _outlook(curve: DataCurve) -> str:
         )
     if forecast.high - last.value < MIN_GAIN:
         return f"{HARDLY}."
+    if not forecast.is_certain and forecast.high - last.value < 3 * MIN_GAIN:
+        return f"{HARDLY}: with twice as many it would probably not be above {high}."
     if not forecast.is_certain:
         return (
             "What twice as many images would bring cannot be said: the differences are within what chance explains, in "
@@ -78,11 +89,11 @@ def curve_figure(curve: DataCurve) -> str:
     return figure([(point.images, point.value) for point in curve.points], curve.metric, CAPTION, lines)
 
 
-def curve_section(curve: DataCurve | None) -> str:
-    """Return the section of a page: the curve, or how to measure one."""
+def curve_section(curve: DataCurve | None, is_constant: bool) -> str:
+    """Return the section of a page: the curve (see `curve_text`), or how to measure one."""
     if curve is None:
         return paragraph(HOW_TO)
-    return paragraph(curve_text(curve)) + f'<div class="charts">{curve_figure(curve)}</div>'
+    return paragraph(curve_text(curve, is_constant)) + f'<div class="charts">{curve_figure(curve)}</div>'
 
 
 def _value(curve: DataCurve, value: float) -> str:

@@ -37,7 +37,8 @@ def _sections(report: TaskReport) -> Iterator[PageSection]:
         yield PageSection(f"{number}-{_key(section.heading)}", section.heading, _task_section(report, section))
     yield PageSection("typical", "Images chosen at random", _typical(report))
     yield training_section(report, sentences.training(report))
-    yield PageSection("learning-curve", HEADING, curve_section(report.curve) if report.trained_here else "")
+    curve = curve_section(report.curve, report.is_constant) if report.trained_here else ""
+    yield PageSection("learning-curve", HEADING, curve)
     yield PageSection("robustness", "Robustness", _robustness(report))
     yield data_section(report)
     yield speed_section(report)

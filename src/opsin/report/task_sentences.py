@@ -80,7 +80,7 @@ def learning_curve(report: TaskReport) -> str:
     """Return whether more images would help, or how to find out."""
     if not report.trained_here:
         return ""
-    return HOW_TO if report.curve is None else curve_text(report.curve)
+    return HOW_TO if report.curve is None else curve_text(report.curve, report.is_constant)
 
 
 def robustness(report: TaskReport) -> str:
@@ -130,8 +130,10 @@ def _correct_annotations(report: TaskReport) -> Iterator[str]:
 
 def _more_images(report: TaskReport) -> Iterator[str]:
     """Advise to add images if the learning curve shows that these would help."""
-    forecast = report.curve.forecast() if report.curve and report.trained_here else None
-    if forecast and forecast.is_certain and forecast.value - report.score.value >= MIN_GAIN:
+    if report.curve is None or not report.trained_here or report.is_constant:
+        return
+    forecast = report.curve.forecast()
+    if forecast.is_certain and forecast.value - report.score.value >= MIN_GAIN:
         yield "Collect and annotate more images: the learning curve is still rising."
 
 
