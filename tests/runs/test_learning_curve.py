@@ -22,6 +22,7 @@ from opsin.tasks.regression import Quantities, Regression
 from opsin.training import Finished, Stage, Started, Step, SubsetStarted, TrainingPlan, Warning
 from opsin.training.learning_curve import DataCurve
 from tests.data.annotated_folders import write_masks, write_numbers
+from tests.data.films import write_film
 from tests.runs.kills import result
 
 OPTIONS = (
@@ -183,3 +184,23 @@ def test_the_plan_has_the_epochs_that_the_time_allowed() -> None:
     assert actual_plan(record(0.1, 0.2, 0.3)).epochs == 3
     assert actual_plan(record(0.1, 0.2, 0.3, patience=2)).epochs == 3
     assert actual_plan(record(0.1, 0.3, 0.2, 0.2, patience=2)).epochs == 9
+
+
+def test_a_film_keeps_the_frames_before_each_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film, options = write_film(tmp_path / "film", 120), ("--epochs", "1", "--no-report", "--learning-curve", "--run")
+    assert main(["train", str(film), *options, str(tmp_path / "whole")]) == 0
+    whole = opsin.load(tmp_path / "whole" / "model.opsin")
+    assert whole.preprocessing.frames == 4
+    save = Run.save
+
+    def crash(run: Run, snapshot: Any) -> None:
+        save(run, snapshot)
+        if run.folder.name == SUBSET_RUN:
+            raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", crash)
+        with pytest.raises(Crash):
+            main(["train", str(film), *options, str(tmp_path / "crashed")])
+    model = resume_run(tmp_path / "crashed")
+    assert model.record["learning_curve"] == whole.record["learning_curve"]

@@ -110,9 +110,10 @@ def measure_task(model: Model, data: Dataset, seconds: float = SECONDS) -> TaskR
     no images to measure on, or asks for something that the model does not know.
     """
     begin, thumbnails, task = perf_counter(), ThumbnailStore(), model.task
-    facts, images = known_facts(model, data, task.metric(False)), evaluated_images(model, data)
+    facts = known_facts(model, data, task.metric(False))
+    images = evaluated_images(model, data).stacked(model.preprocessing.frames)
     evaluation: AnnotatedEvaluation = model.evaluate(images)
-    references = data.train if facts["trained_here"] else images
+    references = data.train.stacked(model.preprocessing.frames) if facts["trained_here"] else images
     by_neighbours = sections_by_neighbours(model, evaluation, images, references, NEIGHBOURS_TIME * seconds)
     score, sections = evaluation.score, (*evaluation.sections(), *by_neighbours)
     typical = tuple(random_counter.order(len(images), 0, TYPICAL_ORDER)[:TYPICAL_IMAGES].tolist())
@@ -126,7 +127,7 @@ def measure_task(model: Model, data: Dataset, seconds: float = SECONDS) -> TaskR
         calibration=model.calibration.to_data() if model.calibration is not None else None,
         drawn=_draw(model, images, list(numbers)[:MAX_DRAWN], thumbnails), typical=typical,
         curve=DataCurve.from_data(model.record.get(KEY, {})), robustness=robustness,
-        corrupted_examples=corrupted_examples(images.pixels[0], kinds, thumbnails) if robustness else (),
+        corrupted_examples=corrupted_examples(images.single().pixels[0], kinds, thumbnails) if robustness else (),
         speed=measure_speed(model, SPEED_TIME * seconds), seconds=perf_counter() - begin, thumbnails=thumbnails.urls,
         **facts,
     )  # fmt: skip
@@ -144,8 +145,8 @@ def _draw(model: Model, images: Samples, numbers: Sequence[int], thumbnails: Thu
 
 def _drawn_example(model: Model, images: Samples, number: int, thumbnails: ThumbnailStore) -> DrawnExample:
     task, one, size = model.task, images.take(np.array([number])), drawing_size(images.shape)
-    pixels, targets = one.pixels[:], task.align(one.task, one.targets)
-    answer = task.answers(model.outputs(pixels), [size], model.calibration, None)[0]
+    pixels, targets = one.single().pixels[:], task.align(one.task, one.targets)
+    answer = task.answers(model.outputs(one.pixels[:]), [size], model.calibration, None)[0]
     drawings = {
         "truth": draw_truth(task, pixels[0], targets, size),
         "answer": task.draw(as_image(pixels[0], size), answer),

@@ -77,7 +77,8 @@ class CurveRun:
         threads: int | None = None,
         engine: Engine = compile_native,
     ) -> None:
-        self.model, self.data, self.folder, self.paths = model, data, folder, tuple(paths)
+        self.model, self.folder, self.paths = model, folder, tuple(paths)
+        self.data = data.stacked(model.preprocessing.frames)  # before images are left out, or occur several times
         self.deadline, self.threads, self.engine = deadline, threads, engine
         self.interrupted = False
 
