@@ -100,8 +100,9 @@ def test_the_model_is_that_of_a_run_without_a_curve(numbers: Path, complete: Pat
 
 @pytest.mark.parametrize(("name", "saves"), [(SUBSET_RUN, 1), (SUBSET_RUN, 2), (SUBSET_RUN, 3)])
 def test_a_resumed_curve_is_the_same(
-    name: str, saves: int, numbers: Path, complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    name: str, saves: int, numbers: Path, complete: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     count, save = 0, Run.save
 
     def crash(run: Run, snapshot: Any) -> None:
@@ -118,6 +119,7 @@ def test_a_resumed_curve_is_the_same(
             main(["train", str(numbers), *OPTIONS, "--run", str(folder)])
     assert "learning_curve" not in opsin.load(folder / "model.opsin").record
     assert main(["train", "--resume", str(folder), "--no-report"]) == 0
+    assert "Trained on parts of the training images, the R² is " in capsys.readouterr().out
     assert (folder / POINTS).read_bytes() == (complete / POINTS).read_bytes()
     assert result(folder) == result(complete)
 

@@ -31,6 +31,7 @@ from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import SearchResult, describe_search, search
+from opsin.report.more_images import curve_text
 from opsin.runs import Run
 from opsin.runs.learning_curve import CurveRun, measures_curve, unfinished_curve
 from opsin.runs.resume import configuration, reopen
@@ -38,7 +39,7 @@ from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
 from opsin.tasks.score import ACCURACY, Score
 from opsin.training import Event, Finished, Interrupted, Started, Trainer
-from opsin.training.learning_curve import KEY, TRAININGS
+from opsin.training.learning_curve import KEY, TRAININGS, DataCurve
 
 
 def run(source: str | None, options: CommandOptions) -> int:
@@ -94,6 +95,8 @@ def _finish_curve(curve: CurveRun, folder: Path, has_report: bool) -> None:
         typer.secho(f"  opsin train --resume {folder}", dim=True)
     elif has_report:
         _report(folder, curve.model, curve.data)
+    elif measured := DataCurve.from_data(curve.model.record.get(KEY, {})):
+        typer.echo(f"\n{curve_text(measured, is_constant=False)}\n")
 
 
 def _report(folder: Path, model: Model, data: Dataset) -> None:
