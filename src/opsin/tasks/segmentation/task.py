@@ -69,6 +69,7 @@ class SemanticSegmentation:
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = True
     warps: ClassVar[bool] = True
+    dense: ClassVar[bool] = True
     spatial: ClassVar[bool] = True
 
     labels: tuple[str, ...]
