@@ -47,12 +47,12 @@ def column_ranges(count: int, target: Target) -> list[ColumnRange]:
 def max_rows(count: int, target: Target) -> int:
     """Return the rows of a tile for `count` columns: as many as the registers hold in addition to the operands."""
     vectors = max(columns.vectors for columns in column_ranges(count, target))
-    return max(1, (target.registers - vectors - 1) // vectors)
+    return max(1, (target.registers - vectors - target.factor_registers) // vectors)
 
 
 def max_panel_rows(target: Target) -> int:
     """Return the rows of a tile that is two vectors wide."""
-    return (target.registers - 3) // 2
+    return (target.registers - 2 - target.factor_registers) // 2
 
 
 def row_ranges(count: int, max_rows: int) -> list[tuple[int, int]]:

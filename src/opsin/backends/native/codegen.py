@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
+from opsin.backends.native.driver import architecture
 from opsin.base.concurrency import ForkLock, lazy, locked_cache
 from opsin.base.errors import CompileError
 from opsin.kernels.ir import Target, best_target, usable_targets
@@ -46,22 +47,26 @@ class Host:
 def host() -> Host:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return Host(llvm.get_host_cpu_name(), llvm.get_process_triple(), llvm.get_host_cpu_features().flatten())
+    triple, features = llvm.get_process_triple(), llvm.get_host_cpu_features()
+    if architecture(triple) == "aarch64":
+        # LLVM reads the features from /proc/cpuinfo. Other systems and emulators have no such file, but all of them
+        # require Advanced SIMD.
+        features.setdefault("neon", True)
+    return Host(llvm.get_host_cpu_name(), triple, features.flatten())
 
 
 @locked_cache(_llvm)
-def _machine() -> llvm.TargetMachine:
-    machine = host()
-    return llvm.Target.from_triple(machine.triple).create_target_machine(
-        cpu=machine.cpu, features=machine.features, opt=3, reloc="pic", codemodel="default", jit=True
+def _machine(processor: Host) -> llvm.TargetMachine:
+    return llvm.Target.from_triple(processor.triple).create_target_machine(
+        cpu=processor.cpu, features=processor.features, opt=3, reloc="pic", codemodel="default", jit=True
     )
 
 
-def _optimized(text: str) -> llvm.ModuleRef:
+def _optimized(text: str, processor: Host) -> llvm.ModuleRef:
     """Return the module of `text` after LLVM's passes."""
-    machine = _machine()
+    machine = _machine(processor)
     module = llvm.parse_assembly(text)
-    module.triple, module.data_layout = host().triple, str(machine.target_data)
+    module.triple, module.data_layout = processor.triple, str(machine.target_data)
     # Kernels are vectorised and unrolled already, with their sums in registers, so that few passes are needed.
     # LLVM's standard pipeline takes six times as long and makes no kernel faster.
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
@@ -76,21 +81,24 @@ def _optimized(text: str) -> llvm.ModuleRef:
 def object_code(text: str) -> bytes:
     """Return `text` compiled to a relocatable object for this processor."""
     with _llvm.lock:
-        return bytes(_machine().emit_object(_optimized(text)))
+        return bytes(_machine(host()).emit_object(_optimized(text, host())))
 
 
-def assembly(text: str) -> str:
-    """Return `text` compiled to this processor's assembly language, for people."""
+def assembly(text: str, processor: Host | None = None) -> str:
+    """Return `text` compiled to the assembly language of `processor` (this one by default), for people.
+
+    The caller initialises LLVM for any other architecture.
+    """
     with _llvm.lock:
-        return str(_machine().emit_assembly(_optimized(text)))
+        processor = processor or host()
+        return str(_machine(processor).emit_assembly(_optimized(text, processor)))
 
 
 @locked_cache(_llvm)
 def _engine() -> llvm.ExecutionEngine:
-    host()
     # llvmlite's memory manager keeps the sections of an object together. LLVM's own allocates each by itself: next to
     # gigabytes of data, a kernel may end up further from its constants than 32-bit offsets reach, and LLVM aborts.
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(), use_lmm=True)
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(host()), use_lmm=True)
 
 
 def load(code: bytes, *names: str) -> tuple[int, ...]:

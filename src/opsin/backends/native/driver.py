@@ -351,10 +351,14 @@ SNIPPETS = (
 )  # fmt: skip
 
 
+def architecture(triple: str) -> str:
+    """Return the key of `FLUSH` for LLVM's name of a platform, such as `arm64-apple-darwin23.1.0`."""
+    return "aarch64" if triple.startswith(("aarch64", "arm64")) else "x86"
+
+
 def driver(triple: str) -> str:
     """Return the driver as LLVM text, for the architecture of `triple`."""
-    family = "aarch64" if triple.startswith(("aarch64", "arm64")) else "x86"
-    declarations, enter, leave, pause, pause_declaration = FLUSH[family]
+    declarations, enter, leave, pause, pause_declaration = FLUSH[architecture(triple)]
     return "".join(SNIPPETS).format(
         declarations=declarations,
         pause_declaration=pause_declaration,

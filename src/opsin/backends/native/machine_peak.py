@@ -75,12 +75,17 @@ def memory_bandwidth(threads: int, seconds: float = 0.15) -> float:
 
 
 def cpu_model() -> str:
-    """Return the processor's name, as the system gives it."""
+    """Return the processor's name: the system's, else LLVM's, such as `neoverse-n1` or `apple-m1`.
+
+    Linux gives names of x86 processors only.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    llvm_name = codegen.host().cpu
+    return next((name for name in (*names, llvm_name) if name != "generic"), platform.machine())
 
 
 def load() -> float | None:

@@ -12,20 +12,26 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Target:
     """A family of processors: float32 `lanes` of a vector register, number of vector `registers`, whether there is a
-    fused multiply-add (`fma`), and the features that a processor `needs` (LLVM's names)."""
+    fused multiply-add (`fma`), and the features that a processor `needs` (LLVM's names).
+
+    `factor_registers` are kept free for the numbers that a register tile multiplies its rows by. Instructions of x86
+    read them from memory, or LLVM loads each into the same register. For Arm, LLVM loads several ahead of their use,
+    and a tile that leaves only one register for them is spilled.
+    """
 
     name: str
     lanes: int
     registers: int
     fma: bool
     needs: tuple[str, ...]
+    factor_registers: int = 1
 
 
 TARGETS = (
     Target("avx512", 16, 32, True, ("avx512f", "avx512vl", "avx512bw", "avx512dq")),
     Target("avx2", 8, 16, True, ("avx2", "fma")),
     Target("sse4", 4, 16, False, ("sse4.1",)),
-    Target("neon", 4, 32, True, ("neon",)),
+    Target("neon", 4, 32, True, ("neon",), factor_registers=4),
 )
 """All rows, widest first."""
 
