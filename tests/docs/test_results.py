@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.docs.markdown import ROOT
+from tests.scripts import script
 
 WRITE_NO_RESULTS = {
     "cifar10_torch.py": "imported by cifar10.py",
@@ -21,17 +21,6 @@ WRITE_NO_RESULTS = {
     "similar_classes.py": "makes data sets",
     "small_images.py": "makes data sets",
 }
-
-
-def script(path: str) -> Any:
-    """Import a script of the repository, which finds the modules of its folder."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str((ROOT / path).parent))
-        spec.loader.exec_module(module)
-    return module
 
 
 tables = script("tools/tables.py")
