@@ -29,14 +29,18 @@ NETWORKS = ("resnet18", "resnet20_cifar", "mobilenet_v2")
 PER_KIND = 4
 
 
-@pytest.fixture(scope="module", params=["generic", "neoverse-n1", "apple-m1"])
-def arm(request: pytest.FixtureRequest) -> codegen.Host:
-    host: codegen.Host = spills.processor(NEON, request.param)
+def processor(name: str) -> codegen.Host:
+    host: codegen.Host = spills.processor(NEON, name)
     try:
         llvm.Target.from_triple(host.triple)
     except RuntimeError as error:
         pytest.skip(f"this llvmlite was built without LLVM's AArch64 backend: {error}")
     return host
+
+
+@pytest.fixture(params=["generic", "neoverse-n1", "apple-m1"])
+def arm(request: pytest.FixtureRequest) -> codegen.Host:
+    return processor(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +69,8 @@ def test_the_register_tile_stays_in_registers(arm: codegen.Host, tile_kernels: l
     assert largest >= 24, "no tile of 12 × 2 vectors"
 
 
-def test_a_tile_that_leaves_one_register_is_found_to_spill(arm: codegen.Host) -> None:
-    greedy = replace(NEON, factor_registers=1)
+def test_a_tile_that_leaves_one_register_is_found_to_spill() -> None:
+    greedy, arm = replace(NEON, factor_registers=1), processor("generic")
     products = (
         loop
         for spec in spills.kernels(NETWORKS, greedy)
