@@ -1,12 +1,11 @@
 """Read the machine code of the kernels of networks for spills: vector registers that inner loops store to the stack.
 
-    python bench/spills.py [NETWORK …] [--target neon] [--cpu generic] [--factor-registers N] [--each 40] [--json FILE]
+    python bench/spills.py [NETWORK …] [--target neon] [--cpu generic] [--factor-registers N …] [--each 40] [--json FILE]
 
 The kernels are those of a training step of 16 images and of a prediction of one, `--each` of each kind at most. They
-are compiled for a row of the target table and a processor of its architecture, which need not be this one. A row of the
-table is one kind of kernel; it counts the innermost loops with at least eight multiply-adds of vectors, those with
-accesses of vectors on the stack, and those with copies between vector registers. `--factor-registers` replaces the
-number of the target table.
+are compiled for a row of the target table and a processor of its architecture, which need not be this one. Counted are
+the innermost loops with at least eight FMA instructions on vectors, those of them that spill, and the accesses of
+vectors on the stack. `--factor-registers` replaces the number of the target table; several numbers are compared.
 """
 
 from __future__ import annotations
@@ -52,11 +51,6 @@ class Loop:
         """The number of loads and stores of vectors on the stack."""
         return self.count(r"(ld|st)[rpu]\w*\s+q\d+.*\[sp|v?mov[au]p[sd]\s.*\(%rsp")
 
-    @property
-    def copies(self) -> int:
-        """The number of copies between vector registers."""
-        return self.count(r"mov\s+v\d+\.16b, v\d|v?mov[au]ps\s+%[xyz]mm\d+, %[xyz]mm\d+$")
-
 
 def loops(assembly: str) -> Iterator[Loop]:
     """Yield the innermost loops: from a label to a branch back to it, without another label in between."""
@@ -90,35 +84,47 @@ def kernels(names: Sequence[str], target: Target) -> dict[KernelSpec, None]:
     return specs
 
 
+def count_spills(networks: Sequence[str], target: Target, host: codegen.Host, each: int) -> dict[str, Counter[str]]:
+    """Return "loops", those "spilling", and their stack "accesses", by kind of kernel."""
+    numbers, result = Counter[str](), dict[str, Counter[str]]()
+    for spec in kernels(networks, target):
+        kind = type(spec).__name__
+        numbers[kind] += 1
+        if numbers[kind] > each:
+            continue
+        for loop in loops(codegen.assembly(render.render(spec.build(target), target), host)):
+            if loop.multiply_adds >= MIN_MULTIPLY_ADDS:
+                counts = result.setdefault(kind, Counter())
+                counts.update(loops=1, spilling=loop.stack_accesses > 0, accesses=loop.stack_accesses)
+    return result
+
+
+def cell(counts: Counter[str]) -> str:
+    if not counts["spilling"]:
+        return f"0 of {counts['loops']}"
+    return f"{counts['spilling']} of {counts['loops']} ({counts['accesses']})"
+
+
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
     options.add_argument("--target", default="neon", choices=[row.name for row in TARGETS])
     options.add_argument("--cpu", default="generic", help="LLVM's name of a processor")
-    options.add_argument("--factor-registers", type=int, help="instead of those of the target table")
+    options.add_argument("--factor-registers", type=int, nargs="+", help="instead of those of the target table")
     options.add_argument("--each", type=int, default=40, help="the most kernels of each kind")
     chosen = options.parse_args()
     record = begin(chosen)
-    target = next(row for row in TARGETS if row.name == chosen.target)
-    if chosen.factor_registers:
-        target = replace(target, factor_registers=chosen.factor_registers)
-    host, counts, rows = processor(target, chosen.cpu), Counter[str](), dict[str, Counter[str]]()
-    for spec in kernels(chosen.networks, target):
-        kind = type(spec).__name__
-        counts[kind] += 1
-        if counts[kind] > chosen.each:
-            continue
-        for loop in loops(codegen.assembly(render.render(spec.build(target), target), host)):
-            if loop.multiply_adds >= MIN_MULTIPLY_ADDS:
-                rows.setdefault(kind, Counter()).update(
-                    loops=1, spilling=loop.stack_accesses > 0, accesses=loop.stack_accesses, copying=loop.copies > 0
-                )
-    heads = ("kernel", "loops", "that access the stack", "accesses", "that copy registers")
-    table = [
-        (kind, str(r["loops"]), str(r["spilling"]), str(r["accesses"]), str(r["copying"]))
-        for kind, r in sorted(rows.items())
-    ]
-    finish(chosen, record | print_table(heads, table))
+    row = next(row for row in TARGETS if row.name == chosen.target)
+    host = processor(row, chosen.cpu)
+    found = {
+        number: count_spills(chosen.networks, replace(row, factor_registers=number), host, chosen.each)
+        for number in chosen.factor_registers or [row.factor_registers]
+    }
+    print("Loops that spill, of all inner loops (accesses of the stack)")
+    kinds = sorted({kind for counts in found.values() for kind in counts})
+    heads = ("kernel", *(f"factor registers: {number}" for number in found))
+    rows = [(kind, *(cell(counts.get(kind, Counter())) for counts in found.values())) for kind in kinds]
+    finish(chosen, record | print_table(heads, rows))
 
 
 if __name__ == "__main__":
