@@ -8,7 +8,7 @@ TORCH ?= torch
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check oracle minimum clean
+.PHONY: demo test check oracle minimum aarch64 clean
 
 $(VENV)/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,6 +41,11 @@ oracle: $(VENV)/.dev
 # The oldest versions of the dependencies that pyproject.toml allows.
 minimum: $(VENV)/.core
 	$(BIN)/python tools/minimum_versions.py
+
+# On an emulated AArch64 processor, in a folder outside the repository; for Debian. Not a part of .ci/run.
+aarch64: $(VENV)/.core
+	@test -n '$(FOLDER)' || { echo "Name a folder outside the repository: make aarch64 FOLDER=/tmp/aarch64"; exit 1; }
+	PYTHON=$(CURDIR)/$(BIN)/python tools/aarch64.sh '$(FOLDER)'
 
 clean:
 	rm -rf $(VENV) $(VENV)-minimum digits.opsin runs

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -149,7 +150,7 @@ def test_a_processor_has_the_best_name_known(
             raise FileNotFoundError(path)
         return text
 
-    monkeypatch.setattr(machine_peak.Path, "read_text", read_text)
-    monkeypatch.setattr(machine_peak.codegen, "host", lambda: codegen.Host(cpu, "", ""))
-    monkeypatch.setattr(machine_peak.platform, "machine", lambda: "some-machine")
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(codegen, "host", lambda: codegen.Host(cpu, "", ""))
+    monkeypatch.setattr(platform, "machine", lambda: "some-machine")
     assert machine_peak.cpu_model() == name
