@@ -40,7 +40,8 @@ def test_a_profile_adds_up(threads: int) -> None:
     passed = perf_counter() - begin
     assert (found.runs, found.threads, found.peak, found.bandwidth) == (4, threads, 1e11, 1e10)
     assert len(found.lines) == len(program.plan.calls)
-    assert all(line.seconds > 0 for line in found.lines)
+    # Arm's counter ticks every 10 to 40 nanoseconds, and may not during a call that multiplies nothing.
+    assert all(line.seconds > 0 if line.macs else line.seconds >= 0 for line in found.lines)
     assert found.waiting + sum(line.seconds for line in found.lines) == pytest.approx(found.total)
     assert found.seconds <= found.total < passed
     assert sum(map(found.share, [found.waiting, *(line.seconds for line in found.lines)])) == pytest.approx(1)
