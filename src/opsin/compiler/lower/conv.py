@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.fusion import FusionGroup
-from opsin.compiler.lower import depthwise, packed, winograd
+from opsin.compiler.lower import depthwise, packed, panels, winograd
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
 from opsin.compiler.lower.conv_algorithms import WINOGRAD, ConvAlgorithm
 from opsin.compiler.lower.geometry import Geometry
@@ -21,7 +21,7 @@ def direct(
 ) -> list[KernelCall]:
     """Return the calls of a convolution, or of an input gradient with a flipped kernel, image by image."""
     w, copies = lowering.dense(w, FILTERS)
-    rows, blocks, scratch = geometry.block(x.shape[0], lowering.costs)
+    rows, blocks, scratch = geometry.block(-(-lowering.costs.min_blocks // x.shape[0]), lowering.costs)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
         Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, epilogue.epilogue),
@@ -39,8 +39,13 @@ def direct(
     return [*copies, call]
 
 
+STRIDED_DGRAD = {
+    ConvAlgorithm.DIRECT_STRIDED_DGRAD: panels.strided_dgrad,
+    ConvAlgorithm.STRIDED_DGRAD: packed.strided_dgrad,
+}
 CONVOLVE = {
     ConvAlgorithm.DIRECT: direct,
+    ConvAlgorithm.DIRECT_PACKED: panels.convolve,
     ConvAlgorithm.IMPLICIT_GEMM: packed.convolve,
     ConvAlgorithm.WINOGRAD_FUSED: winograd.fused,
     ConvAlgorithm.WINOGRAD_NONFUSED: winograd.nonfused,
@@ -74,9 +79,9 @@ def conv_transpose2d(
     problem = selection.problem
     y, calls = lowering.image(node.inputs[0])
     w = lowering.view(node.inputs[1])
-    if selection.algorithm is ConvAlgorithm.STRIDED_DGRAD:
+    if selection.algorithm in STRIDED_DGRAD:
         epilogue = _epilogue(lowering, group, outputs, destinations)
-        phases = packed.strided_dgrad(lowering, y, w, problem.size, node.attrs, epilogue, problem.macs)
+        phases = STRIDED_DGRAD[selection.algorithm](lowering, y, w, problem.size, node.attrs, epilogue, problem.macs)
         return [*calls, *epilogue.copies, *phases]
     if problem.stride != (1, 1):
         y, dilation = _dilated(lowering, y, problem.stride)
