@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -147,6 +147,22 @@ def test_direct_weight_gradient(seed: int, groups: int, channels: int, filters: 
     args = arguments(spec, x=x, g=with_slack(g), partial=partial, N=case.images, **case.words, images=1)
     run(spec, args, 0, case.images, case.size[0] * case.padded_width * x.shape[3], target)
     np.testing.assert_allclose(partial, case.weight_gradients(x, g), atol=1e-4)
+    assert margins_hold(partial)
+
+
+@each_run
+@each_seed
+@pytest.mark.parametrize(("channels", "filters"), [(3, 21), (11, 9), (1, 1), (12, 36)])
+def test_transposed_weight_gradient(seed: int, channels: int, filters: int, run: Run, target: Target) -> None:
+    case = Case.random(seed, 1, channels, filters)
+    case = replace(case, dilation=(case.dilation[0], 1))
+    x, w, g = case.arrays()
+    height, width = case.kernel
+    partial = guarded((case.images, height, filters, width, channels))
+    spec = Conv2dWeight(case.window, filters, case.out[1], case.padded, 60, min_accumulators=8, transposed=True)
+    args = arguments(spec, x=with_slack(x), g=g, partial=partial, N=case.images, **case.words, images=1)
+    run(spec, args, 0, case.images, case.size[0] * case.padded_width * x.shape[3] + target.lanes, target)
+    np.testing.assert_allclose(partial.transpose(0, 1, 3, 4, 2), case.weight_gradients(x, g), atol=1e-4)
     assert margins_hold(partial)
 
 

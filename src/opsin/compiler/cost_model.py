@@ -48,6 +48,8 @@ class CostModel:
     """Minimum channels on either side to pack the weights."""
     direct_min_packed_pixels: int
     """Minimum output pixels to pack weights in every step."""
+    direct_min_lane_gain: float
+    """Minimum ratio of the lanes in use to exchange rows and columns of a weight gradient."""
     direct_gradient_block: int
     """Elements of the output's gradient that are used for all taps before the next ones; they stay in a cache."""
     direct_min_accumulators: int
@@ -155,6 +157,7 @@ EPYC_ZEN3 = CostModel(
     direct_max_filters=64,
     direct_min_packed_channels=16,
     direct_min_packed_pixels=256,
+    direct_min_lane_gain=1.1,
     direct_gradient_block=16 * 1024,
     direct_min_accumulators=8,
     gemm_min_filters=32,

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, taps_inside
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import PanelShape
-from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, row_loop, row_ranges
 
 
@@ -117,9 +118,13 @@ class _OutputRow:
         for pixel, pixels in row_loop(k, row_ranges(spec.out_width, spec.shape.rows(self.target))):
             sums = Tile(k, self.target, pixels, ColumnRange(0, 1, spec.shape.vectors, self.target.lanes))
             start = k.offset(left, pixel * (window.stride * window.pixel))
+            first = output + pixel * self.pixel_step + number * width
+            if self.epilogue.reads_arrays:
+                for row, line in product(range(pixels), range(0, columns, CACHE_LINE)):
+                    self.epilogue.prefetch(first + row * self.pixel_step + line)
             with k.loop(*taps) as r:
                 self._add_row(sums, k.offset(start, r * tap_step), k.offset(right, r * kernel_row))
-            self._store(sums, columns, output + pixel * self.pixel_step, number * width)
+            self._store(sums, columns, first, number * width)
 
     def _add_row(self, sums: Tile, left: Pointer, right: Pointer) -> None:
         """Add the products of one row of the kernel: `window.runs` runs of `window.run` elements."""
@@ -131,10 +136,11 @@ class _OutputRow:
             with k.loop(0, window.run, shape.interleave) as i:
                 sums.accumulate(lambda row: k.load(source, i + row * step, shape.interleave), weights, i * width)
 
-    def _store(self, sums: Tile, columns: int, output: Operand, column: Operand) -> None:
+    def _store(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:
+        """Store `columns` columns from `column` on; `first` is the element of the first result."""
         lanes = self.target.lanes
         for row in range(sums.rows):
-            at = output + row * self.pixel_step + column
+            at = first + row * self.pixel_step
             for j, value in enumerate(sums.folded(row, self.spec.shape.interleave)):
                 count = min(lanes, columns - j * lanes)
                 if count > 0:
