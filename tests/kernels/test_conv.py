@@ -156,7 +156,7 @@ def test_direct_weight_gradient(seed: int, groups: int, channels: int, filters: 
 def test_transposed_weight_gradient(seed: int, channels: int, filters: int, run: Run, target: Target) -> None:
     case = Case.random(seed, 1, channels, filters)
     case = replace(case, dilation=(case.dilation[0], 1))
-    x, w, g = case.arrays()
+    x, _, g = case.arrays()
     height, width = case.kernel
     partial = guarded((case.images, height, filters, width, channels))
     spec = Conv2dWeight(case.window, filters, case.out[1], case.padded, 60, min_accumulators=8, transposed=True)

@@ -53,8 +53,12 @@ class ConvPanels(KernelSpec):
         k = Builder("conv_panels")
         (x, u), words = self.signature.bind(k, out_strides=3 * self.strided_output)
         height, width, out_height, kernel, stride, dilation, top, *margin, rows, blocks = words[:13]
-        steps = words[13:] or [out_height * self.out_width * self.filters, self.out_width * self.filters, self.filters]
-        rows_of_output = _OutputRow(self, k, target, kernel, steps[2], self.epilogue.bind(k))
+        image_step, row_step, pixel_step = words[13:] or (
+            out_height * self.out_width * self.filters,
+            k.constant(self.out_width * self.filters, out_height.kind),
+            k.constant(self.filters, out_height.kind),
+        )
+        rows_of_output = _OutputRow(self, k, target, kernel, pixel_step, self.epilogue.bind(k))
         images = ConvInput(k, self.window, x, height, width)
         with k.loop(k.begin, k.end) as block:
             number, row_block = block // self.shares // blocks, block // self.shares % blocks
@@ -71,7 +75,7 @@ class ConvPanels(KernelSpec):
                     start = y * stride - top
                     taps = taps_inside(k, start, dilation, height, kernel)
                     left = k.offset(source, start * row_size)
-                    output = number * steps[0] + y * steps[1]
+                    output = number * image_step + y * row_step
                     rows_of_output.emit((panel, columns), u, left, dilation * row_size, taps, output)
         return k.kernel()
 

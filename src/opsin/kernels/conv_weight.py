@@ -99,7 +99,7 @@ class _KernelRow:
                 self._tiles(window.run, filters, group, run)
 
     def _tiles(self, row_count: int, column_count: int, group: Operand, run: Operand) -> None:
-        """Add the products of one contiguous run of the window, in tiles of a matrix of `row_count` × `column_count`."""
+        """Add the products of one contiguous run of the window, a matrix of `row_count` × `column_count`."""
         k, target = self.k, self.target
         for column, columns in column_loop(k, column_ranges(column_count, target), target.lanes):
             for row, rows in row_loop(k, row_ranges(row_count, max_rows(column_count, target))):
@@ -127,9 +127,7 @@ class _KernelRow:
         at = (run * window.run + row) * row_size + group * spec.filters + column
         sums.store(self.sums, at, row_size, add=True)
 
-    def _pixel(
-        self, sums: Tile, accumulator_set: int, y: Value, x: Operand, operands: tuple[Pointer, Pointer]
-    ) -> None:
+    def _pixel(self, sums: Tile, accumulator_set: int, y: Value, x: Operand, operands: tuple[Pointer, Pointer]) -> None:
         """Add the products of output pixel (y, x); `operands` are those of pixel (0, 0), the broadcast one first."""
         spec, (left, right) = self.spec, operands
         places = [

@@ -199,7 +199,9 @@ class PackInterleaved(KernelSpec):
         """Pack `columns` contiguous columns of `rows`, which are adjacent in a panel."""
         for first in range(0, self.shape.columns(target), target.lanes):
             count = max(0, min(target.lanes, columns - first))
-            vectors = [k.load(row, first, target.lanes, count) if count else k.broadcast(0.0, target.lanes) for row in rows]
+            vectors = [
+                k.load(row, first, target.lanes, count) if count else k.broadcast(0.0, target.lanes) for row in rows
+            ]
             self._store(k, result, vectors, first, target)
 
     def _pack_columns(
@@ -235,8 +237,6 @@ def _woven(k: Builder, rows: list[Value]) -> list[Value]:
     if len(rows) == 1:
         return rows
     lanes = rows[0].kind.lanes
-    result: list[Value] = []
-    for a, b in zip(_woven(k, rows[::2]), _woven(k, rows[1::2]), strict=True):
-        for half in (0, lanes // 2):
-            result.append(k.shuffle(a, b, [half + i // 2 + lanes * (i % 2) for i in range(lanes)]))
-    return result
+    pairs = zip(_woven(k, rows[::2]), _woven(k, rows[1::2]), strict=True)
+    picks = [[half + i // 2 + lanes * (i % 2) for i in range(lanes)] for half in (0, lanes // 2)]
+    return [k.shuffle(a, b, half) for a, b in pairs for half in picks]

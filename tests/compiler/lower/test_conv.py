@@ -41,7 +41,10 @@ def test_an_input_gradient_is_a_convolution_with_the_flipped_kernel(any_target: 
 def test_an_input_gradient_in_groups_with_a_stride_has_zeros_between_its_pixels(any_target: Target) -> None:
     calls = lowered_conv("conv_transpose2d", (4, 4, 8, 8), (6, 2, 3, 3), any_target, stride=2, groups=2)
     assert kernels(calls) == ["Pointwise", "Pointwise", "Pointwise", "Conv2d"]
-    fill, spread = (next(c for c in calls if pointer(calls[-1], "x").buffer in c.writes and bool(c.reads) is reads) for reads in (False, True))
+    fill, spread = (
+        next(c for c in calls if pointer(calls[-1], "x").buffer in c.writes and bool(c.reads) is reads)
+        for reads in (False, True)
+    )
     assert pointer(calls[-1], "x").shape == (4, 6, 7, 7)
     assert calls.index(fill) < calls.index(spread) and calls[-1].macs == 4 * 6 * 4 * 4 * 2 * 9
 
