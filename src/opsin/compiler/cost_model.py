@@ -58,7 +58,8 @@ class CostModel:
     # -- implicit GEMM -----------------------------------------------------------------------
 
     gemm_min_filters: int
-    """Minimum filters: packing the pixels under a window then costs little compared with multiplying them."""
+    """Minimum filters: packing the pixels under a window then costs little compared with multiplying them, and a
+    multiple of this many fills the panels at every vector width."""
     gemm_min_channels: int
     """Minimum input channels: implicit GEMM is then faster than the direct algorithm."""
     gemm_min_channels_strided: int

@@ -234,7 +234,8 @@ def _direct_or_gemm(problem: ConvProblem, weights: int, min_side: int, costs: Co
     """Return the fastest algorithm without Winograd's: which one depends on the number of weights."""
     geometry = problem.geometry
     if geometry.kernel == (1, 1):
-        is_wide = geometry.filters >= costs.direct_max_filters and geometry.window.channels >= costs.gemm_min_channels
+        fills_panels = geometry.filters >= costs.direct_max_filters or geometry.filters % costs.gemm_min_filters == 0
+        is_wide = fills_panels and geometry.window.channels >= costs.gemm_min_channels
     else:
         is_wide = weights > costs.direct_max_weights_packed
     if is_wide:
