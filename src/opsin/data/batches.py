@@ -60,7 +60,7 @@ class Batches:
         self._clock = clock
         self._augment = Augmenter(self.augmentation, preprocessing, images.shape[1:], images.task, self.seed)
         self._flipped = random_counter.words(len(images), self.seed, random_counter.SIDES) < np.uint64(2**63)
-        self._block = max(1, BLOCK_BYTES // (4 * self.size * int(np.prod(preprocessing.shape))))
+        self._block = max(1, BLOCK_BYTES // (4 * self.size * int(np.prod(preprocessing.input_shape))))
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""

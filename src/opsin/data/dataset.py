@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Self
@@ -13,6 +14,7 @@ from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, UsageError
 from opsin.data import pixels as image_pixels
 from opsin.data.decode import Framing, PixelRange, Stretch
+from opsin.data.frame_stacks import FrameStacks, rows_by_position
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.items import TEST, TRAIN, VALIDATION
 from opsin.data.pixels import Pixels
@@ -41,9 +43,44 @@ class Samples:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of an image."""
+        """Channels, height and width of an image, or of a stack of frames."""
         channels, height, width = self.pixels.shape[1:]
         return channels, height, width
+
+    @property
+    def frames(self) -> int:
+        """The frames of a film in each stack; 1 for single images."""
+        return self.pixels.frames if isinstance(self.pixels, FrameStacks) else 1
+
+    def single(self) -> Self:
+        """Return the images without those before them."""
+        if not isinstance(self.pixels, FrameStacks):
+            return self
+        return self.changed(self.pixels.current, self.targets, self.names)
+
+    def stacked(self, frames: int) -> Self:
+        """Return each image with the `frames` - 1 before it; raise `DataError` if their order of time is not known."""
+        if frames == self.frames:
+            return self
+        images, positions = self.single(), getattr(self.targets, "positions", None)
+        if frames == 1:
+            return images
+        if positions is None:
+            raise DataError(
+                f"the network compares each image with the {frames - 1} before it, but the images are not known to be "
+                "frames in the order of time: a table lists those, with names that count up or tell the time"
+            )
+        return images.changed(
+            FrameStacks(images.pixels, rows_by_position(positions, frames)), images.targets, images.names
+        )
+
+    def with_changed(self, change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Self:
+        """Return the images after `change`, from uint8 N×C×H×W to the same shape, also of all frames in a stack."""
+        if self.frames == 1:
+            return self.changed(change(self.pixels[:]), self.targets, self.names)
+        rows = np.arange(len(self) * self.frames, dtype=np.intp).reshape(len(self), self.frames)
+        singles = change(self.pixels[:].reshape(rows.size, -1, *self.shape[1:]))
+        return self.changed(FrameStacks(singles, rows), self.targets, self.names)
 
     def counts(self) -> list[int]:
         """Return the number of images of each class or label; nothing if the task has none."""
@@ -161,6 +198,11 @@ class Dataset:
         """The splits that the data set has, by name."""
         splits = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
         return {name: images for name, images in splits.items() if images is not None}
+
+    def stacked(self, frames: int) -> Dataset:
+        """Return the data set of stacks of `frames` successive images (see `Samples.stacked`)."""
+        parts: dict[str, Any] = {name: images.stacked(frames) for name, images in self.splits.items()}
+        return replace(self, **parts)
 
     def for_network(self, network: str) -> Dataset:
         """Return the data set with its task for a network (see `Task.for_network`)."""

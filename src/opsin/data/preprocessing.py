@@ -33,7 +33,8 @@ class Preprocessing:
     `dark_background` is set if the network was trained on light strokes on black, as in MNIST; image files with a light
     border, such as ink on paper, are then inverted. `crop` says how image files are resized, and cropped or stretched;
     by default, the largest centred part with the right aspect ratio is resized. The two values of `pixel_range` are
-    black and white in images with more than eight bits, as in the training images.
+    black and white in images with more than eight bits, as in the training images. With several `frames`, the network
+    takes each image with those before it as further channels.
     """
 
     channels: int
@@ -44,10 +45,17 @@ class Preprocessing:
     dark_background: bool = False
     crop: Framing | None = None
     pixel_range: PixelRange | None = None
+    frames: int = 1
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
         return self.channels, self.height, self.width
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of what the network takes: an image, or a stack of frames."""
+        return self.frames * self.channels, self.height, self.width
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,6 +69,7 @@ class Preprocessing:
         If the images are on disk, `MAX_SAMPLE_IMAGES` evenly spaced ones are used.
         """
         instance("what is to be prepared", images, Samples, "labelled images, such as data.train of a dataset")
+        frames, images = images.frames, images.single()
         pixels, channels = _sample(images.pixels), images.shape[0]
         counts, dark_borders = np.zeros((channels, 256), np.int64), 0
         for chunk in chunks(pixels):
@@ -73,14 +82,14 @@ class Preprocessing:
             mean.append(round(center, 4))
             std.append(max(round(float(share @ (values - center) ** 2) ** 0.5, 4), 1e-3))
         dark_background = channels == 1 and dark_borders / len(pixels) > 0.9
-        return cls(*images.shape, tuple(mean), tuple(std), dark_background, images.framing)
+        return cls(*images.shape, tuple(mean), tuple(std), dark_background, images.framing, frames=frames)
 
     @property
     def scale_and_shift(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The factor and the offset, float32 per channel, that normalize a pixel value from 0 to 255."""
+        """The factor and the offset, float32 per channel of the input, that normalize a pixel value from 0 to 255."""
         scale = np.array([1 / (255 * s) for s in self.std], np.float32)
         shift = np.array([-m / s for m, s in zip(self.mean, self.std, strict=True)], np.float32)
-        return scale, shift
+        return np.tile(scale, self.frames), np.tile(shift, self.frames)
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Normalize uint8 N×C×H×W to float32 N×C×H×W."""
@@ -148,10 +157,14 @@ class Preprocessing:
             crop_data, range_data = data.get("crop"), data.get("pixel_range")
             crop = None if crop_data is None else _framing(crop_data)
             pixel_range = None if range_data is None else (float(range_data[0]), float(range_data[1]))
-            result = cls(sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]), crop, pixel_range)
+            result = cls(
+                sizes[0], sizes[1], sizes[2], mean, std, bool(data["dark_background"]), crop, pixel_range,
+                int(data.get("frames", 1)),
+            )  # fmt: skip
         except (KeyError, TypeError, ValueError, IndexError):
             raise DataError("the preprocessing is not described completely") from None
         valid = len(mean) == len(std) == result.channels and min(sizes) > 0 and np.isfinite(mean).all() and min(std) > 0
+        valid &= result.frames > 0
         if isinstance(crop, Crop):
             valid &= max(sizes[1:]) <= crop.resize <= 2 * max(sizes[1:])
         if crop:

@@ -23,6 +23,7 @@ from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
 from opsin.data import Preprocessing, Samples
 from opsin.data.batches import pad_rows
+from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
@@ -144,9 +145,9 @@ class Model:
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
             pixels = self.preprocessing.to_uint8(pixels, "the array")
-        if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.shape or pixels.dtype != np.uint8:
+        if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.input_shape or pixels.dtype != np.uint8:
             raise DataError(
-                f"{self.name} takes uint8 images of {show(self.preprocessing.shape)}, "
+                f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
         largest = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
@@ -187,17 +188,28 @@ class Model:
         """Return the task's answer for each image: a `Prediction` of a classifier, with the `top` labels or all.
 
         An image is a path, the bytes of a file, an open file, a Pillow image, or a uint8 array: C×H×W as the network
-        takes it, or rows × columns (× channels). Several images are an iterable of these, or an array N×C×H×W.
+        takes it, or rows × columns (× channels). Several images are an iterable of these, or an array N×C×H×W. If the
+        network compares frames of a film, they are in the order of time.
         """
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         pixels, sizes = read_images(images, self.preprocessing)
-        return self._answers(pixels, sizes, count)
+        return self._answers(self.history().stack(pixels), sizes, count)
 
-    def answers(self, images: Sequence[Sized], top: int | None = None) -> list[Any]:
-        """Return the task's answers for images as `Preprocessing.read_with_size` gives them."""
+    def history(self) -> FrameHistory:
+        """Return a history of the frames of one film, for `answers`."""
+        return FrameHistory(self.preprocessing.frames)
+
+    def answers(
+        self, images: Sequence[Sized], top: int | None = None, history: FrameHistory | None = None
+    ) -> list[Any]:
+        """Return the task's answers for images as `Preprocessing.read_with_size` gives them.
+
+        They are the next frames of a film whose last frames are in `history`, if the network compares frames.
+        """
         if not images:
             return []
-        return self._answers(np.stack([pixels for pixels, _ in images]), [size for _, size in images], top)
+        pixels = (history or self.history()).stack(np.stack([pixels for pixels, _ in images]))
+        return self._answers(pixels, [size for _, size in images], top)
 
     def _answers(self, pixels: Pixels, sizes: Sequence[tuple[int, int]], count: int | None) -> list[Any]:
         answers: list[Any] = []
@@ -247,7 +259,7 @@ class Model:
     def _results(self, images: Samples, targets: Any = None) -> Iterator[Any]:
         """Yield what the task keeps of the outputs, for some images at a time."""
         targets, first = self._targets(images) if targets is None else targets, 0
-        for outputs in self._batches(images.pixels):
+        for outputs in self._batches(images.stacked(self.preprocessing.frames).pixels):
             count = len(next(iter(outputs.values())))
             yield self.task.reduce(outputs, targets.take(np.arange(first, first + count)))
             first += count
@@ -267,7 +279,7 @@ class Model:
 
     def _make_goldens(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Make goldens from random blocks of 4 × 4 pixels; training images would be passed on with the model file."""
-        channels, height, width = self.preprocessing.shape
+        channels, height, width = self.preprocessing.input_shape
         rows, columns = -(-height // 4), -(-width // 4)
         more_notes = random_counter.words(GOLDEN_COUNT * channels * rows * columns, 0, random_counter.GOLDEN)
         blocks = (more_notes >> np.uint64(56)).astype(np.uint8).reshape(GOLDEN_COUNT, channels, rows, columns)
@@ -343,7 +355,7 @@ def _check_consistency(
 ) -> None:
     """Raise `ModelError` or `ShapeError` unless graph, tensors, preprocessing and task are consistent."""
     inputs = {t.node.attrs["name"]: t.shape for t in graph.inputs}
-    if inputs != {"inputs": (BATCH, *preprocessing.shape)}:
+    if inputs != {"inputs": (BATCH, *preprocessing.input_shape)}:
         raise ModelError("its network does not take the images that its preprocessing makes")
     task.check(graph)
     if graph.updates:

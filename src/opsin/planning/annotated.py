@@ -27,7 +27,8 @@ class AnnotatedPlanner(ScratchPlanner):
     ) -> None:
         """Raise `ShapeError` or `UsageError`, before anything is measured, if the network does not suit the task."""
         layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
-        data.task.for_network(choice.network, data.shape[1:]).check(nn.trace(layer, data.shape))
+        data = data.stacked(zoo.frames(choice.network)).for_network(choice.network)
+        data.task.check(nn.trace(layer, data.shape))
         super().__init__(choice, data, options, budget, meter)
 
     def _recipe_plan(self, batch: int | None) -> TrainingPlan:

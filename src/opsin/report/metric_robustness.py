@@ -51,7 +51,7 @@ def measure_metric_robustness(model: Model, images: Samples, seconds: float) -> 
     """Measure `model` on as large a sample of `images` as fits into `seconds`; return None if it is too small."""
 
     def value(part: Samples, corrupt: Corruption | None) -> float:
-        changed = part.changed(corrupted(part.pixels[:], corrupt), part.targets, part.names)
+        changed = part.with_changed(lambda pixels: corrupted(pixels, corrupt))
         return float(model.evaluate(changed).score.value)
 
     suitable = suitable_corruptions(model.task)

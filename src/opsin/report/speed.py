@@ -51,7 +51,7 @@ class Speed:
 
 def measure_speed(model: Model, seconds: float) -> Speed:
     """Time `model` for about `seconds`, without compilation."""
-    channels, rows, columns = model.preprocessing.shape
+    channels, rows, columns = model.preprocessing.input_shape
     pixels = np.random.default_rng(0).integers(0, 256, (THROUGHPUT_IMAGES, channels, rows, columns), dtype=np.uint8)
     program = model.engine(model.graph, 1, model.threads)
     program.load_state(model.state)

@@ -105,7 +105,8 @@ def measure_task(model: Model, data: Dataset, seconds: float = SECONDS) -> TaskR
     no images to measure on, or asks for something that the model does not know.
     """
     begin, thumbnails, task = perf_counter(), ThumbnailStore(), model.task
-    facts, images = known_facts(model, data, task.metric(False)), evaluated_images(model, data)
+    facts = known_facts(model, data, task.metric(False))
+    images = evaluated_images(model, data).stacked(model.preprocessing.frames)
     evaluation: AnnotatedEvaluation = model.evaluate(images)
     score, sections = evaluation.score, tuple(evaluation.sections())
     typical = tuple(random_counter.order(len(images), 0, TYPICAL_ORDER)[:TYPICAL_IMAGES].tolist())
@@ -118,7 +119,7 @@ def measure_task(model: Model, data: Dataset, seconds: float = SECONDS) -> TaskR
         label_counts=_label_counts(data) if facts["trained_here"] else (),
         calibration=model.calibration.to_data() if model.calibration is not None else None,
         drawn=_draw(model, images, list(numbers)[:MAX_DRAWN], thumbnails), typical=typical, robustness=robustness,
-        corrupted_examples=corrupted_examples(images.pixels[0], kinds, thumbnails) if robustness else (),
+        corrupted_examples=corrupted_examples(images.single().pixels[0], kinds, thumbnails) if robustness else (),
         speed=measure_speed(model, SPEED_TIME * seconds), seconds=perf_counter() - begin, thumbnails=thumbnails.urls,
         **facts,
     )  # fmt: skip
@@ -136,8 +137,8 @@ def _draw(model: Model, images: Samples, numbers: Sequence[int], thumbnails: Thu
 
 def _drawn_example(model: Model, images: Samples, number: int, thumbnails: ThumbnailStore) -> DrawnExample:
     task, one, size = model.task, images.take(np.array([number])), drawing_size(images.shape)
-    pixels, targets = one.pixels[:], task.align(one.task, one.targets)
-    answer = task.answers(model.outputs(pixels), [size], model.calibration, None)[0]
+    pixels, targets = one.single().pixels[:], task.align(one.task, one.targets)
+    answer = task.answers(model.outputs(one.pixels[:]), [size], model.calibration, None)[0]
     drawings = {
         "truth": draw_truth(task, pixels[0], targets, size),
         "answer": task.draw(as_image(pixels[0], size), answer),

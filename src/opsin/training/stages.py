@@ -102,7 +102,7 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
     augmentation = augment.policy_for(stage.augment, data.train, preprocessing, stage.flip)
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
-    extractor_graph, graph = _step_graphs(context, stage, preprocessing.shape, augmentation.mixes)
+    extractor_graph, graph = _step_graphs(context, stage, preprocessing.input_shape, augmentation.mixes)
     program = context.engine(graph, batch, context.threads)
     program.load_state(_initial_program_values(graph, plan.seed, initial))
     batches = Batches(data.train, preprocessing, batch, plan.seed, augmentation, stage.images)

@@ -82,7 +82,7 @@ class Trainer:
         warnings: Sequence[str] = (),
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        data = with_signs(data.for_network(plan.network), plan.signed)
+        data = with_signs(data.stacked(zoo.frames(plan.network)).for_network(plan.network), plan.signed)
         check(plan, data, out, threads)
         layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained, task=data.task.name)
         graph, engine = inference_graph(layer, data), engine_for(plan, engine)

@@ -12,6 +12,7 @@ from opsin.zoo.efficientnet_lite import (
     efficientnet_lite4,
 )
 from opsin.zoo.efficientnet_lite_det import fcos_efficientnet_lite0
+from opsin.zoo.egomotion import egomotion
 from opsin.zoo.fcn import fcn_resnet50
 from opsin.zoo.googlenet import googlenet, googlenet_2014
 from opsin.zoo.lenet5 import lenet5
@@ -22,7 +23,7 @@ from opsin.zoo.mobilenet_v1 import mobilenet_v1
 from opsin.zoo.mobilenet_v2 import mobilenet_v2
 from opsin.zoo.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from opsin.zoo.pilotnet import pilotnet
-from opsin.zoo.registry import Entry, create, find, names
+from opsin.zoo.registry import Entry, create, find, frames, names
 from opsin.zoo.resnet import resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_32x4d, wide_resnet50_2
 from opsin.zoo.resnet9 import resnet9, resnet9_half
 from opsin.zoo.resnet_cifar import (
@@ -42,11 +43,12 @@ from opsin.zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg
 __all__ = [
     "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "create", "densenet121", "efficientnet_b0",
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4",
-    "fcn_resnet50", "fcos_efficientnet_lite0", "find", "googlenet", "googlenet_2014", "lenet5", "lenet5_1998",
-    "lraspp_mobilenet_v3_large", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8", "mlperf_tiny_vww", "mobilenet_v1",
-    "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "names", "pilotnet", "resnet9", "resnet9_half",
-    "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34", "resnet44_cifar", "resnet50", "resnet56_cifar",
-    "resnet101", "resnet110_cifar", "resnet152", "resnet1202_cifar", "resnext50_32x4d", "shufflenet_v2_x1_0",
-    "squeezenet1_1", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "unet", "unet_light", "vgg11", "vgg11_bn",
-    "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "wide_resnet50_2",
+    "egomotion", "fcn_resnet50", "fcos_efficientnet_lite0", "find", "frames", "googlenet", "googlenet_2014",
+    "lenet5", "lenet5_1998", "lraspp_mobilenet_v3_large", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8",
+    "mlperf_tiny_vww", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "names",
+    "pilotnet", "resnet9", "resnet9_half", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
+    "resnet44_cifar", "resnet50", "resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152", "resnet1202_cifar",
+    "resnext50_32x4d", "shufflenet_v2_x1_0", "squeezenet1_1", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large",
+    "unet", "unet_light", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+    "wide_resnet50_2",
 ]  # fmt: skip

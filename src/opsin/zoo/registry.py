@@ -40,6 +40,8 @@ class Entry:
     backbone: str | None = None
     """The network, or "network.layer", whose published weights its sublayer `backbone` starts from; the other layers
     keep their initial values. None if the published weights are for the whole network, or there are none."""
+    frames: int = 1
+    """The successive frames of a film that the network takes at once, with the channels of one after the other."""
 
     def __call__(self, classes: int | None = None, *, pretrained: bool = False, task: str | None = None) -> Layer:
         """Create the network for `classes` classes, or outputs; with `pretrained`, it starts from published weights.
@@ -71,9 +73,10 @@ def register(
     classes: int = 1000,
     task: Task = "classification",
     backbone: str | None = None,
+    frames: int = 1,
 ) -> Entry:
     """Register a network. The defaults are those of the ImageNet challenge (Russakovsky et al. 2015)."""
-    entry = _entries[name] = Entry(name, constructor, input_shape, classes, task, backbone)
+    entry = _entries[name] = Entry(name, constructor, input_shape, classes, task, backbone, frames)
     return entry
 
 
@@ -91,6 +94,11 @@ def find(name: str) -> Entry:
         advice = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names())}"
         raise UsageError(f"there is no network called '{name}'; {advice}")
     return _entries[name]
+
+
+def frames(name: str) -> int:
+    """Return the frames of a film that the network called `name` takes at once; 1 for a network of one's own."""
+    return _entries[name].frames if name in _entries else 1
 
 
 def create(name: str, classes: int | None = None) -> Layer:

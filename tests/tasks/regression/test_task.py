@@ -212,8 +212,16 @@ def test_signs_of_a_plan() -> None:
 def test_defaults_for_steering(count: int, epochs: int) -> None:
     found = Regression.defaults(ImageSummary(count, 160, False, {"labels": ("steering_angle",)}))
     assert (found.network, found.side, found.max_epochs, found.patience) == ("pilotnet", 80, epochs, epochs)
-    other = Regression.defaults(ImageSummary(count, 160, False, {"labels": ("angle",)}))
+    unordered = Regression.defaults(ImageSummary(count, 160, False, {"labels": ("steering",), "ordered": False}))
+    assert unordered.network == "pilotnet"
+    other = Regression.defaults(ImageSummary(count, 160, False, {"labels": ("angle",), "ordered": True}))
     assert other.network == "efficientnet_lite0" and other.patience is None
+
+
+@pytest.mark.parametrize(("count", "epochs"), [(100, 30), (2000, 8), (100_000, 6)])
+def test_defaults_for_steering_in_the_order_of_time(count: int, epochs: int) -> None:
+    found = Regression.defaults(ImageSummary(count, 160, False, {"labels": ("steering",), "ordered": True}))
+    assert (found.network, found.side, found.max_epochs, found.patience) == ("egomotion", 80, epochs, epochs)
 
 
 def test_defaults() -> None:

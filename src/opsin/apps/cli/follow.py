@@ -28,6 +28,7 @@ from opsin.apps.cli.predict import DONT_KNOW, default_top
 from opsin.base.errors import DataError, UsageError
 from opsin.data.decode import read_image
 from opsin.data.file_io import read_file
+from opsin.data.frame_stacks import FrameHistory
 from opsin.data.frames import FolderFrames, Frame, Video, camera_frames, video_frames
 from opsin.data.parallel import in_thread
 from opsin.data.video_names import is_video
@@ -138,14 +139,15 @@ def _pipeline(
     model: Model, frames: Iterator[Frame[Pixels]], sink: Sink, options: FollowOptions
 ) -> Generator[Answered, None, None]:
     """Yield the frames with their answers, after they are drawn and written."""
-    answered = in_thread(_answer(model, each, options.top) for each in in_thread(frames))
+    history = model.history()
+    answered = in_thread(_answer(model, each, options.top, history) for each in in_thread(frames))
     return in_thread(_write(model, each, sink) for each in answered)
 
 
-def _answer(model: Model, frame: Frame[Pixels], top: int | None) -> Answered:
+def _answer(model: Model, frame: Frame[Pixels], top: int | None, history: FrameHistory) -> Answered:
     if isinstance(frame.content, DataError):
         return Answered(frame, None)
-    return Answered(frame, *model.answers([(frame.content.array, frame.content.size)], top))
+    return Answered(frame, *model.answers([(frame.content.array, frame.content.size)], top, history))
 
 
 def _write(model: Model, answered: Answered, sink: Sink) -> Answered:

@@ -14,7 +14,7 @@ import typer
 from opsin.apps.cli.annotated_copies import AnnotatedCopies
 from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
-from opsin.apps.cli.output import print_error, print_json, table
+from opsin.apps.cli.output import print_error, print_json, print_warning, table
 from opsin.base.errors import DataError
 from opsin.base.formatting import percent
 from opsin.data.file_io import MAX_IMAGE_BYTES
@@ -60,8 +60,13 @@ def run(
         return command("follow")(name, images, as_json, top, out, idle)
     model = open_model(name)
     copies = AnnotatedCopies(Path(out), model.task) if out else None
-    results = []
-    for result in _answers(model, [each for image in images for each in _contents(image)], top):
+    contents, results = [each for image in images for each in _contents(image)], []
+    if len(contents) < model.preprocessing.frames:
+        print_warning(
+            f"the network compares each image with the {model.preprocessing.frames - 1} before it, and takes the first "
+            "one as standing still; give the frames of a film in their order"
+        )
+    for result in _answers(model, contents, top):
         results.append(result)
         if copies and not isinstance(result.answer, DataError):
             copies.write(result.name, result.content, result.answer)
@@ -107,11 +112,14 @@ def _answers(
     model: Model, contents: Sequence[tuple[str, Path | bytes | DataError]], top: int | None
 ) -> Iterator[Result]:
     """Yield the answer, or the error, for each image, computed in batches."""
+    history = model.history()
     for first in range(0, len(contents), BATCH):
         chunk = contents[first : first + BATCH]
         inputs = [_read(model, name, content) for name, content in chunk]
         answers = iter(
-            model.answers([each for each in inputs if not isinstance(each, DataError)], default_top(model, top))
+            model.answers(
+                [each for each in inputs if not isinstance(each, DataError)], default_top(model, top), history
+            )
         )
         for (name, content), each in zip(chunk, inputs, strict=True):
             is_error = isinstance(each, DataError) or isinstance(content, DataError)

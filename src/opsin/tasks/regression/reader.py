@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
+from typing import Any
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
@@ -17,7 +18,7 @@ from opsin.tasks.regression.number_columns import (
     number_columns,
     preferred,
 )
-from opsin.tasks.regression.quantities import Reading
+from opsin.tasks.regression.quantities import UNORDERED, Reading
 from opsin.tasks.regression.time_order import GAP_SECONDS, time_order
 from opsin.tasks.tables.images import ImageTable, TableImages, choose, unused_note
 from opsin.tasks.tables.table import Row
@@ -86,7 +87,11 @@ def read(files: Files, image_size: ImageSize, names: Sequence[str] = ()) -> Anno
     notes = [*_choice_notes(tables[0], columns, numbers, names), *unused_note(images.tables, tables)]
     images.note_unlisted({*reader.found}, tables)
     annotated, split_note, time_notes = _split_by_time(reader, files)
-    settings = {"labels": tuple(column.name for column in columns), "units": tuple(column.unit for column in columns)}
+    settings: dict[str, Any] = {
+        "labels": tuple(column.name for column in columns), "units": tuple(column.unit for column in columns)
+    }  # fmt: skip
+    if any(image.target.position != UNORDERED for image in annotated):
+        settings["ordered"] = True
     notes = [*notes, *time_notes, *images.notes]
     return Annotations(annotated, settings, images.problems, notes, FORM, split_note=split_note)
 
