@@ -61,7 +61,7 @@ def test_a_run_does_not_wait_for_helpers_that_do_not_come(monkeypatch: pytest.Mo
 
 
 def test_many_short_runs_of_more_threads_than_processors() -> None:
-    """Helpers come and go at any point of a run; every run gives the same bits."""
+    """Helpers come and go at any point of a run; every run is bit-identical."""
     native, lone = program(6, 12), program(1, 12)
     for seed in range(150):
         assert step(native, seed % 7) == step(lone, seed % 7)

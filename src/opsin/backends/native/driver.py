@@ -17,8 +17,8 @@ Words have 64 bits:
 
 Every thread goes through all groups. In a group by sample a unit of work is a chunk of samples, which goes through all
 calls; in any other group it is a piece of a call's blocks. Each thread has an equal share of the units. It claims them
-one by one, and then those that other threads have not claimed, so that nobody waits for a thread that has no processor:
-on a busy machine the others do its work. A claim is a compare-and-exchange of a word that holds the number of a group
+one by one, and then those that other threads have not claimed: on a busy machine, the others do the work of a thread
+that has no processor. A claim is a compare-and-exchange of a word that holds the number of a group
 and of the next unit, which both only grow. A group is finished when as many units are finished as there were up to its
 end. A waiting thread spins for a while, and then yields the processor.
 
