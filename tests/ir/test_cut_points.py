@@ -8,7 +8,19 @@ import pytest
 from opsin import ops
 from opsin.backends.reference import Reference
 from opsin.base.errors import GraphError
-from opsin.ir import BATCH, Graph, Tensor, cut_points, input_tensor, last_static_cut_point, prefix, suffix, variable
+from opsin.ir import (
+    BATCH,
+    Graph,
+    Tensor,
+    cut_points,
+    input_tensor,
+    last_static_cut_point,
+    prefix,
+    split,
+    static_taps,
+    suffix,
+    variable,
+)
 
 
 def made() -> tuple[Graph, dict[str, Tensor]]:
@@ -67,3 +79,51 @@ def test_a_cut_that_something_bypasses_is_an_error() -> None:
     graph, tensors = made()
     with pytest.raises(GraphError, match="something bypasses it"):
         suffix(graph, tensors["b"])
+
+
+def ladder() -> tuple[Graph, dict[str, Tensor]]:
+    """A fixed trunk that is read at two depths; one of them is doubled, and joined with the other, without weights."""
+    x = input_tensor("inputs", (BATCH, 3))
+    a = ops.multiply(x, variable("fixed", (3,), trainable=False))
+    b = ops.tanh(ops.matmul(a, variable("deep", (3, 2), trainable=False)))
+    joined = ops.concat([a, b, b], axis=1)
+    learned = ops.multiply(joined, variable("w", (7,), trainable=True))
+    other = ops.multiply(a, variable("v", (3,), trainable=True))
+    constant = ops.relu(variable("grid", (3,), trainable=False))
+    return Graph((x,), {"logits": learned, "other": ops.add(other, constant)}), {"a": a, "b": b}
+
+
+def test_taps_are_all_places_at_which_the_fixed_part_is_read() -> None:
+    graph, tensors = ladder()
+    assert static_taps(graph) == [tensors["a"], tensors["b"]], "b is not stored twice, and no constant is"
+
+
+def test_both_parts_of_a_split_compute_the_graph() -> None:
+    rng, (graph, _) = np.random.default_rng(0), ladder()
+    lower, upper = split(graph, static_taps(graph), ["inputs", "tap1"])
+    assert list(lower.outputs) == ["inputs", "tap1"] and not lower.parameters.keys() & {"w", "v"}
+    assert [t.node.attrs["name"] for t in upper.inputs] == ["inputs", "tap1"]
+    state = {name: rng.normal(size=[int(str(s)) for s in t.shape]) for name, t in graph.variables.items()}
+
+    def outputs(part: Graph, **inputs: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> dict[str, object]:
+        program = Reference(part, 4)
+        program.load_state({name: state[name] for name in part.variables})
+        return dict(program.run(**inputs))
+
+    images = rng.normal(size=(4, 3))
+    taps = outputs(lower, inputs=images)
+    expected, composed = outputs(graph, inputs=images), outputs(upper, **taps)  # type: ignore[arg-type]
+    for name in graph.outputs:
+        assert np.array_equal(expected[name], composed[name])  # type: ignore[arg-type]
+
+
+def test_what_bypasses_a_split_is_refused() -> None:
+    graph, tensors = ladder()
+    with pytest.raises(GraphError, match="something bypasses them"):
+        split(graph, [tensors["b"]], ["inputs"])
+
+
+def test_a_graph_that_learns_from_the_start_has_no_taps() -> None:
+    x = input_tensor("inputs", (BATCH, 3))
+    graph = Graph((x,), {"logits": ops.multiply(x, variable("w", (3,), trainable=True))})
+    assert static_taps(graph) == []

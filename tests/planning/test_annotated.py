@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +53,52 @@ def test_images_without_random_crops_keep_their_size() -> None:
     assert stage.size is None and stage.augment == "none"
 
 
+def test_frozen_layers_are_those_with_published_weights() -> None:
+    machine = FakeMachine(weights=("fcos_efficientnet_lite0",))
+    found = choose(TrainOptions(budget=3600.0, freeze=True), machine=machine)
+    (stage,) = found.plan.stages
+    assert stage.frozen == ("backbone",) and not stage.features and stage.augment == "light"
+    assert "keep them; with --augment none, their outputs are computed once" in " ".join(found.reasons)
+    cached = choose(TrainOptions(budget=3600.0, freeze=True, augment="none"), machine=machine)
+    (stage,) = cached.plan.stages
+    assert stage.frozen == ("backbone",) and stage.features and stage.size is None
+    assert "keep them; their outputs are computed once" in " ".join(cached.reasons)
+    (flipped,) = choose(TrainOptions(epochs=2, freeze=True, augment="none", flip=True), machine=machine).plan.stages
+    assert not flipped.features
+
+
+def test_features_are_paid_for_once() -> None:
+    machine = FakeMachine(weights=("fcos_efficientnet_lite0",))
+
+    def seconds(epochs: int) -> float:
+        options = TrainOptions(epochs=epochs, freeze=True, augment="none")
+        return choose(options, machine=machine).expected.seconds
+
+    first, second, third = seconds(1), seconds(2), seconds(3)
+    assert third - second == pytest.approx(second - first)
+    assert first - (second - first) > 200 * 0.008 * (384 / 224) ** 2
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"tta": True}, "test-time augmentation by mirror images is not possible for detection; leave it out"),
+        ({"class_weights": True}, "class weights are for classifiers; leave them out for detectors"),
+        ({"signed": "angle"}, "detection has no numbers that are signed; leave 'signed' out of the plan"),
+    ],
+)
+def test_options_for_other_tasks_are_refused_before_anything_is_measured(options: dict[str, Any], text: str) -> None:
+    machine = FakeMachine(weights=("fcos_efficientnet_lite0",))
+    with pytest.raises(OpsinError, match=re.escape(text)):
+        choose(TrainOptions(**options), machine=machine)
+    assert machine.measured == []
+
+
+def test_random_weights_are_not_kept() -> None:
+    with pytest.raises(OpsinError, match=r"--freeze keeps published weights, but .* would be trained from scratch"):
+        choose(TrainOptions(freeze=True, pretrained=False))
+
+
 @pytest.mark.parametrize(("side", "size"), [(100, 224), (192, 384), (2000, 384)])
 def test_small_images_are_enlarged_to_twice_their_size(side: int, size: int) -> None:
     assert choose(TrainOptions(budget=3600.0), side).plan.size == size
@@ -59,6 +107,19 @@ def test_small_images_are_enlarged_to_twice_their_size(side: int, size: int) -> 
 def test_the_time_is_that_of_the_smaller_images() -> None:
     seconds = [choose(TrainOptions(epochs=40, augment=level)).expected.seconds for level in ("light", "none")]
     assert (352 / 384) ** 2 < seconds[0] / seconds[1] < 0.9
+
+
+def test_the_trainings_of_a_learning_curve_share_the_time() -> None:
+    plain, curve = (choose(TrainOptions(budget=600.0, learning_curve=wanted)) for wanted in (False, True))
+    assert plain.deadline is not None and curve.deadline == pytest.approx(plain.deadline / 3)
+    assert plain.plan.epochs > 2.5 * curve.plan.epochs
+    assert any("trained again on a quarter and half of the images" in reason for reason in curve.reasons)
+    with pytest.raises(OpsinError, match=r"try --budget (\d+)min") as refusal:
+        choose(TrainOptions(budget=60.0, epochs=40, learning_curve=True))
+    minutes = int(str(refusal.value).rpartition(" ")[2].removesuffix("min")) + 1
+    assert choose(TrainOptions(budget=60.0 * minutes, epochs=40, learning_curve=True)).plan.epochs == 40
+    with pytest.raises(OpsinError):
+        choose(TrainOptions(budget=60.0 * minutes / 2, epochs=40, learning_curve=True))
 
 
 def segmentation_plan(options: TrainOptions, *weights: str) -> AutoPlan:

@@ -19,11 +19,13 @@ from opsin.report import TaskReport
 from opsin.report.drawing import as_image, draw_truth, drawing_size
 from opsin.report.history import EpochRecord, Fit, diagnose
 from opsin.report.metric_robustness import measure_metric_robustness
+from opsin.report.more_images import HOW_TO, NOTHING_LEARNED
 from opsin.report.task_report import DRAWING_SIDE, TYPICAL_IMAGES
-from opsin.report.task_sentences import evidence, headline, next_steps, robustness, training
+from opsin.report.task_sentences import evidence, headline, learning_curve, next_steps, robustness, training
 from opsin.report.task_tables import is_number_column
 from opsin.tasks.section import Example, Section, Table
 from opsin.training import Trainer
+from opsin.training.learning_curve import CurvePoint, DataCurve
 from tests.report.annotated import CLASSES, HEIGHT, WIDTH, measured, scenes, subject
 from tests.report.html_checker import checked_page
 from tests.tasks.detection import rectangles
@@ -154,6 +156,63 @@ def test_sentences_state_the_figures() -> None:
     assert evidence(useless).endswith("Giving the same answer for every image would score as well.")
 
 
+def with_curve(*values: float) -> TaskReport:
+    points = [CurvePoint(images, value) for images, value in zip((15, 30, 60), values, strict=True)]
+    return replace(measured(), curve=DataCurve("mean_iou", 40, tuple(points)))
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (
+            (0.4, 0.58, 0.7),
+            "With twice as many images of the same kind it would probably be about 78.8%, between 75.3% and 81.8%.",
+        ),
+        (
+            (0.70, 0.73, 0.71),
+            "What twice as many images would bring cannot be said: the differences are within what chance explains, in "
+            "training and with 40 images to measure on. It would hardly be more than 76.1%.",
+        ),
+        (
+            (0.8, 0.7, 0.6),
+            "It does not rise with the number of images, so that it cannot be said what more of them would bring: "
+            "training has not learned what these images show, or there are too few images to measure on.",
+        ),
+        ((0.97, 0.97, 0.97), "More images of the same kind would hardly help."),
+        (
+            (0.921, 0.923, 0.921),
+            "More images of the same kind would hardly help: with twice as many it would probably not be above 93.2%.",
+        ),
+    ],
+)
+def test_a_learning_curve_says_what_more_images_would_bring(values: tuple[float, ...], text: str) -> None:
+    written = with_curve(*values)
+    quarter, half, whole = (f"{100 * value:.1f}%" for value in values)
+    assert learning_curve(written) == (
+        f"Trained on parts of the training images, the mean IoU is {quarter} on a quarter (15), {half} on half (30) "
+        f"and {whole} on all (60). {text}"
+    )
+    advice = "Collect and annotate more images: the learning curve is still rising."
+    assert (advice in next_steps(written)) == ("between" in text)
+    checker = checked_page(report.page(written))
+    assert text in "".join(checker.words)
+    assert any("twice as many ends at" in attrs.get("aria-label", "") for _, attrs in checker.tags)
+    assert written.to_data()["learning_curve"]["points"][2]["value"] == values[2]
+
+
+def test_a_model_that_has_learned_nothing_says_nothing_of_more_images() -> None:
+    written = replace(with_curve(0.4, 0.58, 0.7), is_constant=True)
+    assert learning_curve(written).endswith(NOTHING_LEARNED)
+    assert not any("Collect" in step for step in next_steps(written))
+    assert NOTHING_LEARNED in "".join(checked_page(report.page(written)).words)
+
+
+def test_without_a_learning_curve_the_report_says_how_to_measure_one() -> None:
+    assert learning_curve(measured()) == HOW_TO
+    assert "opsin train --learning-curve" in " ".join(report.text(measured()))
+    assert learning_curve(replace(measured(), trained_here=False)) == ""
+
+
 FALLING = [1.0 - 0.08 * number for number in range(10)]
 
 
@@ -203,7 +262,9 @@ def test_every_section_is_on_the_page() -> None:
     sections = [attrs["id"] for tag, attrs in checker.tags if tag == "section"]
     expected = [section.heading for section in measured().sections]
     assert [key.partition("-")[0] for key in sections[: len(expected)]] == [str(n + 1) for n in range(len(expected))]
-    assert sections[len(expected) :] == ["typical", "training", "robustness", "data", "speed", "configuration"]
+    assert sections[len(expected) :] == [
+        "typical", "training", "learning-curve", "robustness", "data", "speed", "configuration"
+    ]  # fmt: skip
     assert [attrs["href"] for tag, attrs in checker.tags if tag == "a"] == [f"#{key}" for key in sections]
     words = "".join(checker.words)
     assert all(heading in words for heading in expected)
@@ -240,7 +301,7 @@ def test_sections_of_any_form_are_shown() -> None:
 def test_what_was_not_measured_is_not_mentioned() -> None:
     bare = replace(measured(), robustness=None, history=(), diagnosis=None, receipt=None, sections=())
     sections = [attrs["id"] for tag, attrs in checked_page(report.page(bare)).tags if tag == "section"]
-    assert sections == ["typical", "speed", "configuration"]
+    assert sections == ["typical", "learning-curve", "speed", "configuration"]
     assert (training(bare), robustness(bare)) == ("", "")
     assert "What to do next:" in report.text(bare)
 

@@ -13,7 +13,7 @@ from opsin.tasks.geometry import Geometry
 
 @pytest.mark.parametrize("policy", [
     Augmentation(), Augmentation(flip=True), Augmentation(rotation=30, scale=0.3, shift=0.2),
-    Augmentation(crop_area=0.3, aspect=1.5, flip=True),
+    Augmentation(crop_area=0.3, aspect=1.5, flip=True), Augmentation(quarter_turns=True, flip=True),
 ])  # fmt: skip
 @pytest.mark.parametrize(("input_size", "output_size"), [((40, 60), (40, 60)), ((40, 61), (33, 20))])
 def test_points_follow_the_maps(

@@ -14,7 +14,7 @@ def test_every_event_but_a_step_has_a_name() -> None:
 def test_the_names_are_those_of_older_logs() -> None:
     assert sorted(LOG_NAMES.values()) == [
         "epoch", "finished", "interrupted", "rewound", "shortened", "stagestarted", "started", "stoppedearly",
-        "warning",
+        "subsetstarted", "warning",
     ]  # fmt: skip
 
 

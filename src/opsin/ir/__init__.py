@@ -20,7 +20,7 @@ from opsin.ir.core import (
     scope,
     variable,
 )
-from opsin.ir.cut_points import cut_points, last_static_cut_point, prefix, suffix
+from opsin.ir.cut_points import cut_points, last_static_cut_point, prefix, split, static_taps, suffix
 from opsin.ir.graph import Graph, binding, topological
 from opsin.ir.initial_state import initial_state
 from opsin.ir.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
@@ -54,6 +54,8 @@ __all__ = [
     "same_size",
     "scope",
     "show",
+    "split",
+    "static_taps",
     "suffix",
     "topological",
     "variable",

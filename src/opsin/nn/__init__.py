@@ -27,7 +27,7 @@ from opsin.nn.layers import (
 )
 from opsin.nn.objective import Loss, Objective
 from opsin.nn.trace import ImageShape, layer_kinds, trace
-from opsin.nn.training_graph import features_graphs, training_graph, training_step
+from opsin.nn.training_graph import features_graphs, tapped_graphs, training_graph, training_step
 from opsin.nn.whitening import Whitening, fit_whitening
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "named_layers",
     "optimizers",
     "schedules",
+    "tapped_graphs",
     "trace",
     "training_graph",
     "training_step",

@@ -16,6 +16,8 @@ from opsin.ir import (
     last_static_cut_point,
     prefix,
     scope,
+    split,
+    static_taps,
     suffix,
 )
 from opsin.ir.arguments import instance, real
@@ -89,6 +91,34 @@ def features_graphs(
     return prefix(graph, cut, "features"), training_step(tail, optimizer, loss, auxiliaries, ema=ema, soft=soft)
 
 
+def tapped_graphs(
+    network: Layer,
+    input_shape: ImageShape,
+    optimizer: Optimizer,
+    loss: Loss | Objective,
+    *,
+    ema: float = 0.0,
+    frozen: Sequence[str],
+) -> tuple[Graph, Graph]:
+    """Return the step of `training_graph` as two graphs, cut at every tensor of the `frozen` layers that others read.
+
+    The first one computes these tensors from "inputs" and never changes; they are called "inputs", "tap1", "tap2", …
+    The second one is a training step that takes them as inputs. Raise `GraphError` if there are none.
+    """
+    images = image_input(input_shape)
+    outputs, traced = run_forward(network, images, training=True, frozen=frozen)
+    heads = {f"auxiliary{number}": tensor for number, (tensor, _) in enumerate(traced.auxiliaries)}
+    graph = Graph((images,), outputs | heads, traced.updates)
+    taps = static_taps(graph)
+    if not taps:
+        raise GraphError("no part of the network computes features that stay the same; freeze its first layers")
+    names = ["inputs", *(f"tap{number}" for number in range(1, len(taps)))]
+    extractor, tail = split(graph, taps, names)
+    auxiliaries = [(tail.outputs[name], weight) for name, (_, weight) in zip(heads, traced.auxiliaries, strict=True)]
+    results = {name: tensor for name, tensor in tail.outputs.items() if name not in heads}
+    return extractor, training_step(Graph(tail.inputs, results, tail.updates), optimizer, loss, auxiliaries, ema=ema)
+
+
 def training_step(
     network: Graph,
     optimizer: Optimizer,
@@ -107,7 +137,6 @@ def training_step(
     _check(optimizer)
     objective = objective_of(loss, soft)
     ema = real("the decay of the moving average (ema)", ema, finite=False)
-    (images,) = network.inputs
     targets = objective.targets(network.outputs)
     rate = input_tensor("learning_rate", ())
     with scope("loss"):
@@ -125,7 +154,7 @@ def training_step(
     if ema:
         network_updates = {name: value for name, value in updates.items() if not name.startswith("optimizer.")}
         updates |= average_updates(network_updates, ema)
-    return Graph((images, *targets.values(), rate), outputs, updates).verify_names()
+    return Graph((*network.inputs, *targets.values(), rate), outputs, updates).verify_names()
 
 
 def _check(optimizer: object) -> None:

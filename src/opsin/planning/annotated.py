@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from opsin import nn, zoo
+from opsin.base.concurrency import lazy
+from opsin.base.errors import UsageError
 from opsin.data import Dataset
+from opsin.ir import Graph
 from opsin.planning.budget import Budget
 from opsin.planning.measurement import CostMeter
 from opsin.planning.optimization import with_optimizer
@@ -11,7 +14,9 @@ from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.scratch import ScratchPlanner
 from opsin.tasks.task import Defaults
 from opsin.training import freezing
+from opsin.training.features import MAX_BYTES_IN_MEMORY
 from opsin.training.plan import Stage, TrainingPlan
+from opsin.training.stages import loss_of, optimizer_of
 
 WARMUP_FRACTION = 0.15
 
@@ -26,6 +31,7 @@ class AnnotatedPlanner(ScratchPlanner):
         self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
     ) -> None:
         """Raise `ShapeError` or `UsageError`, before anything is measured, if the network does not suit the task."""
+        self.extractor: Graph | None = None
         layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
         data = data.stacked(zoo.frames(choice.network)).for_network(choice.network)
         data.task.check(nn.trace(layer, data.shape))
@@ -38,6 +44,7 @@ class AnnotatedPlanner(ScratchPlanner):
             epochs=options.epochs or defaults.max_epochs, batch=min(batch or defaults.batch, images),
             learning_rate=options.learning_rate or defaults.learning_rate, warmup_fraction=WARMUP_FRACTION,
             augment=defaults.augment, size=self._train_side(defaults), frozen=self._frozen(defaults),
+            features=options.freeze and not self._augments(defaults),
         )  # fmt: skip
         plan = TrainingPlan(
             network=self.choice.network, stages=(stage,), pretrained=self.choice.pretrained, seed=options.seed,
@@ -47,10 +54,66 @@ class AnnotatedPlanner(ScratchPlanner):
 
     def _frozen(self, defaults: Defaults) -> tuple[str, ...]:
         """Return the layers that are not trained."""
+        if self.options.freeze:
+            return self._published_layers()
         if not (self.choice.pretrained and defaults.frozen_norms):
             return ()
         task = self.data.task
         return freezing.published_norms(zoo.find(self.choice.network)(task.outputs, pretrained=True, task=task.name))
+
+    def _published_layers(self) -> tuple[str, ...]:
+        """Return the layers with published weights. Raise `UsageError` if training does not begin with any."""
+        if not self.choice.pretrained:
+            raise UsageError(
+                f"--freeze keeps published weights, but {self.choice.network} would be trained from scratch; leave it "
+                "out, or give a --network whose published weights are installed"
+            )
+        task = self.data.task
+        layer = zoo.find(self.choice.network)(task.outputs, pretrained=True, task=task.name)
+        return freezing.published_layers(layer, self.data.shape)
+
+    def _augments(self, defaults: Defaults) -> bool:
+        """Return whether images change at random."""
+        options = self.options
+        return (options.augment or defaults.augment) != "none" or bool(options.flip or options.signed)
+
+    def _step_graph(self, layer: nn.Layer, shape: nn.ImageShape, plan: TrainingPlan) -> Graph:
+        if not plan.stages[0].features:
+            return super()._step_graph(layer, shape, plan)
+        loss = loss_of(plan, self.data.task.for_network(self.choice.network, shape[1:]), mixed=False)
+        self.extractor, step = nn.tapped_graphs(
+            layer, shape, optimizer_of(plan, layer), loss, ema=plan.ema, frozen=plan.stages[0].frozen
+        )
+        return step
+
+    @lazy
+    def _extraction_seconds(self) -> float:
+        """The time to compute the features of one image; 0 if they are not cached."""
+        return self.meter.measure(self.extractor, self.stage.batch).image_seconds if self.extractor else 0.0
+
+    def _forward_seconds(self) -> float:
+        return super()._forward_seconds() + self._extraction_seconds
+
+    def _once_seconds(self) -> float:
+        return len(self.data.train) * self._extraction_seconds
+
+    def _cache_bytes(self) -> float:
+        """Return the memory of cached features that are not on disk."""
+        tensors = self.extractor.outputs.values() if self.extractor else ()
+        sizes = [4.0 * len(self.data.train) * freezing.element_count(tensor) for tensor in tensors]
+        return sum(size for size in sizes if size <= MAX_BYTES_IN_MEMORY)
+
+    def _epochs_reasons(self, epochs: int) -> tuple[str, ...]:
+        reasons = super()._epochs_reasons(epochs)
+        if not self.options.freeze:
+            return reasons
+        kept = "the layers with published weights keep them"
+        how = (
+            "their outputs are computed once"
+            if self.extractor
+            else "with --augment none, their outputs are computed once"
+        )
+        return (f"{kept}; {how}", *reasons)
 
     def _train_side(self, defaults: Defaults) -> int | None:
         """Return the side of the images that are trained on; None for that of all images.

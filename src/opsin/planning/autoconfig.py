@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from opsin.base.formatting import listed
 from opsin.data import Dataset
 from opsin.planning.annotated import AnnotatedPlanner
 from opsin.planning.budget import Budget, conv_tuning_of
 from opsin.planning.candidate import Planner, first_that_fits
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import AutoPlan, NetworkChoice, ResourceEstimate, TrainOptions
-from opsin.planning.overrides import adjusts_logits, with_overrides
+from opsin.planning.overrides import adjusts_logits, check_task, with_overrides
 from opsin.planning.scratch import ScratchPlanner
 from opsin.planning.transfer import TransferPlanner
 from opsin.tasks.classification.class_balance import imbalance
+from opsin.training.learning_curve import SUBSETS, TRAININGS
 
 
 def choose(
@@ -35,10 +37,14 @@ def choose(
     With `tune_convs`, convolution algorithms, and therefore the last digits of results, come from timing them on the
     machine, unless the options give a number of epochs and no time: what is learned then depends on data and options
     alone. `useful_seconds` is the training time after which more does not help, if it is known (see `search`).
-    Raises `UsageError`, with the reason and what would suffice, if time or memory do not.
+    Raises `UsageError`, with the reason and what would suffice, if time or memory do not, or for options that do not
+    suit the task.
     """
+    check_task(options, data)
     is_unlimited = options.epochs is not None and options.budget is None
-    budget = Budget.of(options, elapsed_seconds)
+    budget, has_curve = Budget.of(options, elapsed_seconds), options.learning_curve and choice.summary.task is not None
+    if has_curve:
+        budget = budget.shared(TRAININGS)
     if useful_seconds is not None:
         budget = replace(budget, training_seconds=min(budget.training_seconds, useful_seconds))
     conv_tuning = conv_tuning_of(options, tune_convs and not is_unlimited)
@@ -53,6 +59,8 @@ def choose(
             "rare classes count as much as common ones (logit adjustment), as the largest class has "
             f"{imbalance(counts):.0f} times as many images as the smallest"
         )
+    if options.learning_curve:
+        reasons.append(_curve_reason(has_curve))
     if count := conv_tuning.changed:
         subject = "one convolution uses" if count == 1 else f"{count} convolutions use"
         reasons.append(f"{subject} another algorithm than the default: it was faster when timed on this machine")
@@ -61,6 +69,17 @@ def choose(
     estimate = ResourceEstimate(candidate.seconds, budget.report_seconds, candidate.bytes)
     deadline = None if is_unlimited else budget.training_seconds
     return AutoPlan(plan, tuple(reasons), estimate, deadline, choice.preprocessing)
+
+
+def _curve_reason(has_curve: bool) -> str:
+    """Return what the learning curve takes; for classes the report measures it on features."""
+    if not has_curve:
+        return "the report on classes has a learning curve in any case, which needs no further training"
+    parts = listed((name for _, name in SUBSETS), conjunction="and")
+    return (
+        f"learning curve: after the model, the plan is trained again on {parts} of the images, in as many steps; "
+        f"each of the {TRAININGS} trainings gets an equal part of the time"
+    )
 
 
 def planner_for(

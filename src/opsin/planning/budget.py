@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from opsin.compiler.memory_report import PROCESS_BYTES
@@ -39,6 +39,7 @@ class Budget:
 
     Of `total_seconds`, `elapsed_seconds` are over, `report_seconds` are for the report, and `training_seconds` remain
     for training. `memory` is None without a limit. `is_explicit` tells whether the time was given or is the default.
+    `trainings` as long as that of the model have to fit into the time.
     """
 
     training_seconds: float
@@ -47,6 +48,11 @@ class Budget:
     elapsed_seconds: float
     is_explicit: bool
     memory: float | None = None
+    trainings: int = 1
+
+    def shared(self, trainings: int) -> Budget:
+        """Return the budget of one of several trainings that take equally long."""
+        return replace(self, training_seconds=self.training_seconds / trainings, trainings=trainings)
 
     @classmethod
     def of(cls, options: TrainOptions, elapsed_seconds: float) -> Budget:
@@ -58,7 +64,7 @@ class Budget:
 
     def total_for(self, training_seconds: float) -> float:
         """Return the total seconds of a budget that leaves `training_seconds` for training."""
-        before_report = training_seconds + self.elapsed_seconds
+        before_report = self.trainings * training_seconds + self.elapsed_seconds
         share = before_report / (1 - MARGIN - REPORT_SHARE)
         longest = (before_report + MAX_REPORT_SECONDS) / (1 - MARGIN)
         return max(min(share, longest), (before_report + MIN_REPORT_SECONDS) / (1 - MARGIN))

@@ -59,6 +59,11 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
             f"published weights need images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and arrays keep their size; "
             "leave --pretrained out, or give grey or RGB images as files"
         )
+    if options.freeze and summary.task is None:
+        raise UsageError(
+            "--freeze is for annotated images; leave it out: the plan for classes trains its last layer on features "
+            "that are computed once where that is better"
+        )
     if summary.task is not None:
         return _annotated_choice(summary.task, summary, options, machine)
     if not summary.images or summary.classes < 2:  # Reading the data explains what is wrong.

@@ -8,7 +8,7 @@ from typing import Any
 
 from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
-from opsin.base.option_fields import OptionFields
+from opsin.base.option_fields import LEARNING_CURVE_HELP, PLANNING, OptionFields, option
 from opsin.data import Preprocessing
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Stage, TrainingPlan
@@ -19,7 +19,12 @@ DEFAULT_BUDGET_SECONDS = 600.0
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(OptionFields):
-    """The options of a training run. Raise `UsageError` for values that no plan can have."""
+    """The options of a training run. Raise `UsageError` for values that no plan can have.
+
+    With a `learning_curve`, annotated images leave time to train on parts of them, too.
+    """
+
+    learning_curve: bool = option(False, LEARNING_CURVE_HELP, PLANNING)
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for values that no plan can have, before any image is read."""

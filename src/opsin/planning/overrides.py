@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from opsin.data import Dataset
 from opsin.planning.options import TrainOptions
 from opsin.tasks.classification.class_balance import IMBALANCE, class_weights, imbalance, logit_adjustment
+from opsin.tasks.task import LossOptions
+from opsin.training.checks import check_mirrors, with_signs
 from opsin.training.plan import Stage, TrainingPlan
 
 
@@ -29,6 +32,15 @@ def with_overrides(plan: TrainingPlan, options: TrainOptions, counts: Sequence[i
         signed=signed_names(options) or plan.signed,
         winograd=options.winograd,
     )
+
+
+def check_task(options: TrainOptions, data: Dataset) -> None:
+    """Raise `UsageError`, before anything is measured, for options that do not suit the task of the data."""
+    if options.tta:
+        check_mirrors(data.task)
+    if options.class_weights:
+        data.task.objective(LossOptions(class_weights=(1.0,) * len(data.task.labels)), False)
+    with_signs(data, signed_names(options))
 
 
 def signed_names(options: TrainOptions) -> tuple[str, ...]:

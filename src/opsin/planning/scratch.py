@@ -9,6 +9,7 @@ from math import floor, prod
 from opsin import nn, zoo
 from opsin.base.formatting import duration
 from opsin.data import Dataset
+from opsin.ir import Graph
 from opsin.planning.budget import (
     Budget,
     bytes_besides_step,
@@ -47,12 +48,11 @@ class ScratchPlanner:
         layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
         recipe_plan = self._recipe_plan(options.batch)
         ema = recipe_plan.ema if options.ema is None else options.ema
-        frozen = recipe_plan.stages[0].frozen
         shape = _training_shape(recipe_plan.stages[0], data)
-        loss = loss_of(recipe_plan, data.task.for_network(choice.network, shape[1:]), mixed=False)
-        graph = nn.training_graph(layer, shape, optimizer_of(recipe_plan, layer), loss, ema=ema, frozen=frozen)
+        self.meter = meter
+        graph = self._step_graph(layer, shape, replace(recipe_plan, ema=ema))
         batches = self._batches(recipe_plan.stages[0].batch)
-        fixed_bytes = bytes_besides_step(meter.machine.process_bytes(), data)
+        fixed_bytes = bytes_besides_step(meter.machine.process_bytes(), data) + self._cache_bytes()
         batch_cost = first_batch_within(budget, batches, lambda batch: meter.measure(graph, batch), fixed_bytes)
         self.step, self.bytes = batch_cost.step, batch_cost.peak_bytes
         self.reasons: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class ScratchPlanner:
             self.reasons = (f"a batch of {batch_cost.batch} images, the largest that fits into the memory",)
         self.recipe_plan = recipe_plan
         pixels_ratio = prod(data.shape) / prod(shape)
-        self.forward_seconds = options.forward_passes * pixels_ratio * self.step.image_seconds / STEP_FORWARD_PASSES
+        self.forward_seconds = options.forward_passes * pixels_ratio * self._forward_seconds()
         self.evaluation_seconds = evaluation_seconds(data, self.forward_seconds)
         self.final_seconds = self._final_seconds()
         steps_seconds = epoch_seconds(len(data.train), self.stage.batch, self.step)
@@ -85,7 +85,7 @@ class ScratchPlanner:
         return replace(self.recipe_plan, stages=candidate.stages, size=self.choice.size)
 
     def _epochs(self, epochs: int) -> Candidate:
-        seconds = epochs * self.epoch_seconds
+        seconds = epochs * self.epoch_seconds + self._once_seconds()
         is_unlimited = self.options.epochs is not None and not self.budget.is_explicit
         return Candidate(
             stages=(replace(self.stage, epochs=epochs),),
@@ -128,6 +128,24 @@ class ScratchPlanner:
             required_seconds=steps * step_seconds + other_seconds,
             recommended_seconds=seconds,
         )
+
+    def _step_graph(self, layer: nn.Layer, shape: nn.ImageShape, plan: TrainingPlan) -> Graph:
+        """Return the graph of a training step on images of `shape`."""
+        loss = loss_of(plan, self.data.task.for_network(self.choice.network, shape[1:]), mixed=False)
+        frozen = plan.stages[0].frozen
+        return nn.training_graph(layer, shape, optimizer_of(plan, layer), loss, ema=plan.ema, frozen=frozen)
+
+    def _forward_seconds(self) -> float:
+        """Return the time of a forward pass of one image in the size of training."""
+        return self.step.image_seconds / STEP_FORWARD_PASSES
+
+    def _once_seconds(self) -> float:
+        """Return the time for what is computed once and not in every epoch."""
+        return 0.0
+
+    def _cache_bytes(self) -> float:
+        """Return the memory for what is computed once."""
+        return 0.0
 
     def _final_seconds(self) -> float:
         """Return the time to calibrate and evaluate the model, and the report's beyond its share."""

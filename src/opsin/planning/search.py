@@ -20,6 +20,7 @@ from opsin.planning import trial
 from opsin.planning.budget import Budget
 from opsin.planning.networks import SMALL_GREY
 from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.planning.overrides import check_task
 from opsin.planning.trial import Trial
 from opsin.planning.trial_candidates import TrialCandidate, trial_candidates
 
@@ -96,8 +97,9 @@ def search(
     """Try recipes on `data`, which was read for `default`, `elapsed_seconds` after the command was given.
 
     `load` reads the data for another choice; `on_progress` is called with what happens next; `run_trial`
-    trains a candidate on data for some seconds.
+    trains a candidate on data for some seconds. Raise `UsageError` for options that do not suit the task of the data.
     """
+    check_task(options, data)
     return _Search(default, data, options, elapsed_seconds, load, on_progress, run_trial).run()
 
 

@@ -12,11 +12,13 @@ from opsin.report.examples import Example
 from opsin.report.html import PageHead, PageSection, document, paragraph
 from opsin.report.image_grid import image, image_grid
 from opsin.report.model_report import ModelReport
+from opsin.report.more_images import HEADING, figure
 from opsin.report.phrases import interval, percent
 from opsin.report.sentences import MIN_ROBUSTNESS_DROP
 from opsin.report.shared_sections import data_section, speed_section, training_section
 from opsin.report.statistics import BIN_COUNT, Bin, Share
-from opsin.viz.charts import Dot, Series, line_chart, range_bar, share_chart
+from opsin.tasks.score import ACCURACY
+from opsin.viz.charts import Dot, range_bar, share_chart
 
 FIRST_LABEL_ISSUES = 16
 """Suspected label errors shown at once; the others are one click away."""
@@ -43,7 +45,7 @@ def _sections(report: ModelReport) -> Iterator[PageSection]:
     yield PageSection("label-issues", "Suspected label errors", _label_issues(report))
     yield PageSection("calibration", "Can its probabilities be trusted?", _calibration(report))
     yield training_section(report, sentences.training(report))
-    yield PageSection("learning-curve", "Would more images help?", _learning_curve(report))
+    yield PageSection("learning-curve", HEADING, _learning_curve(report))
     yield PageSection("robustness", "Robustness", _robustness(report))
     yield data_section(report)
     yield speed_section(report)
@@ -162,8 +164,6 @@ def _learning_curve(report: ModelReport) -> str:
     curve = report.learning_curve
     if curve is None:
         return ""
-    series = Series("all classes", "first", tuple((float(p.images), p.accuracy) for p in curve.points))
-    chart = line_chart([series], "training images", "accuracy", is_share=True)
     rows = "".join(
         f'<tr><td class="name">{escape(curve.classes[n])}</td><td class="number">{curve.counts[n]:,}</td>'
         f'<td class="number">{percent(curve.points[1].recalls[n])}</td>'
@@ -178,8 +178,8 @@ def _learning_curve(report: ModelReport) -> str:
         else ""
     )
     caption = "Accuracy on held-out images after fitting the last layer to parts of the training images."
-    figure = f"<figure>{chart}<figcaption>{caption}</figcaption></figure>"
-    return paragraph(sentences.learning_curve(report)) + f'<div class="charts">{figure}{table}</div>'
+    chart = figure([(point.images, point.accuracy) for point in curve.points], ACCURACY, caption)
+    return paragraph(sentences.learning_curve(report)) + f'<div class="charts">{chart}{table}</div>'
 
 
 def _robustness(report: ModelReport) -> str:

@@ -7,8 +7,9 @@ from html import escape
 from typing import Any
 
 from opsin.report.common import Report
+from opsin.training.learning_curve import KEY
 
-EXCLUDED_KEYS = ("history", "test", "fingerprint")
+EXCLUDED_KEYS = ("history", "test", "fingerprint", KEY)
 """Keys that the report shows elsewhere or that are not informative."""
 
 

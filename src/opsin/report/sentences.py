@@ -11,6 +11,7 @@ from opsin.base.formatting import listed
 from opsin.report import advice
 from opsin.report.history import Fit
 from opsin.report.model_report import ModelReport
+from opsin.report.more_images import HARDLY, MIN_GAIN
 from opsin.report.phrases import images_phrase, interval, percent
 
 MAX_EXAMPLES = 3
@@ -18,9 +19,6 @@ MAX_EXAMPLES = 3
 
 MIN_ROBUSTNESS_DROP = 0.1
 """Report a corruption if it costs more accuracy than this."""
-
-MIN_GAIN = 0.01
-"""Twice the images are worthwhile if they add at least this much accuracy."""
 
 MAX_CHANCE_ERROR = 0.08
 """If chance alone makes a larger calibration error, a measured error says nothing."""
@@ -179,7 +177,7 @@ def learning_curve(report: ModelReport) -> str:
         f"held-out images; on all {last.images:,}, on {percent(last.accuracy)}. "
     )
     if curve.gain < MIN_GAIN:
-        text += "More images of the same kind would hardly help"
+        text += HARDLY
     else:
         text += f"Twice as many images could add up to {100 * curve.gain:.0f} percentage points"
     if abs(curve.gain) < (curve.accuracy.high - curve.accuracy.low) / 4:

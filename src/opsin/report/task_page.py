@@ -11,6 +11,7 @@ from opsin.report.configuration import configuration, settings
 from opsin.report.html import PageHead, PageSection, document, facts, paragraph
 from opsin.report.image_grid import image
 from opsin.report.metric_robustness import MetricRobustness
+from opsin.report.more_images import HEADING, curve_section
 from opsin.report.shared_sections import data_section, speed_section, training_section
 from opsin.report.task_report import TaskReport
 from opsin.report.task_tables import is_number_column
@@ -36,6 +37,8 @@ def _sections(report: TaskReport) -> Iterator[PageSection]:
         yield PageSection(f"{number}-{_key(section.heading)}", section.heading, _task_section(report, section))
     yield PageSection("typical", "Images chosen at random", _typical(report))
     yield training_section(report, sentences.training(report))
+    curve = curve_section(report.curve, report.is_constant) if report.trained_here else ""
+    yield PageSection("learning-curve", HEADING, curve)
     yield PageSection("robustness", "Robustness", _robustness(report))
     yield data_section(report)
     yield speed_section(report)

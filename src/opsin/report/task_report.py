@@ -16,15 +16,17 @@ from opsin.model import Model
 from opsin.report.common import SECONDS, SPEED_TIME, Report, evaluated_images, known_facts
 from opsin.report.drawing import as_image, draw_truth, drawing_size
 from opsin.report.metric_robustness import MetricRobustness, measure_metric_robustness, suitable_corruptions
+from opsin.report.neighbours import sections_by_neighbours
 from opsin.report.robustness import corrupted_examples
 from opsin.report.speed import measure_speed
 from opsin.report.thumbnails import ThumbnailStore, jpeg_url
 from opsin.tasks.score import Score
 from opsin.tasks.section import Section
 from opsin.tasks.task import AnnotatedEvaluation
+from opsin.training.learning_curve import KEY, DataCurve
 
-ROBUSTNESS_TIME = 0.6
-"""The share of the time for a report that is spent on corrupted images."""
+ROBUSTNESS_TIME, NEIGHBOURS_TIME = 0.6, 0.15
+"""The shares of the time for a report that are spent on corrupted images, and on finding similar images."""
 
 TYPICAL_IMAGES = 6
 """Images that are chosen at random, since those with the largest errors are not typical."""
@@ -57,7 +59,8 @@ class TaskReport(Report):
     `subject` is a phrase such as "objects of 3 classes". `is_constant`: giving the same answer for all images would
     score as well. `label_counts` are the training images that show each label, if there are labels and the model was
     trained on this data; these are `training_images`. `drawn` are images by their number among the measured ones, and
-    `typical` the numbers of some that were chosen at random. `calibration` is the model's, as data.
+    `typical` the numbers of some that were chosen at random. `calibration` is the model's, as data. `curve` is
+    the learning curve that was measured when the model was trained.
     """
 
     task: str
@@ -71,6 +74,7 @@ class TaskReport(Report):
     calibration: dict[str, Any] | None
     drawn: dict[int, DrawnExample]
     typical: tuple[int, ...]
+    curve: DataCurve | None
     robustness: MetricRobustness | None
     corrupted_examples: tuple[str, ...]
 
@@ -82,6 +86,7 @@ class TaskReport(Report):
             "loss": self.score.loss, "evaluation": self.evaluation.to_data(), "is_constant": self.is_constant,
             "sections": [self._section(section) for section in self.sections], "calibration": self.calibration,
             "training_images": self.training_images, "label_counts": dict(self.label_counts),
+            "learning_curve": self.curve.to_data() if self.curve else None,
             "robustness": self.robustness.to_data() if self.robustness else None, "speed": self.speed.to_data(),
             "receipt": self.receipt.to_data() if self.receipt else None,
             "history": [epoch.to_data() for epoch in self.history], "training": self.record, "seconds": self.seconds,
@@ -108,7 +113,9 @@ def measure_task(model: Model, data: Dataset, seconds: float = SECONDS) -> TaskR
     facts = known_facts(model, data, task.metric(False))
     images = evaluated_images(model, data).stacked(model.preprocessing.frames)
     evaluation: AnnotatedEvaluation = model.evaluate(images)
-    score, sections = evaluation.score, tuple(evaluation.sections())
+    references = data.train.stacked(model.preprocessing.frames) if facts["trained_here"] else images
+    by_neighbours = sections_by_neighbours(model, evaluation, images, references, NEIGHBOURS_TIME * seconds)
+    score, sections = evaluation.score, (*evaluation.sections(), *by_neighbours)
     typical = tuple(random_counter.order(len(images), 0, TYPICAL_ORDER)[:TYPICAL_IMAGES].tolist())
     numbers = dict.fromkeys([*(each.image for part in sections for each in part.examples), *typical])
     robustness = measure_metric_robustness(model, images, ROBUSTNESS_TIME * seconds)
@@ -118,7 +125,8 @@ def measure_task(model: Model, data: Dataset, seconds: float = SECONDS) -> TaskR
         is_constant=task.is_constant(score, task.align(images.task, images.targets)), training_images=len(data.train),
         label_counts=_label_counts(data) if facts["trained_here"] else (),
         calibration=model.calibration.to_data() if model.calibration is not None else None,
-        drawn=_draw(model, images, list(numbers)[:MAX_DRAWN], thumbnails), typical=typical, robustness=robustness,
+        drawn=_draw(model, images, list(numbers)[:MAX_DRAWN], thumbnails), typical=typical,
+        curve=DataCurve.from_data(model.record.get(KEY, {})), robustness=robustness,
         corrupted_examples=corrupted_examples(images.single().pixels[0], kinds, thumbnails) if robustness else (),
         speed=measure_speed(model, SPEED_TIME * seconds), seconds=perf_counter() - begin, thumbnails=thumbnails.urls,
         **facts,

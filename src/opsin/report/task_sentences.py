@@ -8,6 +8,7 @@ from opsin.base.formatting import listed
 from opsin.report import advice
 from opsin.report.history import Fit
 from opsin.report.metric_robustness import MetricRobustness
+from opsin.report.more_images import HOW_TO, MIN_GAIN, curve_text
 from opsin.report.phrases import images_phrase
 from opsin.report.task_report import TaskReport
 from opsin.tasks.score import Score, readable
@@ -75,6 +76,13 @@ def training(report: TaskReport) -> str:
     )  # fmt: skip
 
 
+def learning_curve(report: TaskReport) -> str:
+    """Return whether more images would help, or how to find out."""
+    if not report.trained_here:
+        return ""
+    return HOW_TO if report.curve is None else curve_text(report.curve, report.is_constant)
+
+
 def robustness(report: TaskReport) -> str:
     """Return which corruptions of images cost the most."""
     measured = report.robustness
@@ -107,6 +115,7 @@ def next_steps(report: TaskReport) -> Iterator[str]:
     yield from advice.remove_leaks(report)
     yield from _correct_annotations(report)
     yield from _rare_labels(report)
+    yield from _more_images(report)
     yield from advice.more_test_images(report.score.images)
     yield from advice.other_epochs(report)
     yield advice.try_it(report)
@@ -117,6 +126,15 @@ def _correct_annotations(report: TaskReport) -> Iterator[str]:
     if problems:
         what = "annotation" if len(problems) == 1 else f"{len(problems):,} annotations"
         yield f"Correct the {what} that could not be used, which the report lists."
+
+
+def _more_images(report: TaskReport) -> Iterator[str]:
+    """Advise to add images if the learning curve shows that these would help."""
+    if report.curve is None or not report.trained_here or report.is_constant:
+        return
+    forecast = report.curve.forecast()
+    if forecast.is_certain and forecast.value - report.score.value >= MIN_GAIN:
+        yield "Collect and annotate more images: the learning curve is still rising."
 
 
 def _rare_labels(report: TaskReport) -> Iterator[str]:

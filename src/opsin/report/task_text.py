@@ -22,7 +22,7 @@ def text(report: TaskReport) -> list[str]:
     lines = [*wrapped(sentences.headline(report)), *wrapped(sentences.evidence(report)), ""]
     table = next((section.table for section in report.sections if section.table), None)
     lines += [*_table(table), ""] if table else []
-    for finding in (sentences.training(report), sentences.robustness(report)):
+    for finding in (sentences.training(report), sentences.learning_curve(report), sentences.robustness(report)):
         lines += wrapped(finding, "· ", "  ")
     lines += _examples(report)
     lines += ["", "What to do next:"]

@@ -16,6 +16,7 @@ from opsin.ir.checked import checked
 from opsin.model import Engine, Model
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import TrainOptions
+from opsin.runs.learning_curve import unfinished_curve
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import Run
 from opsin.training.events import Event
@@ -98,6 +99,11 @@ def resume(
     `data` and `network` are needed if the run was given its own. Raises `UsageError` if there is no run that can
     continue, and `DataError` if the images have changed.
     """
+    if curve := unfinished_curve(Path(run), threads, engine):
+        for event in curve:
+            if on_event:
+                on_event(event)
+        return curve.model
     return _model(reopen(Path(run), data=data, network=network, threads=threads, engine=engine), on_event)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from time import perf_counter
 
 from opsin.base.units import parse_seconds
-from opsin.data import Dataset, load
+from opsin.data import Dataset
+from opsin.data.load import load_opened
 from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.ir.checked import checked
 from opsin.model import Model
@@ -17,9 +18,11 @@ from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import search
+from opsin.runs.learning_curve import CurveRun, measures_curve
 from opsin.runs.resume import configuration
 from opsin.runs.run import Run
-from opsin.training.events import Event
+from opsin.training.events import Event, Finished
+from opsin.training.learning_curve import KEY
 from opsin.training.trainer import Trainer
 
 
@@ -33,6 +36,7 @@ def autotrain(
     network: str | None = None,
     size: int | None = None,
     epochs: int | None = None,
+    learning_curve: bool = False,
     seed: int = 0,
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -46,6 +50,10 @@ def autotrain(
     epochs follow from the data and from the time: `budget` is in seconds, or a text such as "15min" (default 10 min).
     With a number of `epochs` and no budget, the result depends on the data, the options and the seed alone.
 
+    With `learning_curve`, a plan for annotated images is trained twice more, on a quarter and on half of them, each
+    time for as long: the model's record then says what twice as many images would probably bring, and so does a report
+    on it. The budget is for all three trainings.
+
     With `out` the model is saved there; with `run`, a new folder gets checkpoints and a log, and `opsin.runs.resume`
     can continue it. `on_plan` is called with the plan and its reasons, `on_event` with every event. Raises
     `UsageError`, `DataError` or `ModelError` for arguments that cannot work, before training begins.
@@ -53,17 +61,18 @@ def autotrain(
     begin = perf_counter()
     options = TrainOptions(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
-        epochs=epochs, seed=seed, threads=threads,
+        epochs=epochs, seed=seed, threads=threads, learning_curve=learning_curve,
     )  # fmt: skip
     target_file = None if out is None else Path(out)
     if target_file:
         check_writable(target_file)
     request = TaskRequest(task, (target,) if isinstance(target, str) else tuple(target or ()))
-    choice = networks.choose_network(DatasetSummary.of(open_source(source, None, request)), options)
+    opened = open_source(source, None, request)
+    choice = networks.choose_network(DatasetSummary.of(opened), options)
 
     def load_for(other: NetworkChoice) -> Dataset:
         side = None if other.preprocessing else other.size
-        return load(source, other.preprocessing, size=side, task=request.task, target=request.columns)
+        return load_opened(opened, source, other.preprocessing, size=side)
 
     data = load_for(choice)
     result = search(choice, data, options, perf_counter() - begin, load_for, lambda text: None)
@@ -76,8 +85,14 @@ def autotrain(
     trainer = Trainer(plan.plan, result.data, out=target_file, deadline=plan.deadline, threads=threads)
     if run is not None:
         described = configuration(plan.plan, result.data, os.fspath(source), target_file, request)
-        trainer.run = Run.create(described | {"deadline": plan.deadline}, result.data.name, Path(run))
-    for event in trainer:
+        described |= {"deadline": plan.deadline, KEY: measures_curve(options, result.data)}
+        trainer.run = Run.create(described, result.data.name, Path(run))
+    last: Event | None = None
+    for last in trainer:
         if on_event:
-            on_event(event)
+            on_event(last)
+    if isinstance(last, Finished) and measures_curve(options, result.data):
+        for event in CurveRun.of(trainer, plan.deadline):
+            if on_event:
+                on_event(event)
     return trainer.model

@@ -9,8 +9,8 @@ from typing import Any
 
 from opsin.base.errors import UsageError
 from opsin.runs.lock import is_held
-from opsin.runs.log import read_log
-from opsin.runs.run import CONFIG, FOLDER, LOCK, LOG, read_config
+from opsin.runs.log import LOG, read_log
+from opsin.runs.run import CONFIG, FOLDER, LOCK, read_config
 from opsin.tasks.score import ACCURACY, Score
 from opsin.training.events import DIVERGED, LOG_NAMES, Epoch, Finished, Interrupted
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from opsin.base.legacy import renamed
 
+LOG = "log.jsonl"
+"""The name of the log in a run's folder."""
+
 
 class Log:
     """The log in the file `path`, truncated to its last complete line, and with `size` to that many bytes first."""
@@ -48,3 +51,11 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(record, dict):
             yield renamed(record)
+
+
+def last_event(folder: Path) -> str:
+    """Return the name of the last event in the log of the run in `folder`; an empty string if there is none."""
+    last = ""
+    for record in read_log(folder / LOG):
+        last = str(record.get("event"))
+    return last

@@ -19,8 +19,8 @@ from opsin.data.decode import Stretch
 from opsin.data.sources.detect import ANY_TASK, TaskRequest
 from opsin.model import Engine
 from opsin.model.pretrained import preprocessing_of
-from opsin.runs.log import read_log
-from opsin.runs.run import LOG, MODEL, Run, made_with
+from opsin.runs.log import last_event
+from opsin.runs.run import MODEL, Run, made_with
 from opsin.tasks.registry import CLASSIFICATION
 from opsin.training.events import DIVERGED, LOG_NAMES, Finished
 from opsin.training.plan import TrainingPlan
@@ -45,7 +45,7 @@ def reopen(
         _check_unfinished(folder)
         plan, described = TrainingPlan.from_data(run.config["plan"]), run.config["data"]
         if data is None:
-            data = _load(plan, described, folder)
+            data = load_again(plan, described, folder)
         check_same(data, described)
         out, deadline = run.config.get("out"), run.config.get("deadline")
         return Trainer(
@@ -117,7 +117,8 @@ def changes(run: Run) -> list[str]:
     return [f"{', '.join(differences)} {text}"]
 
 
-def _load(plan: TrainingPlan, described: Mapping[str, Any], folder: Path) -> Dataset:
+def load_again(plan: TrainingPlan, described: Mapping[str, Any], folder: Path) -> Dataset:
+    """Return the data that the run in `folder` has `described`. `UsageError` if a program gave it to the run."""
     source, pixel_range = described["source"], described.get("pixel_range")
     if not source:
         raise UsageError(f"a program gave the run in {folder} its images; only that program can continue it")
@@ -130,9 +131,7 @@ def _load(plan: TrainingPlan, described: Mapping[str, Any], folder: Path) -> Dat
 
 
 def _check_unfinished(folder: Path) -> None:
-    last = ""
-    for record in read_log(folder / LOG):
-        last = str(record.get("event"))
+    last = last_event(folder)
     if last == LOG_NAMES[Finished]:
         raise UsageError(
             f"the run in {folder} is finished: its model is {folder / MODEL}; start a new run to train more"

@@ -8,6 +8,7 @@
 | `checkpoints/` | the last two checkpoints |
 | `model.opsin` | the model, written whenever training ends |
 | `report.html` | the report on the model |
+| `learning_curve.json`, `learning-curve/` | results of training on parts of the images, and such a run |
 | `lock` | locked by the process that trains |
 """
 
@@ -31,11 +32,11 @@ from opsin.base.errors import TrainingError, UsageError
 from opsin.base.legacy import renamed, upgraded_plan
 from opsin.runs.checkpoint import Checkpoints
 from opsin.runs.lock import Lock, LockHeld
-from opsin.runs.log import Log
+from opsin.runs.log import LOG, Log
 from opsin.training.state import Snapshot
 
 FOLDER = "runs"
-CONFIG, LOG, LOCK, MODEL, REPORT = "config.json", "log.jsonl", "lock", "model.opsin", "report.html"
+CONFIG, LOCK, MODEL, REPORT = "config.json", "lock", "model.opsin", "report.html"
 RECEIPT = "receipt"
 CHECKPOINT_MINUTES = 5.0
 """The default time between two checkpoints within an epoch."""

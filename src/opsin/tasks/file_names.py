@@ -1,4 +1,4 @@
-"""Interpret the names of files: images, splits, and the images that annotations refer to."""
+"""Interpret the names of files: their splits, and the images that annotations refer to."""
 
 from __future__ import annotations
 
@@ -8,24 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from opsin.base.concurrency import lazy
 from opsin.base.formatting import listed
+from opsin.base.path_words import is_image, splits_mentioned
 from opsin.tasks.problems import AMBIGUOUS_IMAGE, MISSING_IMAGE, UNSAFE_PATH, AnnotationFault, printable
-
-IMAGE_ENDINGS = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".jp2", ".avif", ".tga", ".mpo", ".heic",
-)  # fmt: skip
-
-SPLITS = {
-    "train": "train", "training": "train", "trn": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
-    "test": "test", "testing": "test", "tst": "test",
-}  # fmt: skip
-"""Words in the names of folders and files, and the splits that they mean."""
-
-
-def is_image(path: str) -> bool:
-    """Return whether a file has the extension of an image format and is not hidden."""
-    return path.lower().endswith(IMAGE_ENDINGS) and not posixpath.basename(path).startswith(".")
 
 
 def stem(path: str) -> str:
@@ -40,7 +24,7 @@ def split_of(path: str) -> str:
     """
     words = path.split("/")[::-1]
     for part in [stem(words[0]), *words[1:]]:
-        found = {SPLITS[word] for word in re.split(r"[\W\d_]+", part.lower()) if word in SPLITS}
+        found = set(splits_mentioned(part))
         if len(found) == 1:
             return found.pop()
     return ""

@@ -170,6 +170,9 @@ class Task(Protocol):
     warps: ClassVar[bool]
     """Whether images may be moved, scaled and mirrored at random: the targets follow, or do not change."""
 
+    dense: ClassVar[bool]
+    """Whether there is an answer for each pixel, which follows every change of the image."""
+
     @classmethod
     def with_outputs(cls, count: int) -> Self:
         """Return the task with so many outputs under made-up names, for measuring a network without data."""

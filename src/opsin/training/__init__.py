@@ -13,6 +13,7 @@ from opsin.training.events import (
     Started,
     Step,
     StoppedEarly,
+    SubsetStarted,
     Warning,
 )
 from opsin.training.non_finite import Diverged
@@ -35,6 +36,7 @@ __all__ = [
     "Started",
     "Step",
     "StoppedEarly",
+    "SubsetStarted",
     "Trainer",
     "TrainingPlan",
     "Warning",

@@ -10,6 +10,7 @@ from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.ir import Graph
 from opsin.model.file import check_writable
+from opsin.tasks.task import Task
 from opsin.training.plan import TrainingPlan
 
 
@@ -22,8 +23,14 @@ def check(plan: TrainingPlan, data: Dataset, out: Path | None, threads: int | No
     labels = data.task.labels
     if plan.class_weights is not None and len(plan.class_weights) != len(labels):
         raise UsageError(f"there are {len(plan.class_weights)} class weights for {len(labels)} classes")
-    if plan.tta and not data.task.mirrors:
-        raise UsageError(f"test-time augmentation by mirror images is not possible for {data.task.name}; leave it out")
+    if plan.tta:
+        check_mirrors(data.task)
+
+
+def check_mirrors(task: Task) -> None:
+    """Raise `UsageError` if the outputs of mirror images cannot be averaged."""
+    if not task.mirrors:
+        raise UsageError(f"test-time augmentation by mirror images is not possible for {task.name}; leave it out")
 
 
 def with_signs(data: Dataset, signed: Sequence[str]) -> Dataset:

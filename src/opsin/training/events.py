@@ -136,6 +136,14 @@ class Interrupted(Event):
 
 
 @dataclass(frozen=True)
+class SubsetStarted(Event):
+    """A learning curve needs a training on `images` of all `available` images: its events follow."""
+
+    images: int
+    available: int
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """The last event of a complete run. `seconds` is the time trained, in earlier processes, too.
 
@@ -156,6 +164,7 @@ LOG_NAMES: dict[type[Event], str] = {
     Rewound: "rewound",
     Shortened: "shortened",
     StoppedEarly: "stoppedearly",
+    SubsetStarted: "subsetstarted",
     Interrupted: "interrupted",
     Finished: "finished",
 }

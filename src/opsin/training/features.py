@@ -62,7 +62,7 @@ class FeatureCache:
     def __init__(self, extractor: FeatureExtractor, source: Batches, views: int, earlier_epochs: int) -> None:
         self.extractor, self.source, self.earlier_epochs = extractor, source, earlier_epochs
         shape = (views, len(source) * source.size, *extractor.shape)
-        buffers = _allocate(shape[0] * shape[1], extractor.shape).reshape(shape)
+        buffers = allocate(shape[0] * shape[1], extractor.shape).reshape(shape)
         self.views = [_View(source, number, buffer) for number, buffer in enumerate(buffers, start=1)]
 
     def __len__(self) -> int:
@@ -173,7 +173,7 @@ class FeatureScore:
         return evaluation
 
     def _extract(self) -> NDArray[np.float16]:
-        features = _allocate(len(self.images), self.extractor.shape)
+        features = allocate(len(self.images), self.extractor.shape)
         for first in range(0, len(features), BATCH):
             pixels = self.images.pixels[first : first + BATCH]
             values = self.extractor(self.model.preprocessing.apply(pixels))
@@ -183,20 +183,20 @@ class FeatureScore:
 
 def feature_bytes(images: int, features: int, views: int) -> int:
     """Return the size of the cache for `features` numbers of each view of each image."""
-    return 2 * images * features * views
+    return 2 * images * features * views  # Half precision is much finer than a classifier's last layer needs.
 
 
-def _allocate(rows: int, shape: tuple[int, ...]) -> NDArray[np.float16]:
-    """Return an array for features, in memory or on disk. Half precision is much finer than a network needs."""
-    size = feature_bytes(rows, int(np.prod(shape)), 1)
+def allocate(rows: int, shape: tuple[int, ...], dtype: type[np.floating[Any]] = np.float16) -> NDArray[Any]:
+    """Return an array for features, in memory or on disk."""
+    size = rows * int(np.prod(shape)) * np.dtype(dtype).itemsize
     if size <= MAX_BYTES_IN_MEMORY:
-        return np.empty((rows, *shape), np.float16)
+        return np.empty((rows, *shape), dtype)
     folder = store.store_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:  # It has no name and is deleted with its last user.
             _reserve(file.fileno(), size)
-            return np.memmap(file, np.float16, "r+", shape=(rows, *shape))
+            return np.memmap(file, dtype, "r+", shape=(rows, *shape))
     except OSError as error:
         existing = folder if folder.exists() else folder.parent
         raise TrainingError(

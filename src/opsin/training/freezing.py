@@ -71,6 +71,19 @@ def published_norms(network: nn.Layer) -> tuple[str, ...]:
     return tuple(path for path in batch_norms(network) if not published.isdisjoint(lineage(path)))
 
 
+def published_layers(network: nn.Layer, shape: nn.ImageShape) -> tuple[str, ...]:
+    """Return the outermost layers that start from published weights, without a last layer that does not.
+
+    Raise `UsageError` if there are none.
+    """
+    if network.pretrained is not None:
+        return head_point(network, shape).frozen
+    layers = tuple(path for path, layer in nn.named_layers(network).items() if layer.pretrained is not None)
+    if not layers:
+        raise UsageError("no layer of the network starts from published weights; leave out what keeps them")
+    return layers
+
+
 def without(layers: Iterable[str], frozen: Sequence[str]) -> tuple[str, ...]:
     """Return those of `layers` that are not part of `frozen` layers."""
     return tuple(path for path in layers if not any(outer in frozen for outer in lineage(path)))

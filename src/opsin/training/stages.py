@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from opsin import nn
 from opsin.backends.base import Program
+from opsin.base.errors import UsageError
 from opsin.data import Batches, Dataset, Preprocessing, augment
 from opsin.ir import Graph
 from opsin.model import Engine, Model
@@ -24,11 +25,13 @@ from opsin.model.record import held_out
 from opsin.nn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from opsin.nn.schedules import Schedule, constant, cosine, one_cycle, warm_up
 from opsin.nn.schedules import step as step_schedule
+from opsin.tasks.registry import is_annotated
 from opsin.tasks.score import Score
 from opsin.tasks.task import Evaluation, LossOptions, Task
 from opsin.training.features import FeatureCache, FeatureExtractor, FeatureScore
 from opsin.training.plan import Stage, TrainingPlan
 from opsin.training.state import State, TrainerState
+from opsin.training.tap_cache import TapCache
 from opsin.training.truncation import schedule_position
 
 MIN_SCHEDULE_STEPS = 8
@@ -108,7 +111,9 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
     batches = Batches(data.train, preprocessing, batch, plan.seed, augmentation, stage.images)
     feed: Feed = batches
     evaluate: Callable[[State], Evaluation] | None = None
-    if extractor_graph:
+    if extractor_graph and is_annotated(data.task):
+        feed = _tap_cache(context, stage, extractor_graph, batches, initial)
+    elif extractor_graph:
         earlier_epochs = sum(previous.epochs for previous in takewhile(lambda other: other is not stage, plan.stages))
         extractor = FeatureExtractor(extractor_graph, initial, context.engine, context.threads)
         feed = FeatureCache(extractor, batches, stage.views, earlier_epochs)
@@ -152,9 +157,23 @@ def _step_graphs(
     plan, layer = context.plan, context.layer
     task = context.data.task.for_network(plan.network, shape[1:])
     optimizer, loss = optimizer_of(plan, layer), loss_of(plan, task, soft)
+    if stage.features and is_annotated(task):
+        return nn.tapped_graphs(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
     if stage.features:
         return nn.features_graphs(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
     return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
+
+
+def _tap_cache(context: TrainingContext, stage: Stage, graph: Graph, batches: Batches, initial: State) -> TapCache:
+    """Return the batches of features for a stage that begins with the network's variables `initial`."""
+    if batches.augmentation != augment.Augmentation():
+        raise UsageError(
+            f"the stage '{stage.name}' computes the features of each image once, so that images cannot change at "
+            "random; set augment='none' and flip=False, or leave features out"
+        )
+    extractor = context.engine(graph, batches.size, context.threads)
+    extractor.load_state({name: initial[name] for name in graph.variables})
+    return TapCache(extractor, batches)
 
 
 @contextmanager

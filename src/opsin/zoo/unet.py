@@ -11,8 +11,9 @@ and as is usual today, convolutions are padded, so that the result has the size 
 
 `unet_light` is made for CPUs: the contracting path is EfficientNet-Lite0 without its head, whose published weights it
 starts from if they are asked for, and the expanding path has depthwise separable convolutions (Sifre 2014) and nearest
-neighbours instead of transposed convolutions. Scores are computed at half the resolution and enlarged bilinearly.
-It takes images of any size.
+neighbours instead of transposed convolutions. One convolution of the image itself supplies the details of the full
+resolution. It also sees the image with standardized contrast, so that edges in dim images count as much as in bright
+ones. The network takes images of any size.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ from opsin.zoo.registry import register
 from opsin.zoo.sizes import resized_like
 
 HALVINGS = 4
+
+MIN_VARIANCE = 1e-4
+"""Added to the variance of an image, so that noise in an image of one value is not enlarged: about 1 of 255 levels."""
+
 conv = partial(Conv2d, bias=False, weight_init=kaiming_normal)
 conv3x3 = partial(conv, kernel_size=3, padding=1)
 
@@ -115,27 +120,45 @@ class LightUp(Layer):
         return self.act(self.bn(self.conv_pw(self.conv_dw(both))))
 
 
+def standardized(x: Tensor) -> Tensor:
+    """Return images N × C × H × W, each with mean 0 and variance 1 over all its values."""
+    centred = ops.subtract(x, ops.mean(x, (1, 2, 3), keepdims=True))
+    variance = ops.mean(ops.square(centred), (1, 2, 3), keepdims=True)
+    return ops.multiply(centred, ops.rsqrt(ops.add(variance, MIN_VARIANCE)))
+
+
+class Detail(Layer):
+    """Features of the images `x` at their full resolution, of their values as they are and `standardized`."""
+
+    def __init__(self, channels: int) -> None:
+        self.conv, self.bn, self.act = conv3x3(channels), BatchNorm2d(), ReLU6()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.bn(self.conv(ops.concat([x, standardized(x)], 1))))
+
+
 class LightUNet(Layer):
     """Images N × C × H × W of any size → logits N × `classes` × H × W."""
 
-    SKIPS = (112, 40, 24, 16)
-    """Channels of the encoder at 1/16, 1/8, 1/4 and 1/2 of the resolution."""
-    WIDTHS = (128, 96, 64, 32, 32)
+    SKIPS = (112, 40, 24, 16, 16)
+    """Channels of the encoder at 1/16, 1/8, 1/4 and 1/2 of the resolution, and of the details."""
+    WIDTHS = (128, 96, 64, 32, 32, 16)
     """Channels of the decoder at 1/32, and at the resolutions above."""
 
     def __init__(self, classes: int) -> None:
         self.backbone = LiteEncoder()
+        self.detail = Detail(self.SKIPS[-1])
         self.neck = Sequential(conv(self.WIDTHS[0], 1), BatchNorm2d(), ReLU6())
         before, after = self.WIDTHS[:-1], self.WIDTHS[1:]
         self.up = [LightUp(a + skip, b) for a, skip, b in zip(before, self.SKIPS, after, strict=True)]
         self.classifier = Conv2d(classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        *skips, deepest = self.backbone.features(x)
+        *skips, deepest = self.detail(x), *self.backbone.features(x)
         y = self.neck(deepest)
         for up in self.up:
             y = up(y, skips.pop())
-        return resized_like(self.classifier(y), x)
+        return self.classifier(y)
 
 
 unet = register("unet", UNet, (3, 256, 256), 2, "segmentation")

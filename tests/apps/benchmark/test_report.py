@@ -49,11 +49,11 @@ def result() -> Result:
 
 def test_the_figures_of_a_case(result: Result) -> None:
     ours, eager, late, wrong, odd, broken = report.rows(result)
-    assert ours == ("Opsin", "11 (10 to 12)", "1,455", "3.00 (2.50 to 4.00)", "", "300 MB")
-    assert eager == ("Torch eager", "33 (30 to 40)", "485", "1.00 (1.00 to 1.00)", "1e-06", "600 MB")
-    assert late == ("Torch late", "90", "178", "dropped", "1e-06", "")
-    assert wrong[4] == "5e-01: differs" and odd[4] == "inf: differs"
-    assert broken == ("Broken", "", "", "", "", "Broken ended with signal 9")
+    assert ours == ("Opsin", "float32", "11 (10 to 12)", "1,455", "3.00 (2.50 to 4.00)", "", "300 MB")
+    assert eager == ("Torch eager", "float32", "33 (30 to 40)", "485", "1.00 (1.00 to 1.00)", "1e-06", "600 MB")
+    assert late == ("Torch late", "float32", "90", "178", "dropped", "1e-06", "")
+    assert wrong[5] == "5e-01: differs" and odd[5] == "inf: differs"
+    assert broken == ("Broken", "float32", "", "", "", "", "Broken ended with signal 9")
     assert result.share_of_peak == pytest.approx(2 * 16e6 / 0.011 / 1e10)
     assert "peak by FMA alone 10 GFLOP/s (10 to 10), memory 20.0 GB/s (19.0 to 21.0)" in report.limits_line(result)
 
@@ -68,6 +68,23 @@ def test_the_summary_and_its_markdown(result: Result) -> None:
     assert "Inference" not in text and "Compared with Torch 1" in text
 
 
+def test_reduced_precision_has_a_table_of_its_own(result: Result) -> None:
+    peers = [*result.figures, figures("Torch half bf16", 0.010, 0.011, 0.010, precision="bf16")]
+    both = Result(result.case, result.macs, peers, result.peaks, result.bandwidths)
+    assert both.best is result.best and both.precisions == ("float32", "bf16")
+    assert [title for title, _, _ in report.tables([result])] == ["Training steps, float32"]
+    (_, _, first), (title, selected, second) = report.tables([both])
+    assert title == "Training steps, peers in their fastest precision" and selected == [both]
+    assert report.summary([both], first)[0][3:6] == ("Torch eager", "485", "3.00 (2.50 to 4.00)")
+    assert report.summary([both], second)[0][3:6] == ("Torch half bf16", "1,600", "1.00 (0.83 to 1.00)")
+    data = report.to_data([both], MACHINE)["results"][0]
+    assert data["best_peer"] == "Torch eager" and data["best_peer_any_precision"] == "Torch half bf16"
+    assert data["ratio"]["median"] == pytest.approx(3) and data["ratio_any_precision"]["median"] == pytest.approx(1)
+    assert [figure["precision"] for figure in data["figures"]] == ["float32"] * 6 + ["bf16"]
+    text = report.markdown([both], MACHINE)
+    assert "peers in their fastest precision" in text and "| Torch half bf16 | 1,600 | 1.00 (0.83 to 1.00) |" in text
+
+
 def test_without_peers_there_is_no_ratio(result: Result) -> None:
     alone = Result(result.case, result.macs, result.figures[:1], result.peaks, result.bandwidths)
     assert report.summary([alone])[0][3:6] == ("none", "", "")
@@ -77,7 +94,7 @@ def test_without_peers_there_is_no_ratio(result: Result) -> None:
 
 def test_low_speeds_have_three_digits(result: Result) -> None:
     result.opsin.seconds = [1.3, 1.3, 1.3]
-    assert report.rows(result)[0][2] == "12.3"
+    assert report.rows(result)[0][3] == "12.3"
 
 
 def test_the_json_data_is_complete(result: Result) -> None:

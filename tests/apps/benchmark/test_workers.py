@@ -16,6 +16,7 @@ from opsin.apps.benchmark.measure import max_difference
 from opsin.apps.benchmark.objective import objective
 from opsin.apps.benchmark.onnx_file import write_onnx
 from opsin.apps.benchmark.peers import PEERS, WORKERS, Competitor, Worker
+from opsin.apps.benchmark.precision import BF16, LIMITS
 from opsin.backends.reference import Reference
 from opsin.ir import Graph, Tensor, bind
 from tests.apps.benchmark.networks import SHAPE, Detector, Segmenter
@@ -100,6 +101,14 @@ def test_pytorch(task: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     actual, right = ask("pytorch", "eager channels_last", task, Mixed(), tmp_path)
     assert max_difference(right, actual) < 1e-4
+
+
+@pytest.mark.parametrize(("task", "least"), [("train", 1e-4), ("infer", 1e-4)])
+def test_pytorch_in_bfloat16(task: str, least: float, tmp_path: Path) -> None:
+    """It is close to float32, and not float32."""
+    pytest.importorskip("torch")
+    actual, right = ask("pytorch", "eager channels_last bf16", task, Mixed(), tmp_path)
+    assert least < max_difference(right, actual) < LIMITS[task, BF16]
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_prints_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str], fake_workers: None) -> None:
-    def with_one(case: Case, pythons: dict[str, str]) -> list[Any]:
+    def with_one(case: Case, pythons: dict[str, str], precisions: Sequence[str]) -> list[Any]:
         return [*original(case, pythons), fake_competitor("Genie", equal_answers(10.0))]
 
     original = bench.competitors
@@ -51,7 +52,10 @@ def test_a_wrong_peer_is_a_failure(monkeypatch: pytest.MonkeyPatch, fake_workers
     monkeypatch.setattr(
         bench,
         "competitors",
-        lambda case, pythons: [*original(case, pythons), fake_competitor("Imp", equal_answers(1.0, shift=1.0))],
+        lambda case, pythons, precisions: [
+            *original(case, pythons),
+            fake_competitor("Imp", equal_answers(1.0, shift=1.0)),
+        ],
     )
     assert run(["bench", "lenet5:1", "--infer", *QUICK]) == 1
 

@@ -128,6 +128,13 @@ def test_trials_are_printed_and_recorded_in_the_plan(cli: Any, tmp_path: Path) -
     assert "tried first" not in cli("train", "digits", "--dry-run", "--no-search").out
 
 
+def test_classes_have_their_learning_curve_without_further_training(cli: Any, folder: Path) -> None:
+    code, out, err = cli("train", folder, *SHORT, "--epochs", 1, "--learning-curve")
+    assert (code, err) == (0, "")
+    assert "which needs no further training" in out and "learning curve: training on" not in out
+    assert not Path("runs/stripes-1/learning_curve.json").exists()
+
+
 def test_optimizers_and_schedules_are_options(cli: Any, folder: Path, tmp_path: Path) -> None:
     made = tmp_path / "run"
     options = ("--optimizer", "adagrad", "--schedule", "cosine", "--weight-decay", "0.001", "--no-flip")

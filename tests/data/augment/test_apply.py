@@ -135,3 +135,22 @@ def test_limits_that_make_no_sense_are_refused() -> None:
         Augmentation(aspect=float("nan"))
     with pytest.raises(UsageError, match=r"augmentation: mixup and cutmix must not exceed 1 in total, but are 1\.2"):
         Augmentation(mixup=0.6, cutmix=0.6)
+
+
+def test_contrast_about_the_own_mean_keeps_it() -> None:
+    pixels = noise(0, 12, 3, 24, 20) // 3 + 20
+    policy = Augmentation(contrast=0.4, own_contrast=True)
+    actual = seen(policy, pixels)
+    np.testing.assert_allclose(actual.mean((1, 2, 3)), pixels.mean((1, 2, 3)), atol=0.1)
+    ratio = actual.std((1, 2, 3)) / pixels.std((1, 2, 3))
+    assert 0.6 <= ratio.min() < 0.9 and 1.1 < ratio.max() <= 1.4
+    shifted = seen(replace(policy, own_contrast=False), pixels).mean((1, 2, 3)) - pixels.mean((1, 2, 3))
+    assert np.abs(shifted).max() > 5
+
+
+def test_gamma_of_a_batch_is_that_of_its_images() -> None:
+    pixels = noise(0, 12, 3, 24, 20)
+    whole = seen(Augmentation(gamma=0.5), pixels)
+    assert not np.array_equal(whole, pixels)
+    augmenter = Augmenter(Augmentation(gamma=0.5), PLAIN, (24, 20), THREE, 0)
+    np.testing.assert_array_equal(augmenter(pixels[8:], LABELS.take(np.arange(8, 12)), 4, 1, 8)[0], whole[8:])

@@ -11,6 +11,8 @@ def test_only_what_changes_is_said() -> None:
     assert describe(preset("light", (1, 28, 28), dark=True)) == (
         "shifted by up to 7% of the side, rotated by up to 10°, scaled by up to 10%"
     )
+    turned = describe(Augmentation(flip=True, quarter_turns=True, gamma=0.5))
+    assert turned == "mirrored left to right, turned by multiples of 90°, gamma 0.67 to 1.5"
     cropped = describe(
         Augmentation(crop_area=0.5, shift=0.1, scale=0.1, contrast=0.2, cutout=0.25, mixup=0.1, cutmix=0.3)
     )

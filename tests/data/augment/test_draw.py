@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,35 @@ def test_half_of_the_images_are_mirrored() -> None:
     mirrored = actual[:, 0, 1] > actual[:, 1, 1]
     assert abs(mirrored.mean() - 0.5) < 0.05
     np.testing.assert_allclose(actual[mirrored][:, [1, 0, 3, 2]], actual[~mirrored][:1].repeat(mirrored.sum(), 0))
+
+
+def test_a_quarter_of_the_images_is_turned_by_each_multiple_of_90_degrees() -> None:
+    square = Frame((50, 50), (40, 40))
+    policy = Augmentation(quarter_turns=True, crop_area=0.3, aspect=4 / 3)
+    upright, actual = corners(replace(policy, quarter_turns=False), square), corners(policy, square)
+    cycle = np.array([0, 1, 3, 2])  # the corners clockwise
+    places = [np.abs(actual[:, cycle] - np.roll(upright[:, cycle], turn, 1)).max((1, 2)) < 1e-3 for turn in range(4)]
+    assert (np.sum(places, 0) == 1).all(), "the same part of the image, turned"
+    assert np.abs(np.mean(places, 1) - 0.25).max() < 0.03
+
+
+def test_turned_images_that_are_not_square_are_stretched() -> None:
+    actual = corners(Augmentation(quarter_turns=True), FRAME)
+    np.testing.assert_allclose(actual.min((0, 1)), [-0.5, -0.5], atol=1e-5)
+    np.testing.assert_allclose(actual.max((0, 1)), [39.5, 59.5], atol=1e-5)
+    assert len(np.unique(actual.reshape(COUNT, -1).round(3), axis=0)) == 4
+
+
+def test_gamma_keeps_zero_and_the_largest_value() -> None:
+    largest = np.resize(np.array([0, 1, 40, 255], np.uint8), COUNT)
+    tables = draw.gamma_tables(Augmentation(gamma=0.5), largest, RANDOM)
+    assert (tables[:, 0] == 0).all() and (np.diff(tables.astype(int), axis=1) >= 0).all()
+    np.testing.assert_array_equal(tables[np.arange(COUNT), largest], largest)
+    middle = tables[largest == 255, 128] / 255
+    np.testing.assert_allclose(
+        [middle.min(), middle.max()], [(128 / 255) ** power for power in (1.5, 1 / 1.5)], atol=0.01
+    )
+    assert (draw.gamma_tables(Augmentation(), np.full(COUNT, 255, np.uint8), RANDOM) == np.arange(256)).all()
 
 
 def test_shifts_scales_and_rotations_stay_within_their_bounds_and_reach_them() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.data import AnnotatedImages, LabeledImages, Preprocessing
 from opsin.data.augment import LEVELS, Augmentation, policy_for, preset
 from opsin.tasks.detection import Boxes, ImageBoxes, ObjectDetection
+from opsin.tasks.segmentation import SemanticSegmentation
+from opsin.tasks.segmentation.masks import Masks
 from tests.data.files import noise
 
 SHAPES = [(1, 28, 28), (1, 224, 224), (3, 32, 32), (3, 48, 64), (3, 224, 224)]
@@ -105,3 +109,41 @@ def test_images_are_mixed_only_if_the_task_has_such_targets() -> None:
     assert policy_for("strong", classes, preprocessing).mixes
     policy = policy_for("strong", boxes, preprocessing)
     assert not policy.mixes and policy.flip and policy.crop_area < 1
+
+
+def masked(pixels: NDArray[np.uint8], classes: tuple[str, ...] = ("background", "cell")) -> AnnotatedImages:
+    ids = np.zeros((len(pixels), *pixels.shape[2:]), np.uint8)
+    return AnnotatedImages(pixels, Masks(ids), SemanticSegmentation(classes))
+
+
+def test_masks_are_turned_only_if_images_have_no_orientation() -> None:
+    pixels = noise(0, 200, 3, 16, 16)
+    preprocessing = Preprocessing(3, 16, 16, (0.5,) * 3, (0.2,) * 3)
+    turned = policy_for("light", masked(pixels), preprocessing)
+    assert turned.quarter_turns and turned.flip and turned.gamma
+    assert policy_for("light", masked(pixels), preprocessing, flip=False) == replace(
+        turned, flip=False, quarter_turns=False
+    )
+    upright = np.sort(pixels, axis=2)
+    assert policy_for("light", masked(upright), preprocessing) == replace(turned, quarter_turns=False)
+    sides = policy_for("light", masked(pixels, ("left lung", "right lung")), preprocessing)
+    assert not sides.quarter_turns and not sides.flip
+    assert policy_for("light", masked(pixels, ("0", "1")), preprocessing) == turned, "values of masks are no symbols"
+    assert policy_for("none", masked(pixels), preprocessing) == Augmentation()
+    classes = LabeledImages(pixels, np.zeros(200, np.int32), ("cat", "dog"))
+    assert not policy_for("strong", classes, preprocessing).quarter_turns
+
+
+@pytest.mark.parametrize("level", ["light", "strong"])
+def test_masks_of_grey_images_are_augmented_as_those_of_colour_images(level: str) -> None:
+    grey = np.repeat(noise(0, 100, 1, 96, 96), 3, axis=1)
+    preprocessing = Preprocessing(3, 96, 96, (0.5,) * 3, (0.2,) * 3)
+    policy = policy_for(level, masked(grey), preprocessing)
+    assert policy == policy_for(level, masked(noise(0, 100, 3, 96, 96)), preprocessing)
+    assert policy.flip and policy.changes_colour and not policy.cutout and not policy.mixes
+
+
+def test_an_unknown_level_is_refused_for_masks() -> None:
+    images = masked(noise(0, 4, 3, 16, 16))
+    with pytest.raises(UsageError, match="the augmentation must be one of none, light, strong, not 'hard'"):
+        policy_for("hard", images, Preprocessing(3, 16, 16, (0.5,) * 3, (0.2,) * 3))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from opsin.base.path_words import has_image_ending
 from opsin.data.items import UNLABELLED, FileProblem
 from opsin.data.sources.ignored_files import IgnoredFiles
 from opsin.data.sources.layout import by_folders
-from opsin.data.sources.names import has_image_ending, normalized, split_mentioned, split_named
+from opsin.data.sources.names import normalized, split_mentioned, split_named
 
 
 def arranged(*paths: str) -> dict[str, tuple[str, str]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,16 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.apps.benchmark.cases import INFER, TRAIN, Case, prepare
+from opsin.apps.benchmark.cases import Case, prepare
 from opsin.apps.benchmark.peers import OPEN_LIMIT, TURN_LIMIT, Competitor, PeerError, Worker
+from opsin.apps.benchmark.precision import FLOAT32, LIMITS, PRECISIONS
 from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native.machine_peak import Peak, Triad
 
-LIMITS = {TRAIN: 5e-2, INFER: 1e-3}
-"""The largest accepted differences: of losses relative to their change in a step, of outputs relative to their range.
-Modes of one library differ by 2% in losses if a deep network begins with many normalizations."""
 MAX_SLOWDOWN = 2.0
-"""A mode that takes more than this multiple of the best peer's time is dropped after its first turn."""
+"""A mode that takes more than this multiple of the best time in its precision is dropped after its first turn."""
 PAUSE = 0.05
 """Seconds before a turn, in which the threads of the previous turn go to sleep."""
 
@@ -53,6 +52,7 @@ class Figures:
     """Whether it was too slow for more than one turn."""
     problem: str | None = None
     """Why there are no results."""
+    precision: str = FLOAT32
 
     @property
     def agrees(self) -> bool:
@@ -79,16 +79,27 @@ class Result:
 
     @property
     def best(self) -> Figures | None:
-        """The fastest peer whose results agree."""
+        """The fastest peer in float32 whose results agree."""
+        return self.best_of((FLOAT32,))
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions in which peers were measured."""
+        return tuple(precision for precision in PRECISIONS if any(f.precision == precision for f in self.figures))
+
+    def best_of(self, precisions: Collection[str]) -> Figures | None:
+        """Return the fastest peer in one of the precisions whose results agree."""
         candidates = [f for f in self.figures[1:] if f.seconds and f.agrees and not f.dropped]
-        return min(candidates, key=lambda f: median(f.seconds), default=None)
+        return min((f for f in candidates if f.precision in precisions), key=lambda f: median(f.seconds), default=None)
 
     @property
     def ratios(self) -> Spread | None:
-        """Opsin's speed relative to the best peer's, round by round."""
-        if not self.best or not self.opsin.seconds:
-            return None
-        return Spread.of_ratios(self.best.seconds, self.opsin.seconds)
+        """Opsin's speed relative to that of the best peer in float32, round by round."""
+        return self.ratios_to(self.best)
+
+    def ratios_to(self, peer: Figures | None) -> Spread | None:
+        """Return Opsin's speed relative to a peer's, round by round."""
+        return Spread.of_ratios(peer.seconds, self.opsin.seconds) if peer and self.opsin.seconds else None
 
     @property
     def share_of_peak(self) -> float | None:
@@ -144,7 +155,8 @@ def measure(
         expected_results: list[NDArray[Any]] | None = None
         for competitor in competitors:
             show_progress(f"{case}: starting {competitor.title}")
-            figures.append(Figures(competitor.title, competitor.peer.title, LIMITS[case.task]))
+            limit = LIMITS[case.task, competitor.precision]
+            figures.append(Figures(competitor.title, competitor.peer.title, limit, precision=competitor.precision))
             runner = Runner(figures[-1], Worker(competitor, case.threads, folder / f"{len(figures)}.log"))
             runners.append(runner)
             try:
@@ -187,8 +199,9 @@ def difference(expected: NDArray[Any], actual: NDArray[Any]) -> float:
 def _drop_slow(runners: list[Runner]) -> None:
     """End the modes of peers that are far slower than the best or have other results, to free their memory."""
     peers = runners[1:]
-    best = min((r.figures.seconds[-1] for r in peers if r.figures.agrees), default=float("inf"))
+    times = [(r.figures.precision, r.figures.seconds[-1]) for r in peers if r.figures.agrees]
     for runner in peers:
+        best = min((seconds for precision, seconds in times if precision == runner.figures.precision), default=inf)
         if not runner.figures.agrees or runner.figures.seconds[-1] > MAX_SLOWDOWN * best:
             runner.figures.dropped = True
             runners.remove(runner)

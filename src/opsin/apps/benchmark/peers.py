@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from opsin.apps.benchmark.precision import PRECISIONS, precision_of
 from opsin.base.errors import OpsinError, UsageError
 
 WORKERS = Path(__file__).parent / "workers"
@@ -41,9 +42,10 @@ class Peer:
     infer: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def modes(self, task: str) -> tuple[str, ...]:
-        """Return the modes for a task."""
-        return self.train if task == "train" else self.infer
+    def modes(self, task: str, precisions: Collection[str] = PRECISIONS) -> tuple[str, ...]:
+        """Return the modes for a task that have one of the precisions."""
+        modes = self.train if task == "train" else self.infer
+        return tuple(mode for mode in modes if precision_of(mode) in precisions)
 
 
 OPSIN = Peer("opsin", "Opsin", "native", "opsin", ("",), ("",))
@@ -52,12 +54,18 @@ PEERS = {
     for peer in (
         Peer(
             "pytorch", "PyTorch", "pytorch", "torch",
-            ("eager", "eager channels_last", "compile", "compile channels_last"),
-            ("eager", "eager channels_last", "frozen", "compile", "compile channels_last"),
+            (
+                "eager", "eager channels_last", "compile", "compile channels_last",
+                "eager channels_last bf16", "compile bf16", "compile channels_last bf16",
+            ),
+            (
+                "eager", "eager channels_last", "frozen", "compile", "compile channels_last",
+                "eager channels_last bf16", "compile bf16", "compile channels_last bf16",
+            ),
         ),
         Peer("onnxruntime", "ONNX Runtime", "onnx_runtime", "onnxruntime", (), ("",)),
         Peer(
-            "openvino", "OpenVINO", "intel_openvino", "openvino", (), ("latency",),
+            "openvino", "OpenVINO", "intel_openvino", "openvino", (), ("latency", "latency bf16"),
             {"CI": "true"},  # otherwise another process sends usage statistics
         ),
         Peer("mnn", "MNN", "alibaba_mnn", "MNN", (), ("",)),
@@ -85,6 +93,11 @@ class Competitor:
     def title(self) -> str:
         """The library and its mode."""
         return f"{self.peer.title} {self.mode}".strip()
+
+    @property
+    def precision(self) -> str:
+        """The precision of the mode."""
+        return precision_of(self.mode)
 
 
 def interpreters(arguments: Sequence[str]) -> dict[str, str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from statistics import median
 from typing import Any
 
 import opsin
 from opsin.apps.benchmark.cases import INFER, TRAIN
-from opsin.apps.benchmark.measure import LIMITS, Figures, Result
+from opsin.apps.benchmark.measure import Figures, Result
+from opsin.apps.benchmark.precision import BF16, FLOAT32, LIMITS, PRECISIONS
 from opsin.apps.benchmark.scaling import Sweep
 from opsin.apps.benchmark.scaling import rows as sweep_rows
 from opsin.apps.benchmark.spread import Spread
@@ -20,7 +21,7 @@ from opsin.base.processors import processors
 
 Row = tuple[str, ...]
 
-HEADS: Row = ("", "ms per call", "images/s", "× best peer", "difference", "memory")
+HEADS: Row = ("", "precision", "ms per call", "images/s", "× best peer", "difference", "memory")
 SUMMARY: Row = ("network", "batch", "Opsin, images/s", "best peer", "images/s", "ratio (range)", "of peak")
 
 
@@ -52,18 +53,18 @@ def limits_line(result: Result) -> str:
 
 
 def rows(result: Result) -> list[Row]:
-    """Return a row for each competitor in a case, under `HEADS`."""
+    """Return a row for each competitor in a case, under `HEADS`. Ratios are to the best peer in float32."""
     table: list[Row] = []
     for figures in result.figures:
         if figures.problem is not None:
-            table.append((figures.title, "", "", "", "", figures.problem))
+            table.append((figures.title, figures.precision, "", "", "", "", figures.problem))
             continue
         spread = Spread.of([1e3 * s for s in figures.seconds])
         times = f"{spread.median:.3g}" if figures.dropped else f"{spread:.3g}"
         memory = f"{figures.memory / 1e6:,.0f} MB" if figures.memory else ""
         ratio = "dropped" if figures.dropped else against_best(result, figures)
         difference = "" if figures is result.opsin else _difference(figures)
-        table.append((figures.title, times, rate(result, figures), ratio, difference, memory))
+        table.append((figures.title, figures.precision, times, rate(result, figures), ratio, difference, memory))
     return table
 
 
@@ -80,11 +81,12 @@ def rate(result: Result, figures: Figures) -> str:
     return f"{images:,.0f}" if images >= 100 else f"{images:.3g}"
 
 
-def summary(results: Sequence[Result]) -> list[Row]:
-    """Return a row for each case, under `SUMMARY`."""
+def summary(results: Sequence[Result], precisions: Sequence[str] = (FLOAT32,)) -> list[Row]:
+    """Return a row for each case, under `SUMMARY`, against the best peer in one of the precisions."""
     table: list[Row] = []
     for result in results:
-        best, spread, share = result.best, result.ratios, result.share_of_peak
+        best, share = result.best_of(precisions), result.share_of_peak
+        spread = result.ratios_to(best)
         table.append((
             result.case.network, str(result.case.batch), rate(result, result.opsin),
             best.title if best else "none", rate(result, best) if best else "",
@@ -96,19 +98,28 @@ def summary(results: Sequence[Result]) -> list[Row]:
 def markdown(results: Sequence[Result], machine: dict[str, Any]) -> str:
     """Return the tables for training and inference, with the conditions of the measurements."""
     parts = [f"{machine_line(machine)}. {versions(results)}."]
-    for training in (True, False):
-        selected = [result for result in results if (result.case.task == TRAIN) == training]
-        if selected:
-            parts.append("Training steps" if training else "Inference")
-            lines = [_line(SUMMARY), _line(("---", "---:", "---:", "---", "---:", "---:", "---:"))]
-            parts.append("\n".join([*lines, *map(_line, summary(selected))]))
+    for title, selected, precisions in tables(results):
+        lines = [_line(SUMMARY), _line(("---", "---:", "---:", "---", "---:", "---:", "---:"))]
+        parts += [title, "\n".join([*lines, *map(_line, summary(selected, precisions))])]
     parts.append(
         f"Each library runs in its own process with {results[0].case.threads} threads, and the processes alternate. "
-        f"Times are medians; ratios are taken round by round. Outputs agree within {LIMITS[INFER]:.1%} of their range, "
-        f"losses within {LIMITS[TRAIN]:.0%} of their change in a step. 'Of peak' compares two operations for each MAC "
-        f"of direct convolution with the limits of the machine: {limits_line(results[-1])}."
+        "Times are medians; ratios are taken round by round. In float32, outputs agree within "
+        f"{LIMITS[INFER, FLOAT32]:.1%} of their range, losses within {LIMITS[TRAIN, FLOAT32]:.0%} of their change in a "
+        f"step; in bfloat16 within {LIMITS[INFER, BF16]:.0%} and {LIMITS[TRAIN, BF16]:.0%}. 'Of peak' compares two "
+        f"operations for each MAC of direct convolution with the limits of the machine: {limits_line(results[-1])}."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def tables(results: Sequence[Result]) -> Iterator[tuple[str, list[Result], tuple[str, ...]]]:
+    """Yield title, cases and the peers' precisions of each table: float32 alone, then the fastest in any precision."""
+    for task, title in ((TRAIN, "Training steps"), (INFER, "Inference")):
+        selected = [result for result in results if result.case.task == task]
+        if selected:
+            yield f"{title}, float32", selected, (FLOAT32,)
+        reduced = [result for result in selected if BF16 in result.precisions]
+        if reduced:
+            yield f"{title}, peers in their fastest precision", reduced, PRECISIONS
 
 
 def scaling_markdown(sweeps: Sequence[Sweep], machine: dict[str, Any]) -> str:
@@ -140,6 +151,8 @@ def to_data(results: Sequence[Result], machine: dict[str, Any]) -> dict[str, Any
                 "share_of_peak": result.share_of_peak,
                 "best_peer": result.best.title if result.best else None,
                 "ratio": _ratio(result.ratios) if result.ratios else None,
+                "best_peer_any_precision": any_best.title if (any_best := result.best_of(PRECISIONS)) else None,
+                "ratio_any_precision": _ratio(ratios) if (ratios := result.ratios_to(any_best)) else None,
                 "figures": [_finite(asdict(figures)) for figures in result.figures],
             }
             for result in results

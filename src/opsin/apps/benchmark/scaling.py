@@ -14,8 +14,9 @@ import numpy as np
 
 from opsin import zoo
 from opsin.apps.benchmark.cases import INFER, TRAIN, Case, prepare
-from opsin.apps.benchmark.measure import LIMITS, Figures, Runner, ShowProgress, closing, take_turns
+from opsin.apps.benchmark.measure import Figures, Runner, ShowProgress, closing, take_turns
 from opsin.apps.benchmark.peers import Competitor, Worker
+from opsin.apps.benchmark.precision import FLOAT32, LIMITS
 from opsin.apps.benchmark.spread import Spread
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -128,7 +129,8 @@ def measure_sweep(sweep: Sweep, opsin: Competitor, rounds: int, seconds: float, 
             folder = Path(name) / str(number)
             folder.mkdir()
             runner = Runner(
-                Figures(opsin.title, opsin.peer.title, LIMITS[case.task]), Worker(opsin, case.threads, folder / "log")
+                Figures(opsin.title, opsin.peer.title, LIMITS[case.task, FLOAT32]),
+                Worker(opsin, case.threads, folder / "log"),
             )
             runners.append(runner)
             runner.open(prepare(case, folder).request(case, opsin.mode))

@@ -18,6 +18,7 @@ from opsin.apps.benchmark.cases import INFER, TRAIN, Case, cases, describe, pars
 from opsin.apps.benchmark.measure import Result, measure
 from opsin.apps.benchmark.peers import OPSIN, PEERS, Competitor, interpreters
 from opsin.apps.benchmark.plot import bars, lines
+from opsin.apps.benchmark.precision import FLOAT32, PRECISIONS, multiplied_here
 from opsin.apps.benchmark.scaling import Sweep, measure_sweep, sweeps
 from opsin.apps.benchmark.scaling import rows as scaling_rows
 from opsin.apps.cli.output import StatusLine, print_heading, print_table, write_file
@@ -53,10 +54,12 @@ def run(
     rounds: int,
     seconds: float,
     peers: Sequence[str],
+    precision: str | None,
     scaling: bool,
     files: tuple[str | None, str | None, str | None],
 ) -> int:
     """Measure and print case by case. Return 1 if the results of a peer differ from Opsin's."""
+    precisions = precisions_of(precision)
     count, machine, outputs = threads or processors(), report.machine(), OutputFiles(*files)
     if scaling:
         if networks or batch or size:
@@ -76,7 +79,7 @@ def run(
     results: list[Result] = []
     for case in selected:
         with StatusLine() as line:
-            results.append(measure(case, competitors(case, pythons), rounds, seconds, line.show))
+            results.append(measure(case, competitors(case, pythons, precisions), rounds, seconds, line.show))
         print_case(results[-1])
         outputs.write(  # after every case, so that an interrupted run leaves its results
             report.to_data(results, machine), partial(report.markdown, results, machine), partial(bars, results)
@@ -102,10 +105,24 @@ def run_scaling(threads: int, rounds: int, seconds: float, machine: dict[str, An
     return 0
 
 
-def competitors(case: Case, pythons: dict[str, str]) -> list[Competitor]:
-    """Return Opsin, then every mode of every peer that supports the task. `pythons` are the peers' interpreters."""
+def precisions_of(text: str | None) -> Sequence[str]:
+    """Return the precisions of the peers: by default those that this processor multiplies."""
+    if text is None:
+        return multiplied_here()
+    if text not in PRECISIONS:
+        raise UsageError(f"the precision must be {' or '.join(PRECISIONS)}, not '{text}'")
+    return PRECISIONS[: PRECISIONS.index(text) + 1]
+
+
+def competitors(case: Case, pythons: dict[str, str], precisions: Sequence[str] = (FLOAT32,)) -> list[Competitor]:
+    """Return Opsin, then every mode of every peer that supports the task, in the precisions.
+
+    `pythons` are the peers' interpreters.
+    """
     peers = [PEERS[name] for name in PEERS if name in pythons]
-    peer_modes = [Competitor(peer, mode, pythons[peer.name]) for peer in peers for mode in peer.modes(case.task)]
+    peer_modes = [
+        Competitor(peer, mode, pythons[peer.name]) for peer in peers for mode in peer.modes(case.task, precisions)
+    ]
     return [Competitor(OPSIN, "", sys.executable), *peer_modes]
 
 
@@ -113,16 +130,15 @@ def print_case(result: Result) -> None:
     """Print the results of a case."""
     typer.echo()
     print_heading(str(result.case), f": {result.macs / result.case.batch / 1e6:,.1f} million MACs per image")
-    print_table(report.HEADS, report.rows(result), left=(0,))
+    print_table(report.HEADS, report.rows(result), left=(0, 1))
     share = f"Opsin reaches {result.share_of_peak:.0%} of the peak; " if result.share_of_peak else ""
     typer.secho(f"{share}{report.limits_line(result)}", dim=True)
 
 
 def print_summary(results: Sequence[Result]) -> None:
-    """Print a table for each task that has more than one case."""
-    for task, title in ((TRAIN, "Training steps"), (INFER, "Inference")):
-        selected = [result for result in results if result.case.task == task]
+    """Print the tables that have more than one case."""
+    for title, selected, precisions in report.tables(results):
         if len(selected) > 1:
             typer.echo()
             print_heading(title)
-            print_table(report.SUMMARY, report.summary(selected), left=(0, 3))
+            print_table(report.SUMMARY, report.summary(selected, precisions), left=(0, 3))

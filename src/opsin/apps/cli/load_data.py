@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsin.apps.cli.output import StatusLine
-from opsin.data import Dataset, load
+from opsin.data import Dataset
 from opsin.data.decode import check_range
+from opsin.data.items import Source
+from opsin.data.load import load_opened
 from opsin.data.sources.detect import ANY_TASK, TaskRequest, open_source
 from opsin.data.store import CACHE_SIZE
 from opsin.planning import networks
@@ -21,27 +23,26 @@ def task_request(task: str | None, target: str | None) -> TaskRequest:
 
 def load_for(
     choice: NetworkChoice,
+    opened: Source | Dataset,
     source: str,
     cache_size: int | None = None,
     pixel_range: Sequence[float] | None = None,
-    request: TaskRequest = ANY_TASK,
 ) -> Dataset:
-    """Load the images of `source` in the size and layout that the network takes. `cache_size` is in bytes."""
+    """Load what was opened at `source` in the size and layout that the network takes. `cache_size` is in bytes."""
     preprocessing = choice.preprocessing
     with StatusLine() as line:
 
         def show_progress(done: int, total: int) -> None:
             line.show(f"{done:,} of {total:,} images read")
 
-        return load(
+        return load_opened(
+            opened,
             source,
             preprocessing,
             size=None if preprocessing else choice.size,
             cache_size=CACHE_SIZE if cache_size is None else cache_size,
             on_progress=show_progress,
             pixel_range=pixel_range,
-            task=request.task,
-            target=request.columns,
         )
 
 
@@ -54,5 +55,6 @@ def load_as_trained(
 ) -> Dataset:
     """Load the images as a training without a tight time limit would."""
     checked = check_range(pixel_range)
-    choice = networks.choose_without_timing(DatasetSummary.of(open_source(source, None, request)), size)
-    return load_for(choice, source, cache_size, checked, request)
+    opened = open_source(source, checked, request)
+    choice = networks.choose_without_timing(DatasetSummary.of(opened), size)
+    return load_for(choice, opened, source, cache_size, checked)

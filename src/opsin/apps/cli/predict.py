@@ -15,7 +15,7 @@ from opsin.apps.cli.annotated_copies import AnnotatedCopies
 from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, print_warning, table
-from opsin.base.errors import DataError
+from opsin.base.errors import DataError, OpsinError
 from opsin.base.formatting import percent
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.sources import image_files
@@ -53,23 +53,34 @@ def run(
 ) -> int:
     """Print a line per image with the model's answer, or "don't know" if the model is not sure enough.
 
-    With `out`, write each image with its answer into this folder. Files that cannot be read are reported after the
-    answers for the others. The exit code is then 1. Videos, cameras, and with `follow` folders are read by frames.
+    With `out`, write each image with its answer into this folder; if that fails, the answers so far are printed. Files
+    that cannot be read are reported after the answers for the others. The exit code is then 1. Videos, cameras, and
+    with `follow` folders are read by frames.
     """
     if follow or any(map(is_video, images)):
         return command("follow")(name, images, as_json, top, out, idle)
     model = open_model(name)
     copies = AnnotatedCopies(Path(out), model.task) if out else None
-    contents, results = [each for image in images for each in _contents(image)], []
+    contents, results = [each for image in images for each in _contents(image)], list[Result]()
     if len(contents) < model.preprocessing.frames:
         print_warning(
             f"the network compares each image with the {model.preprocessing.frames - 1} before it, and takes the first "
             "one as standing still; give the frames of a film in their order"
         )
-    for result in _answers(model, contents, top):
-        results.append(result)
-        if copies and not isinstance(result.answer, DataError):
-            copies.write(result.name, result.content, result.answer)
+    try:
+        for result in _answers(model, contents, top):
+            results.append(result)
+            if copies and not isinstance(result.answer, DataError):
+                copies.write(result.name, result.content, result.answer)
+    except OpsinError:  # a copy could not be written: what was computed until then is not lost
+        if results:
+            _print_results(results, as_json)
+        raise
+    return _print_results(results, as_json)
+
+
+def _print_results(results: Sequence[Result], as_json: bool) -> int:
+    """Print answers, and then errors; return the exit code."""
     if as_json:
         print_json([_data(result) for result in results])
     else:

@@ -13,7 +13,18 @@ from rich.progress import BarColumn, Progress, TextColumn
 from opsin.apps.cli.output import print_labelled, print_warning
 from opsin.base.formatting import percent
 from opsin.tasks.score import ACCURACY
-from opsin.training import Epoch, Event, Rewound, Shortened, StageStarted, Started, Step, StoppedEarly, Warning
+from opsin.training import (
+    Epoch,
+    Event,
+    Rewound,
+    Shortened,
+    StageStarted,
+    Started,
+    Step,
+    StoppedEarly,
+    SubsetStarted,
+    Warning,
+)
 
 REDRAW_INTERVAL = 0.1
 """Seconds between two updates of the bar."""
@@ -48,6 +59,8 @@ class Lines:
         """Show an event."""
         if isinstance(event, Started):
             self.start = event
+        elif isinstance(event, SubsetStarted):
+            self.print(f"learning curve: training on {event.images:,} of the {event.available:,} images")
         elif isinstance(event, StageStarted):
             self.stage(event)
         elif isinstance(event, Step):

@@ -23,23 +23,30 @@ from opsin.base.errors import OpsinError
 from opsin.base.formatting import duration, percent, size
 from opsin.data import Dataset
 from opsin.data.decode import check_range
-from opsin.data.sources.detect import TaskRequest, open_source
+from opsin.data.items import Source
+from opsin.data.sources.detect import open_source
+from opsin.model import Model
 from opsin.model.file import check_writable
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import SearchResult, describe_search, search
+from opsin.report.more_images import curve_text
 from opsin.runs import Run
+from opsin.runs.learning_curve import CurveRun, measures_curve, unfinished_curve
 from opsin.runs.resume import configuration, reopen
-from opsin.runs.run import RECEIPT, REPORT
+from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
-from opsin.tasks.registry import CLASSIFICATION
 from opsin.tasks.score import ACCURACY, Score
 from opsin.training import Event, Finished, Interrupted, Started, Trainer
+from opsin.training.learning_curve import KEY, TRAININGS, DataCurve
 
 
 def run(source: str | None, options: CommandOptions) -> int:
     """Train, show the progress, and print where the model is. `source` is None if a run is resumed."""
+    if options.resume and (curve := unfinished_curve(Path(options.resume), options.threads)):
+        _finish_curve(curve, Path(options.resume), options.report)
+        return _print_model(Path(curve.model.name))
     trainer = reopen(Path(options.resume), threads=options.threads) if options.resume else _start(str(source), options)
     if trainer is None:
         return 0
@@ -57,29 +64,57 @@ def run(source: str | None, options: CommandOptions) -> int:
     if isinstance(last, Interrupted) and not last.step:
         return INTERRUPTED
     _print_end(last, folder)
-    if isinstance(last, Finished) and run and options.report:
-        _report(trainer, run)
-    model = trainer.saved_path or folder
+    if isinstance(last, Finished) and run:
+        if run.config.get(KEY):
+            _finish_curve(CurveRun.of(trainer, run.config.get("deadline")), folder, options.report)
+        elif options.report:
+            _report(folder, trainer.model, trainer.data)
+    return _print_model(trainer.saved_path or folder)
+
+
+def _print_model(model: Path) -> int:
+    """Print where the model is and how to use it, and return the exit status."""
     print_heading(str(model), f" is the model, {model.stat().st_size / 1e3:,.0f} kB. To use it:")
     typer.secho(f"  opsin predict {model} IMAGE", dim=True)
     return 0
 
 
-def _report(trainer: Trainer, run: Run) -> None:
-    """Write the report and print its summary. If that fails, the model is already saved."""
+def _finish_curve(curve: CurveRun, folder: Path, has_report: bool) -> None:
+    """Measure the learning curve, and then write the report. The model is already saved."""
     typer.echo()
     try:
-        seconds = float(run.config.get("report_seconds", report.SECONDS))
-        model_report = report.write(run.folder, trainer.model, trainer.data, seconds=seconds)
+        with (Bar if is_live(sys.stdout) else Lines)() as display:
+            for event in curve:
+                display(event)
+    except KeyboardInterrupt:
+        curve.interrupted = True
+    except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
+        print_error(f"the learning curve could not be measured ({error}); the model is complete without it")
+    if curve.interrupted:
+        typer.echo("\nThe learning curve was stopped; the model is complete without it. To continue, with the report:")
+        typer.secho(f"  opsin train --resume {folder}", dim=True)
+    elif has_report:
+        _report(folder, curve.model, curve.data)
+    elif measured := DataCurve.from_data(curve.model.record.get(KEY, {})):
+        typer.echo(f"\n{curve_text(measured, is_constant=False)}\n")
+
+
+def _report(folder: Path, model: Model, data: Dataset) -> None:
+    """Write the report and print its summary. If that fails, the model is already saved."""
+    config = read_config(folder)
+    typer.echo()
+    try:
+        seconds = float(config.get("report_seconds", report.SECONDS))
+        model_report = report.write(folder, model, data, seconds=seconds)
         for line in report.text(model_report):
             typer.echo(line)
-        print_heading(f"\n{run.folder / REPORT}", " is the full report, with images.\n")
+        print_heading(f"\n{folder / REPORT}", " is the full report, with images.\n")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
         print_error(f"the report could not be written ({error}); the model is complete without it")
     except KeyboardInterrupt:
-        source = run.config["data"]["source"] or "DATA"
+        source = config["data"]["source"] or "DATA"
         print_error("the report was interrupted; the model is complete without it. To write it:")
-        typer.secho(f"  opsin evaluate {run.model} {source} --report {run.report}", dim=True, err=True)
+        typer.secho(f"  opsin evaluate {folder / MODEL} {source} --report {folder / REPORT}", dim=True, err=True)
 
 
 def _start(source: str, options: CommandOptions) -> Trainer | None:
@@ -97,16 +132,16 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
     if not options.dry_run:
         Run.check_folder(folder)
     requested = TrainOptions(**{each.name: getattr(options, each.name) for each in fields(TrainOptions)})
-    check_range(options.pixel_range)
     request = task_request(options.task, options.target)
-    choice = networks.choose_network(DatasetSummary.of(open_source(source, None, request)), requested)
-    data = _load(source, choice, options)
+    opened = open_source(source, check_range(options.pixel_range), request)
+    choice = networks.choose_network(DatasetSummary.of(opened), requested)
+    data = _load(opened, source, choice, options)
     if options.dry_run:
         elapsed_seconds = perf_counter() - begin
         plan = autoconfig.choose(choice, data, requested, elapsed_seconds)
-        _print_plan(plan, describe_search(choice, data, requested, elapsed_seconds))
+        _print_plan(plan, measures_curve(requested, data), describe_search(choice, data, requested, elapsed_seconds))
         return None
-    result = _search(source, choice, data, requested, perf_counter() - begin, options)
+    result = _search(opened, source, choice, data, requested, perf_counter() - begin, options)
     plan = autoconfig.choose(
         result.choice,
         result.data,
@@ -115,13 +150,14 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
         tune_convs=True,
         useful_seconds=result.useful_seconds,
     ).with_evidence(result.reasons, result.evidence)
-    _print_plan(plan)
+    _print_plan(plan, measures_curve(requested, result.data))
     trainer = Trainer(plan.plan, result.data, out=out, deadline=plan.deadline, threads=options.threads)
     config = configuration(plan.plan, result.data, source, out, request) | {
         "reasons": list(plan.reasons),
         "deadline": plan.deadline,
         "report_seconds": plan.expected.report,
         "checkpoint_minutes": options.checkpoint_minutes,
+        KEY: measures_curve(requested, result.data),
     }
     trainer.run = _create_run(config, result.data, folder)
     return trainer
@@ -136,10 +172,9 @@ def _create_run(config: dict[str, Any], data: Dataset, folder: Path | None) -> R
     return run
 
 
-def _load(source: str, choice: NetworkChoice, options: CommandOptions) -> Dataset:
-    """Load the data, and print the receipt of files."""
-    request = task_request(options.task, options.target)
-    data = load_for(choice, source, options.cache_size, options.pixel_range, request)
+def _load(opened: Source | Dataset, source: str, choice: NetworkChoice, options: CommandOptions) -> Dataset:
+    """Load the data that was opened at `source`, and print the receipt of files."""
+    data = load_for(choice, opened, source, options.cache_size, options.pixel_range)
     if data.receipt and os.path.exists(source):
         name, _, summary = data.receipt.text().partition(":")
         print_heading(name, f":{summary}\n")
@@ -147,6 +182,7 @@ def _load(source: str, choice: NetworkChoice, options: CommandOptions) -> Datase
 
 
 def _search(
+    opened: Source | Dataset,
     source: str,
     choice: NetworkChoice,
     data: Dataset,
@@ -157,7 +193,7 @@ def _search(
     """Compare recipes in short trials, and print the results."""
 
     def load(other: NetworkChoice) -> Dataset:
-        return load_for(other, source, options.cache_size, options.pixel_range, TaskRequest(CLASSIFICATION))
+        return load_for(other, opened, source, options.cache_size, options.pixel_range)
 
     with StatusLine() as line:
         result = search(choice, data, requested, elapsed_seconds, load, line.show)
@@ -174,7 +210,7 @@ def _search(
     return result
 
 
-def _print_plan(plan: AutoPlan, trials: str = "") -> None:
+def _print_plan(plan: AutoPlan, has_curve: bool, trials: str = "") -> None:
     """Print the plan, the reasons for it, and what it takes; `trials` describes those that would precede it."""
     print_heading("Plan")
     if trials:
@@ -182,7 +218,10 @@ def _print_plan(plan: AutoPlan, trials: str = "") -> None:
     for reason in plan.reasons:
         typer.echo(f"  - {reason}")
     estimate = plan.expected
-    time = f"{duration(estimate.seconds)} of training, then up to {duration(estimate.report)} for the report"
+    times = [f"{duration(estimate.seconds)} of training"]
+    if has_curve:
+        times.append(f"about {duration((TRAININGS - 1) * estimate.seconds)} for the learning curve")
+    time = f"{', '.join(times)}, then up to {duration(estimate.report)} for the report"
     typer.echo(f"  Expected on this machine, by measurement: {time}; {size(estimate.bytes)} of memory.\n")
 
 

@@ -20,7 +20,7 @@ from opsin.base.optional import require
 NOT_PARAMETERS = {"network", "seed", "search"}
 """Options of training that the estimators take in another form, or not at all."""
 
-ONLY_CLASSES, ONLY_NUMBERS = {"label_smoothing", "class_weights", "tta"}, {"signed"}
+ONLY_CLASSES, ONLY_NUMBERS = {"label_smoothing", "class_weights", "tta"}, {"signed", "freeze"}
 """Options of training that make sense for classes, or for numbers only."""
 
 ALL = {name: default for name, default, _ in declared_options(OptionFields) if name not in NOT_PARAMETERS}

@@ -78,7 +78,10 @@ class Augmenter:
         if flipped is not None:
             random[draw.FLIP] = np.where(flipped, -1.0, 1.0)
         policy, output_size = self.policy, self.frame.output_size
-        colours = draw.colour_matrices(policy, pixels.shape[1], self.mean_value, random)
+        if policy.gamma:
+            pixels = _with_gamma(policy, pixels, random)
+        mean = pixels.mean((1, 2, 3)) if policy.own_contrast else self.mean_value
+        colours = draw.colour_matrices(policy, pixels.shape[1], mean, random)
         boxes = draw.cutout_boxes(policy, output_size, random)
         maps = draw.affine_maps(policy, self.frame, random)
         result = self.transform(pixels, output_size, maps, colours, boxes)
@@ -93,3 +96,9 @@ class Augmenter:
             rows = slice(start, start + batch)
             remaining[rows] = mixing.mix(images[rows], shares[rows], boxes[rows])
         return Mixture(remaining, batch)
+
+
+def _with_gamma(policy: Augmentation, pixels: NDArray[np.uint8], random: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return the images with each value raised to a power."""
+    tables = draw.gamma_tables(policy, pixels.max((1, 2, 3)), random)
+    return np.stack([table[image] for table, image in zip(tables, pixels, strict=True)])

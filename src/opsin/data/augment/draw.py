@@ -19,7 +19,7 @@ WORDS = 20
 """Random numbers per image; a multiple of the numbers that one step of the counter gives."""
 
 FLIP, ROTATION, SCALE, SHIFT_Y, SHIFT_X, CROP_AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION = range(10)
-BOX_Y, BOX_X, MIX_KIND, MIX_SHARE, MIX_Y, MIX_X = range(10, 16)
+BOX_Y, BOX_X, MIX_KIND, MIX_SHARE, MIX_Y, MIX_X, TURN, GAMMA = range(10, 18)
 """The use of each random number."""
 
 LUMA = (0.299, 0.587, 0.114)
@@ -68,10 +68,20 @@ def affine_maps(policy: Augmentation, frame: Frame, random: Array) -> NDArray[np
     cos, sin = np.cos(angle), np.sin(angle)
     row_row, row_column = cos * scale_y, -sin * scale_x * sign
     column_row, column_column = sin * scale_y, cos * scale_x * sign
+    if policy.quarter_turns:
+        row_row, row_column = _turned(row_row, row_column, rows / columns, random)
+        column_row, column_column = _turned(column_row, column_column, rows / columns, random)
     center_row, center_column = (rows - 1) / 2, (columns - 1) / 2
     row = (height - 1) / 2 + shift_y - row_row * center_row - row_column * center_column
     column = (width - 1) / 2 + shift_x - column_row * center_row - column_column * center_column
     return np.stack([row, row_row, row_column, column, column_row, column_column], axis=1).astype(np.float32)
+
+
+def _turned(by_row: Array, by_column: Array, ratio: float, random: Array) -> tuple[Array, Array]:
+    """Return the coefficients of row and column if the output, of the `ratio` rows / columns, is turned beforehand."""
+    turns = np.floor(2 * (random[TURN] + 1)).astype(np.intp)
+    cos, sin = np.array((1.0, 0.0, -1.0, 0.0))[turns], np.array((0.0, 1.0, 0.0, -1.0))[turns]
+    return by_row * cos + by_column * sin / ratio, by_column * cos - by_row * sin * ratio
 
 
 def _windows(policy: Augmentation, frame: Frame, random: Array) -> tuple[Array, Array, Array, Array]:
@@ -89,10 +99,20 @@ def _windows(policy: Augmentation, frame: Frame, random: Array) -> tuple[Array, 
     return fraction_y * height / frame.output_size[0], fraction_x * width / frame.output_size[1], shift_y, shift_x
 
 
-def colour_matrices(policy: Augmentation, channels: int, mean_value: float, random: Array) -> NDArray[np.float32]:
+def gamma_tables(policy: Augmentation, largest: NDArray[np.uint8], random: Array) -> NDArray[np.uint8]:
+    """Return the new values of 0 … 255, N × 256, for images with these `largest` values, which do not change."""
+    exponents, limits = (1 + policy.gamma) ** random[GAMMA], np.maximum(largest, 1.0)
+    shares = np.minimum(np.arange(256) / limits[:, None], 1.0)
+    tables: NDArray[np.uint8] = np.rint(shares ** exponents[:, None] * limits[:, None]).astype(np.uint8)
+    return tables
+
+
+def colour_matrices(
+    policy: Augmentation, channels: int, mean_value: float | Array, random: Array
+) -> NDArray[np.float32]:
     """Return M and b of M v + b, for pixel values v from 0 to 255, N × channels × (channels + 1).
 
-    `mean_value` is the mean of all images; contrast scales the distance from it.
+    `mean_value` is the mean of all images, or that of each; contrast scales the distance from it.
     """
     brightness = 1 + random[BRIGHTNESS] * policy.brightness
     contrast = 1 + random[CONTRAST] * policy.contrast

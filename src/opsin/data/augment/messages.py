@@ -19,6 +19,8 @@ def _percent(share: float) -> str:
 def _changes(policy: Augmentation) -> Iterator[str]:
     if policy.flip:
         yield "mirrored left to right"
+    if policy.quarter_turns:
+        yield "turned by multiples of 90°"
     if policy.crop_area < 1:
         yield f"cropped to at least {policy.crop_area:.0%} of the area"
     elif policy.shift:
@@ -30,6 +32,8 @@ def _changes(policy: Augmentation) -> Iterator[str]:
     for name in ("brightness", "contrast", "saturation"):
         if share := getattr(policy, name):
             yield f"{name} ±{share:.0%}"
+    if policy.gamma:
+        yield f"gamma {1 / (1 + policy.gamma):.2g} to {1 + policy.gamma:.2g}"
     if policy.cutout:
         yield f"a box of {policy.cutout:.0%} of the side cut out"
     if policy.mixup:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.data.augment.augmentation import Augmentation
+from opsin.data.augment.orientation import has_orientation
 from opsin.data.dataset import Samples
 from opsin.data.preprocessing import Preprocessing
 
@@ -70,11 +71,33 @@ def preset(
     )  # fmt: skip
 
 
+def dense_preset(level: str, classes: Sequence[str] = (), *, turn: bool = False) -> Augmentation:
+    """Return the augmentation of `level` for images of which each pixel has an answer, which follows all changes.
+
+    Colours may therefore vary more than where an image has one class. Images without colour are no exception, nor are
+    classes with a digit as name, which is the value of their pixels in masks. Nothing is erased. With `turn`, images
+    have no natural orientation and are also turned by multiples of 90°. Raise `UsageError` for an unknown level.
+    """
+    if preset(level, (3, 224, 224)) == Augmentation():
+        return Augmentation()
+    is_strong, flip = level == "strong", not _mentions_sides(classes)
+    amount = 0.4 if is_strong else 0.3
+    return Augmentation(
+        flip=flip, quarter_turns=flip and turn, crop_area=0.25 if is_strong else 0.5, aspect=4 / 3, bilinear=True,
+        rotation=15 if is_strong else 0, brightness=amount, contrast=amount, saturation=amount, own_contrast=True,
+        gamma=0.5,
+    )  # fmt: skip
+
+
 def policy_for(level: str, images: Samples, preprocessing: Preprocessing, flip: bool | None = None) -> Augmentation:
     """Return the `preset` for these images, without changes that the targets of their task cannot follow.
 
     Colour files without colour count as grey; `flip` overrides mirroring.
     """
+    if images.task.dense:
+        turn = level != "none" and flip is not False and not has_orientation(images.pixels)
+        policy = dense_preset(level, images.task.labels, turn=turn)
+        return policy if flip is None else replace(policy, flip=flip)
     grey = level != "none" and _all_grey(images)
     policy = preset(level, preprocessing.shape, images.task.labels, grey=grey, dark=preprocessing.dark_background)
     if not images.task.mixes:
@@ -86,9 +109,14 @@ def policy_for(level: str, images: Samples, preprocessing: Preprocessing, flip: 
 
 def _has_orientation(classes: Sequence[str]) -> bool:
     """Return whether the names suggest that a mirror image may belong to another class, or to none."""
-    words = [word for name in classes for word in name.lower().replace("_", " ").replace("-", " ").split()]
     symbols = sum(len(name.strip()) == 1 or name.strip().isdigit() for name in classes)
-    return any(word in SIDES for word in words) or (bool(classes) and 2 * symbols >= len(classes))
+    return _mentions_sides(classes) or (bool(classes) and 2 * symbols >= len(classes))
+
+
+def _mentions_sides(classes: Sequence[str]) -> bool:
+    """Return whether a name mentions left or right."""
+    words = [word for name in classes for word in name.lower().replace("_", " ").replace("-", " ").split()]
+    return any(word in SIDES for word in words)
 
 
 def _all_grey(images: Samples) -> bool:

@@ -16,8 +16,9 @@ from pathlib import Path
 from time import monotonic
 
 from opsin.base.errors import DataError
+from opsin.base.path_words import has_image_ending
 from opsin.data.items import ItemError
-from opsin.data.sources.names import has_image_ending, is_ignored
+from opsin.data.sources.names import is_ignored
 
 PATIENCE = 3.0
 """Seconds after which a file that cannot be decoded, and does not change, is given up."""

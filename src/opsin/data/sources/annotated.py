@@ -9,9 +9,9 @@ from typing import Any
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
+from opsin.base.path_words import has_image_ending
 from opsin.data.items import FileProblem, Item, printable
 from opsin.data.sources.file_tree import FileTree, image_size
-from opsin.data.sources.names import has_image_ending
 from opsin.tasks.annotations import Annotations
 from opsin.tasks.registry import annotated_tasks, find_task
 

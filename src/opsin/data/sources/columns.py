@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from opsin.base.errors import DataError
-from opsin.data.sources.names import has_image_ending, quoted_list, split_named
+from opsin.base.path_words import has_image_ending
+from opsin.data.sources.names import quoted_list, split_named
 from opsin.tasks.tables.names import (
     LABEL_NAMES,
     LABEL_PATTERNS,

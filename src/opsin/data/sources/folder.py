@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opsin.base.path_words import has_image_ending
 from opsin.data.file_io import os_error, read_file, special_file_error, special_file_type, stamp
 from opsin.data.items import LOOP, REPEATED, SPECIAL, FileProblem, Item, printable
 from opsin.data.sources.ignored_files import IgnoredFiles
-from opsin.data.sources.names import has_image_ending, is_ignored
+from opsin.data.sources.names import is_ignored
 
 Identity = tuple[int, int]
 """Device and inode of a folder, which are independent of the path that leads to it."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from opsin.base.errors import DataError
+from opsin.base.path_words import has_image_ending
 from opsin.data.items import printable
 from opsin.data.sources.label_tables import (
     LabelTables,
@@ -18,7 +19,7 @@ from opsin.data.sources.label_tables import (
     unlisted,
 )
 from opsin.data.sources.layout import Listing, by_folders
-from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, has_image_ending, quoted_list, split_named
+from opsin.data.sources.names import INPUT_FOLDERS, OTHER_FOLDERS, quoted_list, split_named
 from opsin.data.sources.path_resolver import Store
 
 

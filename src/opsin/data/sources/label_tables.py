@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError
+from opsin.base.path_words import has_image_ending
 from opsin.data.items import REPEATED, UNSPLIT, FileProblem, Item, printable
 from opsin.data.sources.columns import MAX_SAMPLE_ROWS
 from opsin.data.sources.layout import Listing
-from opsin.data.sources.names import has_image_ending, is_ignored, quoted_list, split_mentioned, split_named
+from opsin.data.sources.names import is_ignored, quoted_list, split_mentioned, split_named
 from opsin.data.sources.path_resolver import FileNameIndex, PathResolver, Store
 from opsin.data.sources.table import TABLE_ENDINGS, Row, read_table
 

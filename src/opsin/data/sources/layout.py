@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from opsin.base.path_words import has_image_ending
 from opsin.data.items import TRAIN, UNLABELLED, UNSPLIT, FileProblem, Item, printable
-from opsin.data.sources.names import has_image_ending, split_named
+from opsin.data.sources.names import split_named
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from opsin.base import formatting
-from opsin.data.items import TEST, TRAIN, VALIDATION
-
-SPLIT_WORDS = {
-    TRAIN: ("train", "training", "trainset", "traindata"),
-    VALIDATION: ("val", "valid", "validate", "validation", "valset", "dev", "develop", "development"),
-    TEST: ("test", "testing", "testset", "tests", "eval", "evaluation"),
-}
-_SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+from opsin.base import formatting, path_words
 
 INPUT_FOLDERS = frozenset(
     "image images img imgs jpegimages picture pictures photo photos jpg jpeg png raw input".split()
@@ -37,28 +29,18 @@ IGNORED_NAMES = frozenset((
 IGNORED_ENDINGS = ("@synoeastream", "@synoresource")
 """Extensions of files that Synology drives create for each image."""
 
-IMAGE_ENDINGS = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".avifs",
-    ".ico", ".cur", ".tga", ".dds", ".sgi", ".rgb", ".rgba", ".bw", ".pcx", ".qoi", ".ras",
-)  # fmt: skip
-OTHER_ENDINGS = (".heic", ".heif", ".svg", ".pam", ".psd", ".jxl")
-"""Extensions of image formats that are not supported, but mentioned in a receipt."""
-
-
 UNNORMALISED = re.compile(r"\\|^[/.]|^.:|//|/\.|/$|^$", re.DOTALL)
 """Matches paths that may need normalization."""
 
 
 def split_named(name: str) -> str | None:
     """Return the split that a folder or a value is named after: "Train", "val2017", "test_set", "validation"."""
-    return _SPLITS.get(re.sub(r"[\d_\-. ]+(set|data|images|split)?$", "", name.lower()))
+    return path_words.split_named(name) or None
 
 
 def split_mentioned(name: str) -> str | None:
     """Return the split that a path mentions: "train-00001.tar", "data/validation-00000-of-00002.parquet"."""
-    words = re.split(r"[\W\d_]+", name.lower())
-    return next((_SPLITS[word] for word in words if word in _SPLITS), None)
+    return path_words.split_mentioned(name) or None
 
 
 def is_ignored(name: str) -> bool:
@@ -78,11 +60,6 @@ def normalized(path: str) -> str | None:
     relative = re.sub(r"^/*(\?/+)?([A-Za-z]:/+)?/*", "", path.replace("\\", "/"))
     path = posixpath.normpath(relative) if relative else "."
     return None if path == ".." or path.startswith("../") else path
-
-
-def has_image_ending(name: str) -> bool:
-    """Return whether a file name has the extension of an image format, supported or not."""
-    return name.lower().endswith(IMAGE_ENDINGS + OTHER_ENDINGS)
 
 
 def quoted_list(names: Iterable[str], limit: int = 8) -> str:

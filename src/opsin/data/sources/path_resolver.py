@@ -9,8 +9,9 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from opsin.base.path_words import has_image_ending
 from opsin.data.items import MISSING, TRAIN, UNLABELLED, FileProblem, printable
-from opsin.data.sources.names import OTHER_FOLDERS, has_image_ending, normalized, quoted_list, split_named
+from opsin.data.sources.names import OTHER_FOLDERS, normalized, quoted_list, split_named
 
 
 class Store(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
-from opsin.data.sources.names import IMAGE_ENDINGS
+from opsin.base.path_words import IMAGE_ENDINGS
 
 SampleFiles = dict[str, int]
 """The positions of the files of a sample by their extensions, such as ".jpg" and ".target.cls"."""

@@ -38,6 +38,7 @@ class Classification:
     mixes: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
     warps: ClassVar[bool] = True
+    dense: ClassVar[bool] = False
 
     labels: tuple[str, ...]
 

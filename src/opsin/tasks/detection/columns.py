@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from opsin.tasks.file_names import is_image
+from opsin.base.path_words import is_image
 from opsin.tasks.text import number
 
 NAMES: Mapping[str, tuple[str, ...]] = {

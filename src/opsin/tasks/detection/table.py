@@ -15,10 +15,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from opsin.base.path_words import split_named
 from opsin.tasks.annotations import Annotations, Files, ImageSize
 from opsin.tasks.detection.collector import Collector, Corners, ImageRecord, RawBox
 from opsin.tasks.detection.columns import Columns, find_columns
-from opsin.tasks.file_names import SPLITS, folder_split, split_of
+from opsin.tasks.file_names import folder_split, split_of
 from opsin.tasks.problems import (
     INVALID_ENTRY,
     INVALID_NUMBER,
@@ -154,7 +155,7 @@ def _image(
 ) -> ImageRecord | None:
     """Return the image of a row; raise `AnnotationFault` if there is none."""
     columns = table.columns
-    reference, split = columns.value(row, "image"), _split(columns.value(row, "split")) or split_of(table.path)
+    reference, split = columns.value(row, "image"), split_named(columns.value(row, "split")) or split_of(table.path)
     if not reference:
         raise AnnotationFault(INVALID_ENTRY, "names no image")
     if (reference, split) not in images:
@@ -175,10 +176,6 @@ def _new_image(
     columns = table.columns
     size = number(columns.value(row, "height")), number(columns.value(row, "width"))
     return collector.image(path, split or folder_split(path), size)
-
-
-def _split(text: str) -> str:
-    return SPLITS.get(text.lower(), "")
 
 
 def _read_row(collector: Collector, table: _Table, record: ImageRecord, name: str, row: Sequence[str]) -> None:

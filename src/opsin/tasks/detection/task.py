@@ -56,6 +56,7 @@ class ObjectDetection:
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = False
     warps: ClassVar[bool] = True
+    dense: ClassVar[bool] = False
     spatial: ClassVar[bool] = True
 
     labels: tuple[str, ...]

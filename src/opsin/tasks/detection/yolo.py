@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
+from opsin.base.path_words import SPLITS, is_image
 from opsin.tasks.annotations import Annotations, Files, ImageSize
 from opsin.tasks.detection.collector import Collector, Corners, RawBox
 from opsin.tasks.detection.yaml_subset import Value, read_yaml
-from opsin.tasks.file_names import SPLITS, folder_split, is_image, normalized, stem
+from opsin.tasks.file_names import folder_split, normalized, stem
 from opsin.tasks.problems import INVALID_ENTRY, INVALID_NUMBER, UNKNOWN_CLASS, printable
 from opsin.tasks.text import decode, integer, number
 

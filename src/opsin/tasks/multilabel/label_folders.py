@@ -10,8 +10,9 @@ from hashlib import blake2b
 import numpy as np
 
 from opsin.base.errors import DataError
+from opsin.base.path_words import SPLITS, is_image
 from opsin.tasks.annotations import Files
-from opsin.tasks.file_names import SPLITS, folder_split, is_image
+from opsin.tasks.file_names import folder_split
 
 SAMPLE = 64
 """Names in several folders whose files are compared first."""

@@ -56,6 +56,7 @@ class MultiLabel:
     mixes: ClassVar[bool] = True
     mirrors: ClassVar[bool] = True
     warps: ClassVar[bool] = True
+    dense: ClassVar[bool] = False
     spatial: ClassVar[bool] = False
 
     labels: tuple[str, ...]

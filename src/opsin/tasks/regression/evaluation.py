@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from opsin.base.concurrency import lazy
 from opsin.tasks.regression import sections
 from opsin.tasks.regression.intervals import Intervals
+from opsin.tasks.regression.quantities import Quantities
 from opsin.tasks.regression.results import QuantityResult, Results, quantity_results
+from opsin.tasks.regression.suspects import NEIGHBOURS, doubtful, suspects
 from opsin.tasks.score import R2, Score
 from opsin.tasks.section import Section
 
@@ -80,6 +83,27 @@ class RegressionEvaluation:
         return sections.sections(
             self.quantities, self.results, self.means, margins, self.worst(sections.MAX_EXAMPLES)
         )  # fmt: skip
+
+    neighbours: ClassVar[int] = NEIGHBOURS
+
+    def doubtful_images(self) -> list[int]:
+        """Return the numbers of the images whose errors are far larger than the intervals, the largest errors first."""
+        if self.intervals is None:
+            return []
+        rows = np.flatnonzero(doubtful(self.results, self.intervals.margins, self.scales).any(axis=1))
+        numbers = set(rows.tolist())
+        return [number for number in self.worst(self.images) if number in numbers]
+
+    def neighbour_sections(self, images: Sequence[int], similar: Quantities) -> list[Section]:
+        """Return the numbers to check, if there are any: those that the images most similar contradict.
+
+        `similar` are the numbers of `neighbours` images for each of the `doubtful_images` in `images`.
+        """
+        if self.intervals is None:
+            return []
+        numbers = similar.values.reshape(len(images), -1, len(self.names))
+        found = suspects(self.results, self.intervals.margins, self.scales, images, numbers)
+        return sections.suspect_sections(self.quantities, self.results, found)
 
     def to_data(self) -> dict[str, Any]:
         """Return everything for JSON."""

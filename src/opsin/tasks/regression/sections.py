@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from opsin.base.formatting import percent
 from opsin.tasks.regression.intervals import LEVEL
 from opsin.tasks.regression.results import QuantityResult, Results, r2
+from opsin.tasks.regression.suspects import FACTOR, NEIGHBOURS, Suspect
 from opsin.tasks.section import Example, Section, Table
 from opsin.viz.charts import scatter_chart
 
 MAX_EXAMPLES = 12
+MAX_SUSPECTS = 24
 MAX_POINTS = 1500
 """Points of a figure; of more images, equally spaced ones are drawn."""
 
@@ -133,6 +135,31 @@ def _groups(values: NDArray[np.float64]) -> list[NDArray[np.intp]]:
 def _worst(quantities: Sequence[QuantityResult], results: Results, worst: Sequence[int]) -> list[Section]:
     examples = tuple(Example(number, _caption(quantities, results, number)) for number in worst)
     return [Section("Images with the largest errors", examples=examples)] if examples else []
+
+
+def suspect_sections(
+    quantities: Sequence[QuantityResult], results: Results, suspected: Sequence[Suspect]
+) -> list[Section]:
+    """Return the numbers to check, if there are any."""
+    if not suspected:
+        return []
+    examples = tuple(Example(each.image, _reason(quantities, results, each)) for each in suspected[:MAX_SUSPECTS])
+    number = "One number is" if len(suspected) == 1 else f"{len(suspected):,} numbers are"
+    text = (
+        f"{number} far from the answer, by more than {FACTOR:g} times the margin of its interval, and also far from "
+        f"the numbers of the {NEIGHBOURS} most similar images, by the network's features. The largest errors come "
+        "first. Check them: the answers may be right."
+    )
+    return [Section("Numbers to check", (text,), examples=examples)]
+
+
+def _reason(quantities: Sequence[QuantityResult], results: Results, each: Suspect) -> str:
+    """Return the number that is given, the answer, and the numbers of similar images."""
+    true, answer = results.truth[each.image, each.quantity], results.predictions[each.image, each.quantity]
+    return (
+        f"{quantities[each.quantity].name} is given as {_number(true)}; the answer is {_number(answer)}, "
+        f"{each.strength:.1f} margins away, and similar images have {_number(each.low)} to {_number(each.high)}"
+    )
 
 
 def _caption(quantities: Sequence[QuantityResult], results: Results, number: int) -> str:

@@ -64,6 +64,7 @@ class Regression:
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = False
     warps: ClassVar[bool] = False
+    dense: ClassVar[bool] = False
     spatial: ClassVar[bool] = False
 
     labels: tuple[str, ...]

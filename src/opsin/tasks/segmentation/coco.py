@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opsin.base.errors import DataError
+from opsin.base.path_words import is_image, split_mentioned, split_named
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
 from opsin.tasks.segmentation import names
 from opsin.tasks.segmentation.coding import BACKGROUND, MAX_CLASSES
@@ -157,12 +158,12 @@ class _Reader:
         names_of = {_key(c.get("id")): names.printable(str(c.get("name", c.get("id")))) for c in document.categories}
         for number, annotation in enumerate(document.annotations):
             self._add(document, entries, names_of, number, annotation)
-        split = names.split_mentioned(posixpath.basename(document.path))
+        split = split_mentioned(posixpath.basename(document.path))
         images = []
         for entry in entries.values():
             if entry.failed and not entry.regions:
                 continue
-            image_split = split or next(filter(None, map(names.split_named, entry.path.split("/")[:-1])), "")
+            image_split = split or next(filter(None, map(split_named, entry.path.split("/")[:-1])), "")
             images.append(AnnotatedImage(entry.path, Regions(entry.size, tuple(entry.regions)), image_split))
         return images
 
@@ -199,12 +200,12 @@ class _Reader:
         near = names.inside(name, folder)
         if near is None:
             return None
-        split = names.split_mentioned(posixpath.basename(folder))
+        split = split_mentioned(posixpath.basename(folder))
         for place in (near, names.inside(name, ""), names.inside(name, posixpath.join(folder, "images"))):
-            if place in self.paths and names.is_image(place):
+            if place in self.paths and is_image(place):
                 return place
-        same_name = [path for path in self.by_name.get(posixpath.basename(near), []) if names.is_image(path)]
-        of_split = [path for path in same_name if split and split in map(names.split_named, path.split("/"))]
+        same_name = [path for path in self.by_name.get(posixpath.basename(near), []) if is_image(path)]
+        of_split = [path for path in same_name if split and split in map(split_named, path.split("/"))]
         matches = of_split or same_name
         return matches[0] if len(matches) == 1 else ""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from opsin.base.errors import DataError
+from opsin.base.path_words import is_image, split_named
 from opsin.tasks.annotations import Files, Problem
 from opsin.tasks.segmentation import names
 from opsin.tasks.segmentation.pairs import Pair, Pairs
@@ -68,7 +69,7 @@ def table_of(files: Files, problems: list[Problem], masks: Sequence[str] = MASK_
 
 def _leads_to_masks(table: Table, paths: set[str]) -> bool:
     sample = [table.cell(cells, table.mask) for _, cells in table.rows[:200]]
-    return any(_find(value, table.path, paths) in paths and names.is_image(value) for value in sample if value)
+    return any(_find(value, table.path, paths) in paths and is_image(value) for value in sample if value)
 
 
 def _parse(path: str, data: bytes, masks: Sequence[str]) -> Table | None:
@@ -125,7 +126,7 @@ def _row(table: Table, cells: list[str], where: str, paths: set[str], used_image
             return Problem(where, f"'{names.printable(text)}' leaves the data", FORBIDDEN_PATH)
         if not text or place not in paths:
             return Problem(where, f"'{names.printable(text)}' does not exist" if text else "a cell is empty", kind)
-    split_name = names.split_named(split)
+    split_name = split_named(split)
     if split and not split_name:
         return Problem(where, f"split '{names.printable(split)}' is not train, validation or test", UNKNOWN_SPLIT)
     if places[0] in used_images:
@@ -137,7 +138,7 @@ def with_splits(files: Files, pairs: Pairs, table: Table | None) -> Pairs:
     """Return the pairs with the splits that a table or lists such as ImageSets/Segmentation/train.txt give."""
     if table and table.split is not None:
         split_of = {
-            names.stem(table.cell(cells, table.image)): names.split_named(table.cell(cells, table.split))
+            names.stem(table.cell(cells, table.image)): split_named(table.cell(cells, table.split))
             for _, cells in table.rows
         }
         pairs.notes.append(f"{table.path} gives the splits.")
@@ -168,7 +169,7 @@ def _by_lists(files: Files, pairs: Pairs, lists: Sequence[str]) -> Pairs:
             pairs.problems.append(Problem(path, str(error), BAD_TABLE))
             continue
         for stem in stems:
-            split_of.setdefault(stem, names.split_named(names.stem(path)))
+            split_of.setdefault(stem, split_named(names.stem(path)))
     pairs_in_lists = [pair for pair in pairs.pairs if names.stem(pair.image) in split_of]
     if not pairs_in_lists:
         return pairs

@@ -1,4 +1,4 @@
-"""Interpret the names of files and folders: images, masks and splits."""
+"""Interpret the names of files and folders: images and masks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-SPLIT_WORDS = {
-    "train": ("train", "training", "trainset"),
-    "validation": ("val", "valid", "validation", "dev", "valset"),
-    "test": ("test", "testing", "testset", "eval"),
-}
-SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+from opsin.base.path_words import SPLITS
 
 MASK_WORDS = (
     "segmentationclassraw segmentationclassaug segmentationclass segmentations segmentation groundtruths groundtruth "
@@ -25,27 +20,7 @@ OTHER_SUFFIXES = ("_color", "_instanceids", "_labeltrainids", "_instancetrainids
 OTHER_FOLDERS = frozenset(("segmentationobject",))
 """Folders of masks of instances next to those of classes (Pascal VOC)."""
 
-IMAGE_ENDINGS = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
-)  # fmt: skip
 SPOOFING = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def split_named(name: str) -> str:
-    """Return the split that a folder or a value is named after, such as "val2017"; "" for other names."""
-    return SPLITS.get(re.sub(r"[\d_\-. ]+(set|data|images|split)?$", "", name.strip().lower()), "")
-
-
-def split_mentioned(name: str) -> str:
-    """Return the split that a file name mentions: "instances_val2017.json"; "" if it mentions none."""
-    words = re.split(r"[\W\d_]+", name.lower())
-    return next((SPLITS[word] for word in words if word in SPLITS), "")
-
-
-def is_image(path: str) -> bool:
-    """Return whether a file is an image by its name, and not hidden."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
-    return path.lower().endswith(IMAGE_ENDINGS) and not hidden
 
 
 def stem(path: str) -> str:

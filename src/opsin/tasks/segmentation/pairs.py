@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from opsin.base.path_words import is_image, split_named
 from opsin.tasks.annotations import Problem
 from opsin.tasks.segmentation import names
 from opsin.tasks.segmentation.problems import NO_IMAGE, NO_MASK, SECOND_MASK
@@ -75,7 +76,7 @@ def _place(path: str) -> Place | None:
         for folder, original in zip(without_mask, folders, strict=True)
     ]
     parts = [folder for folder in bare_folders if folder]
-    split = next(filter(None, map(names.split_named, parts)), "")
+    split = next(filter(None, map(split_named, parts)), "")
     return Place("".join(f"{part}/" for part in parts), any(folder is not None for folder in without_mask), split)
 
 
@@ -89,7 +90,7 @@ def by_name(paths: Sequence[str]) -> Pairs | None:
 
     Suffixes only say what a file is if there are no folders of masks: "left_l.png" may be a photo of an eye.
     """
-    roles = {path: entry for path in paths if names.is_image(path) and (entry := role(path))}
+    roles = {path: entry for path in paths if is_image(path) and (entry := role(path))}
     masks = {path: entry for path, entry in roles.items() if entry.in_mask_folder} or _by_suffix(roles)
     images = {path: entry for path, entry in roles.items() if path not in masks}
     by_key = {entry.bare: path for path, entry in reversed(images.items())}

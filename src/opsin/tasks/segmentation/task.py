@@ -33,8 +33,8 @@ from opsin.tasks.segmentation.results import PixelResults
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 NETWORK = "unet_light"
-MIN_SIDE, MAX_SIDE, SIDE_STEP, ENLARGEMENT = 128, 384, 32, 1.5
-"""The side of images in pixels: theirs times `ENLARGEMENT`, within the bounds, and a multiple of the step."""
+MIN_SIDE, MAX_SIDE, SIDE_STEP = 128, 384, 32
+"""The side of images in pixels: theirs, rounded up to a multiple of the step, within the bounds."""
 TRAIN_SHARE = 0.85
 """The side of the images that are trained on, as a share of the side that is tested."""
 BATCH_SIZE, LEARNING_RATE = 4, 4e-3
@@ -69,6 +69,7 @@ class SemanticSegmentation:
     mixes: ClassVar[bool] = False
     mirrors: ClassVar[bool] = True
     warps: ClassVar[bool] = True
+    dense: ClassVar[bool] = True
     spatial: ClassVar[bool] = True
 
     labels: tuple[str, ...]
@@ -111,8 +112,8 @@ class SemanticSegmentation:
 
     @classmethod
     def defaults(cls, summary: ImageSummary) -> Defaults:
-        """Return what a plan without options takes; images are enlarged, as scores have half the resolution."""
-        side = -(-round(ENLARGEMENT * summary.side) // SIDE_STEP) * SIDE_STEP
+        """Return what a plan without options takes; images keep their resolution up to `MAX_SIDE`."""
+        side = -(-summary.side // SIDE_STEP) * SIDE_STEP
         return Defaults(
             network=NETWORK, side=min(max(side, MIN_SIDE), MAX_SIDE) if summary.side else MAX_SIDE, pretrained=True,
             fallback=NETWORK, batch=BATCH_SIZE, learning_rate=LEARNING_RATE, train_share=TRAIN_SHARE, augment="light",

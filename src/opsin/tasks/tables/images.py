@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
+from opsin.base.path_words import is_image, split_named
 from opsin.tasks.annotations import Files, ImageSize, Problem
-from opsin.tasks.file_names import SPLITS, ImageIndex, folder_split, is_image, split_of
+from opsin.tasks.file_names import ImageIndex, folder_split, split_of
 from opsin.tasks.problems import NO_IMAGE, UNKNOWN_SPLIT, UNREADABLE_FILE, UNREADABLE_IMAGE, AnnotationFault, printable
 from opsin.tasks.tables.names import PATH_NAMES, SPLIT_NAMES, head
 from opsin.tasks.tables.table import Row, Table, is_table, parse
@@ -133,11 +134,6 @@ def image_table(table: Table, index: ImageIndex) -> ImageTable | None:
     split = _split_column(table, free)
     columns = tuple(column for column in free if column != split)
     return ImageTable(table, image, split, split_of(table.path), columns, tuple(others))
-
-
-def split_named(text: str) -> str:
-    """Return the split that a value means; "" if it means none."""
-    return SPLITS.get(text.strip().lower(), "")
 
 
 def _image_columns(table: Table, index: ImageIndex) -> tuple[int | None, list[int]]:

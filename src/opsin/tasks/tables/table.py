@@ -16,7 +16,7 @@ from itertools import islice
 from math import nan
 
 from opsin.base.formatting import exact_size
-from opsin.tasks.file_names import is_image
+from opsin.base.path_words import is_image
 from opsin.tasks.problems import LARGE_FILE, UNREADABLE_FILE, AnnotationFault, printable
 from opsin.tasks.text import decode, number
 

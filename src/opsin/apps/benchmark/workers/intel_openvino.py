@@ -1,4 +1,4 @@
-"""OpenVINO with its latency hint, in float32 like all others, and with inputs that are not copied."""
+"""OpenVINO with its latency hint, in float32 or bfloat16, and with inputs that are not copied."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OpenVino:
     def __init__(self, job: BenchmarkJob) -> None:
         settings = {
             hint.performance_mode(): hint.PerformanceMode.LATENCY,
-            hint.inference_precision(): openvino.Type.f32,
+            hint.inference_precision(): openvino.Type.bf16 if job.mode.endswith("bf16") else openvino.Type.f32,
             properties.inference_num_threads(): job.threads,
             properties.intel_cpu.denormals_optimization(): True,
         }

@@ -2,12 +2,14 @@
 
 It follows the advice of PyTorch's performance tuning guide, and of the notes on TorchInductor's freezing, for CPUs:
 denormals are flushed, the optimizer is fused, inference has no autograd, activations work in place if nothing else
-reads their input, and compiled inference has frozen weights, which are folded and packed ahead.
+reads their input, and compiled inference has frozen weights, which are folded and packed ahead. In bfloat16, autocast
+chooses the operations, and parameters stay float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,9 @@ class PyTorch:
         self.module = module.to(memory_format=layout)
         self.images = torch.from_numpy(inputs["inputs"]).contiguous(memory_format=layout)
         self.training = job.task == "train"
+        self.autocast: Any = partial(
+            torch.autocast, "cpu", torch.bfloat16, enabled=job.mode.endswith("bf16"), cache_enabled=self.training
+        )
         if self.training:
             self.criterion = getattr(functional, "mse_loss" if job.network["loss"] == MSE else job.network["loss"])
             self.loss_weights = [weight for _, weight in job.network["outputs"]]
@@ -67,8 +72,10 @@ class PyTorch:
         return [*targets, *targets[:1] * network["auxiliaries"]]
 
     def _loss(self, images: torch.Tensor, targets: Sequence[torch.Tensor]) -> torch.Tensor:
-        outputs = self.module(images)
-        terms: list[torch.Tensor] = [self.criterion(*pair) for pair in zip(outputs, targets, strict=True)]
+        with self.autocast():
+            outputs = self.module(images)
+        pairs = zip(outputs, targets, strict=True)
+        terms: list[torch.Tensor] = [self.criterion(output.float(), target) for output, target in pairs]
         return sum((weight * term for weight, term in zip(self.loss_weights[1:], terms[1:], strict=True)), terms[0])
 
     def _training_step(self) -> torch.Tensor:
@@ -79,14 +86,14 @@ class PyTorch:
         return loss
 
     def _inference(self) -> Sequence[torch.Tensor]:
-        with torch.no_grad() if torch._inductor.config.freezing else torch.inference_mode():
+        with torch.no_grad() if torch._inductor.config.freezing else torch.inference_mode(), self.autocast():
             outputs: Sequence[torch.Tensor] = self.module(self.images)
             return outputs
 
     def results(self) -> Arrays:
         if self.training:
             return {"losses": np.array([self.step().item(), self.step().item()])}
-        return named_outputs(output.numpy() for output in self.step())
+        return named_outputs(output.float().numpy() for output in self.step())
 
     def info(self) -> dict[str, Any]:
         return {"version": torch.__version__}

@@ -43,6 +43,14 @@ def bench(
             "repeated. Libraries that are installed here are measured without it.",
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="float32|bf16",
+            show_default="bf16 if the processor multiplies it",
+            help="The lowest precision of other libraries: bf16 measures them in both, in separate tables.",
+        ),
+    ] = None,
     scaling: Annotated[
         bool,
         typer.Option(
@@ -61,5 +69,15 @@ def bench(
     """
     tasks = [task for task, only in (("train", train), ("infer", infer)) if only]
     return command("bench")(
-        networks or [], tasks, batch, size, threads, rounds, seconds, peer or [], scaling, (json, markdown, plot)
+        networks or [],
+        tasks,
+        batch,
+        size,
+        threads,
+        rounds,
+        seconds,
+        peer or [],
+        precision,
+        scaling,
+        (json, markdown, plot),
     )

@@ -1,0 +1,52 @@
+"""Words in the names of files and folders: endings of image files, and splits."""
+
+from __future__ import annotations
+
+import re
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+SPLIT_WORDS = {
+    TRAIN: ("train", "training", "trainset", "traindata", "trn"),
+    VALIDATION: ("val", "valid", "validate", "validation", "valset", "dev", "develop", "development"),
+    TEST: ("test", "testing", "testset", "tests", "tst", "eval", "evaluation"),
+}
+SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+"""Words for splits, and the splits that they mean."""
+
+IMAGE_ENDINGS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".gif", ".webp", ".bmp", ".dib", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".avif", ".avifs",
+    ".ico", ".cur", ".tga", ".dds", ".sgi", ".rgb", ".rgba", ".bw", ".pcx", ".qoi", ".ras",
+)  # fmt: skip
+PHOTO_ENDINGS = (".heic", ".heif")
+"""Extensions of formats of cameras that are not supported: an annotated photo of this kind is a problem to report."""
+
+OTHER_ENDINGS = (*PHOTO_ENDINGS, ".svg", ".pam", ".psd", ".jxl")
+"""Extensions of image formats that are not supported, but mentioned in a receipt."""
+
+
+def has_image_ending(name: str) -> bool:
+    """Return whether a file name has the extension of an image format, supported or not."""
+    return name.lower().endswith(IMAGE_ENDINGS + OTHER_ENDINGS)
+
+
+def is_image(path: str) -> bool:
+    """Return whether the file at a path is an image or a photo by its extension, and is not hidden."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+    return path.lower().endswith(IMAGE_ENDINGS + PHOTO_ENDINGS) and not hidden
+
+
+def split_named(name: str) -> str:
+    """Return the split that a folder or a value is named after: "Train", "val2017", "test_set"; "" for other names."""
+    return SPLITS.get(re.sub(r"[\d_\-. ]+(set|data|images|split)?$", "", name.strip().lower()), "")
+
+
+def splits_mentioned(name: str) -> list[str]:
+    """Return the splits that a name mentions, in order: "train-00001.tar", "instances_val2017.json"."""
+    return [SPLITS[word] for word in re.split(r"[\W\d_]+", name.lower()) if word in SPLITS]
+
+
+def split_mentioned(name: str) -> str:
+    """Return the first split that a name mentions; "" if it mentions none."""
+    return next(iter(splits_mentioned(name)), "")
