@@ -4,7 +4,8 @@
     python bench/speed_record.py speed.json --json bench/results/training_speed.json
     python tools/tables.py
 
-`--task infer` converts inference (`prediction_speed.json`). Opsin is compared with the fastest peer.
+`--task infer` converts inference (`prediction_speed.json`). Opsin is compared with the fastest peer in float32, or with
+`--any-precision` in the fastest of its precisions.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ NAMES = {
 """The networks' names in the documentation."""
 
 
-def row(case: Mapping[str, Any]) -> list[str]:
+def row(case: Mapping[str, Any], any_precision: bool = False) -> list[str]:
     """Return the row of one case; cells are empty if no peer was measured."""
     figures = {each["title"]: each for each in case["figures"]}
-    peer, ratio, share = figures.get(case["best_peer"]), case["ratio"], case["share_of_peak"]
+    suffix = "_any_precision" if any_precision else ""
+    peer, ratio, share = figures.get(case[f"best_peer{suffix}"]), case[f"ratio{suffix}"], case["share_of_peak"]
     return [
         NAMES.get(case["network"], case["network"]), str(case["batch"]), rate(case, figures["Opsin"]),
         title(peer, case["task"]) if peer else "", rate(case, peer) if peer else "",
@@ -55,9 +57,9 @@ def title(peer: Mapping[str, Any], task: str) -> str:
     return mode if task == "train" else peer["library"]
 
 
-def convert(data: Mapping[str, Any], task: str) -> dict[str, Any]:
+def convert(data: Mapping[str, Any], task: str, any_precision: bool = False) -> dict[str, Any]:
     """Return the record of all cases of a task."""
-    rows = [row(case) for case in data["results"] if case["task"] == task]
+    rows = [row(case, any_precision) for case in data["results"] if case["task"] == task]
     head = {"machine": data["machine"], "date": data["date"], "command": data["command"], "commit": records.commit()}
     return head | print_table(TRAIN if task == "train" else INFER, rows)
 
@@ -66,8 +68,10 @@ def main() -> None:
     command = parser(__doc__ or "")
     command.add_argument("results", type=Path, metavar="BENCH_JSON")
     command.add_argument("--task", choices=("train", "infer"), default="train")
+    command.add_argument("--any-precision", action="store_true")
     options = command.parse_args()
-    record = convert(json.loads(options.results.read_text(encoding="utf-8")), options.task)
+    data = json.loads(options.results.read_text(encoding="utf-8"))
+    record = convert(data, options.task, options.any_precision)
     if options.json:
         records.write(options.json, record)
 

@@ -18,7 +18,7 @@ THREADS = range(1, 9)
 BATCH = 5
 
 FAMILIES = {
-    "Conv2d", "Conv2dWeight", "ConvPacked", "ConvWeightTaps", "Depthwise", "DepthwiseWeight", "Winograd",
+    "Conv2d", "Conv2dWeight", "ConvPacked", "ConvPanels", "ConvWeightTaps", "Depthwise", "DepthwiseWeight", "Winograd",
     "WinogradProducts", "WinogradReduction", "Moments", "MapReduceByChannel", "MaxPoolGradient",
     "MatMulWide", "Combine",
 }  # fmt: skip
@@ -31,7 +31,7 @@ def many_kinds() -> nn.Layer:
         nn.Conv2d(24, 3, padding=1, bias=False), nn.BatchNorm2d(), nn.ReLU(),
         nn.Conv2d(24, 3, padding=1, groups=24, bias=False), nn.BatchNorm2d(), nn.ReLU6(),
         nn.Conv2d(48, 3, 2, padding=1, bias=False), nn.BatchNorm2d(), nn.ReLU(),
-        nn.Conv2d(40, 1), nn.Conv2d(33, 3, padding=1), nn.MaxPool2d(3, 2), nn.Dropout(0.2),
+        nn.Conv2d(72, 1), nn.Conv2d(33, 3, padding=1), nn.MaxPool2d(3, 2), nn.Dropout(0.2),
         nn.Flatten(), nn.Linear(700), nn.ReLU(), nn.Linear(7),
     )  # fmt: skip
 

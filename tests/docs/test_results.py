@@ -62,7 +62,7 @@ def test_every_script_that_measures_writes_them() -> None:
 
 
 def test_results_of_opsin_bench_are_converted() -> None:
-    case = {
+    case: dict[str, Any] = {
         "network": "lenet5", "task": "train", "batch": 64, "best_peer": "PyTorch eager channels_last",
         "ratio": {"minimum": 4.13, "median": 4.42, "maximum": 4.58}, "share_of_peak": 0.55,
         "figures": [
@@ -76,6 +76,10 @@ def test_results_of_opsin_bench_are_converted() -> None:
     check_record(record)
     row = ["LeNet-5", "64", "45,714", "eager, channels_last", "10,667", "4.42 (4.13 to 4.58)", "55%"]
     assert record["rows"] == [row]
+    case["figures"] += [{"title": "PyTorch compile bf16", "library": "PyTorch", "seconds": [0.002]}]
+    case |= {"best_peer_any_precision": "PyTorch compile bf16", "ratio_any_precision": case["ratio"]}
+    fastest = script("bench/speed_record.py").convert(data, "train", any_precision=True)["rows"]
+    assert fastest[0][3:5] == ["compile, bf16", "32,000"]
     recorded = json.loads((tables.RESULTS / "training_speed.json").read_text(encoding="utf-8"))
     assert record["columns"] == recorded["columns"]
 

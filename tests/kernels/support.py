@@ -15,6 +15,7 @@ import pytest
 from opsin.backends.native import codegen, render
 from opsin.kernels import ir
 from opsin.kernels.ir import Kernel, Target, interpret
+from opsin.kernels.panels import PanelShape
 from opsin.kernels.spec import KERNEL_FUNCTION, KernelSpec
 
 HOST_TARGETS = codegen.host().targets
@@ -105,6 +106,16 @@ def pack(matrix: np.ndarray, target: Target) -> np.ndarray:
     padded = np.zeros((depth, panels * width), np.float32)
     padded[:, :columns] = matrix
     return np.ascontiguousarray(padded.reshape(depth, panels, width).swapaxes(0, 1))
+
+
+def interleaved(matrix: np.ndarray, shape: PanelShape, target: Target) -> np.ndarray:
+    """Return `matrix` (depth × columns) in panels of `shape`, with zeros beyond the last column."""
+    depth, columns = matrix.shape
+    width, panels = shape.columns(target), shape.count(columns, target)
+    padded = np.zeros((depth, panels * width), np.float32)
+    padded[:, :columns] = matrix
+    parts = padded.reshape(depth // shape.interleave, shape.interleave, panels, width)
+    return np.ascontiguousarray(parts.transpose(2, 0, 3, 1))
 
 
 @cache

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from opsin.kernels.conv import Conv2d, ConvWindow, windows
 from opsin.kernels.conv_packed import ConvPacked
+from opsin.kernels.conv_panels import ConvPanels
 from opsin.kernels.conv_weight import Conv2dWeight
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
 from opsin.kernels.expression import Expression, Step
 from opsin.kernels.ir import Target
+from opsin.kernels.panels import PanelShape
 from opsin.kernels.tile import Epilogue
-from tests.kernels.support import UNTOUCHED, arguments, each_run, guarded, margins_hold, pack, with_slack
+from tests.kernels.support import UNTOUCHED, arguments, each_run, guarded, interleaved, margins_hold, pack, with_slack
 
 Array = np.ndarray
 Run = Callable[..., None]
@@ -150,6 +152,22 @@ def test_direct_weight_gradient(seed: int, groups: int, channels: int, filters: 
 
 @each_run
 @each_seed
+@pytest.mark.parametrize(("channels", "filters"), [(3, 21), (11, 9), (1, 1), (12, 36)])
+def test_transposed_weight_gradient(seed: int, channels: int, filters: int, run: Run, target: Target) -> None:
+    case = Case.random(seed, 1, channels, filters)
+    case = replace(case, dilation=(case.dilation[0], 1))
+    x, _, g = case.arrays()
+    height, width = case.kernel
+    partial = guarded((case.images, height, filters, width, channels))
+    spec = Conv2dWeight(case.window, filters, case.out[1], case.padded, 60, min_accumulators=8, transposed=True)
+    args = arguments(spec, x=with_slack(x), g=g, partial=partial, N=case.images, **case.words, images=1)
+    run(spec, args, 0, case.images, case.size[0] * case.padded_width * x.shape[3] + target.lanes, target)
+    np.testing.assert_allclose(partial.transpose(0, 1, 3, 4, 2), case.weight_gradients(x, g), atol=1e-4)
+    assert margins_hold(partial)
+
+
+@each_run
+@each_seed
 @pytest.mark.parametrize(("channels", "filters", "shares"), [(3, 21, 1), (9, 40, 2), (1, 2, 1)])
 def test_packed(seed: int, channels: int, filters: int, shares: int, run: Run, target: Target) -> None:
     """Into outputs that are apart in all directions, as for the gradient of a strided convolution."""
@@ -165,6 +183,40 @@ def test_packed(seed: int, channels: int, filters: int, shares: int, run: Run, t
     run(spec, args, 0, -(-count // pixels) * shares, spec.scratch(target), target)
     np.testing.assert_allclose(y[:, ::2, ::3], np.maximum(case.outputs(x, w) + bias, 0), atol=1e-4)
     assert (y[:, 1::2] == UNTOUCHED).all() and (y[:, :, 1::3] == UNTOUCHED).all()
+    assert margins_hold(y)
+
+
+@each_run
+@each_seed
+@pytest.mark.parametrize("strided", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "filters", "vectors", "interleave", "shares"),
+    [(3, 21, 2, 1, 1), (2, 9, 1, 2, 1), (8, 36, 3, 4, 2), (4, 24, 3, 2, 1), (4, 7, 5, 4, 1), (6, 50, 2, 2, 3)],
+)
+def test_panels(
+    seed: int, channels: int, filters: int, vectors: int, interleave: int, shares: int, strided: bool, run: Run,
+    target: Target,
+) -> None:  # fmt: skip
+    """Into adjacent outputs, or into outputs that are apart in all directions."""
+    case = Case.random(seed, 1, channels, filters)
+    x, w, g = case.arrays()
+    rows, columns = (2 * case.out[0], 3 * case.out[1]) if strided else case.out
+    y, bias, shape = guarded((case.images, rows, columns, filters)), g[0, 0, 0], PanelShape(vectors, interleave)
+    block_rows = 1 + seed % 3
+    blocks = -(-case.out[0] // block_rows)
+    spec = ConvPanels(case.window, filters, case.out[1], shape, case.padded, strided, shares, BIAS_RELU)
+    strides = [rows * columns * filters, 2 * columns * filters, 3 * filters] if strided else []
+    u = interleaved(w.reshape(-1, filters), shape, target)
+    args = arguments(spec, bias, y, x=x, u=u, **case.words, rows=block_rows, blocks=blocks, out_strides=strides)
+    reach = (block_rows - 1) * case.stride[0] + (case.kernel[0] - 1) * case.dilation[0] + 1
+    scratch = reach * case.padded_width * x.shape[3]
+    count = case.images * blocks * shares
+    for begin, end in ((1, count), (0, 1)):
+        run(spec, args, begin, end, scratch, target)
+    results = y[:, ::2, ::3] if strided else y
+    np.testing.assert_allclose(results, np.maximum(case.outputs(x, w) + bias, 0), atol=1e-4)
+    if strided:
+        assert (y[:, 1::2] == UNTOUCHED).all() and (y[:, :, 1::3] == UNTOUCHED).all()
     assert margins_hold(y)
 
 

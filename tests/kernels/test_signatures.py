@@ -12,6 +12,7 @@ from opsin import kernels
 from opsin.kernels.argmax import ArgMax
 from opsin.kernels.conv import Conv2d, ConvWindow
 from opsin.kernels.conv_packed import ConvPacked
+from opsin.kernels.conv_panels import ConvPanels
 from opsin.kernels.conv_weight import Conv2dWeight
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
 from opsin.kernels.depthwise import Depthwise
@@ -22,7 +23,7 @@ from opsin.kernels.map_reduce import MapReduceByChannel
 from opsin.kernels.matmul import MatMul
 from opsin.kernels.matmul_wide import MatMulWide
 from opsin.kernels.moments import MergeMoments, Moments
-from opsin.kernels.panels import PackPanels, PackTransposed
+from opsin.kernels.panels import PackInterleaved, PackPanels, PackTransposed, PanelShape
 from opsin.kernels.pointwise import FLOATS, Pointwise, Stream
 from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
 from opsin.kernels.reduce import Combine, Reduce
@@ -45,7 +46,10 @@ POOL = (5, (2, 2), (2, 2), True)
 SPECS: list[KernelSpec] = [
     ArgMax(), AvgPool(*POOL, True), AvgPoolGradient(*POOL, True, False), Combine(), Conv2d(WINDOW, 8, 5, True, BIAS),
     Conv2dWeight(WINDOW, 8, 5, True, 64, 8), ConvPacked(WINDOW, 3, 8, 16, True, True, epilogue=BIAS),
-    ConvPacked(WINDOW, 3, 8, 16, True), ConvWeightTaps(WINDOW, 8, 4, 2, 8, 96),
+    ConvPacked(WINDOW, 3, 8, 16, True), ConvPanels(WINDOW, 8, 5, PanelShape(3, 2), True, True, epilogue=BIAS),
+    ConvPanels(WINDOW, 8, 5, PanelShape(3, 2), False), Conv2dWeight(WINDOW, 8, 5, True, 64, 8, transposed=True),
+    PackInterleaved(8, PanelShape(3, 2), False), PackInterleaved(8, PanelShape(3, 2), True),
+    ConvWeightTaps(WINDOW, 8, 4, 2, 8, 96),
     Depthwise(8, 5, 5, AXIS, AXIS, None, BIAS), DepthwiseWeight(8, 5, 5, AXIS, AXIS, 64),
     MapReduceByChannel(SUM, ("same", "channel"), 0, 8), MapReduceByChannel(SUM, ("same", "channel"), 0, 8, True),
     MatMul(8, 4, None, BIAS), Reduce("sum", 2, 1, None, 1), Reduce("sum", 1, 2, 8, 0),

@@ -36,6 +36,20 @@ class CostModel:
 
     direct_max_padded_elements: int
     """Maximum elements of a block's padded rows: half a megabyte of L2 cache is common."""
+    direct_max_weights: int
+    """Maximum packed weights that a block may read for a few pixels: the L2 cache holds them."""
+    direct_max_weights_packed: int
+    """Maximum weights of a packed direct convolution: implicit GEMM reads more of them less often."""
+    direct_max_weights_strided: int
+    """The same for the input gradient of a strided one."""
+    direct_max_filters: int
+    """Maximum filters of a packed direct 1×1 convolution; more of them fill the panels of implicit GEMM well."""
+    direct_min_packed_channels: int
+    """Minimum channels on either side to pack the weights."""
+    direct_min_packed_pixels: int
+    """Minimum output pixels to pack weights in every step."""
+    direct_min_lane_gain: float
+    """Minimum ratio of the lanes in use to exchange rows and columns of a weight gradient."""
     direct_gradient_block: int
     """Elements of the output's gradient that are used for all taps before the next ones; they stay in a cache."""
     direct_min_accumulators: int
@@ -44,7 +58,8 @@ class CostModel:
     # -- implicit GEMM -----------------------------------------------------------------------
 
     gemm_min_filters: int
-    """Minimum filters: packing the pixels under a window then costs little compared with multiplying them."""
+    """Minimum filters: packing the pixels under a window then costs little compared with multiplying them, and a
+    multiple of this many fills the panels at every vector width."""
     gemm_min_channels: int
     """Minimum input channels: implicit GEMM is then faster than the direct algorithm."""
     gemm_min_channels_strided: int
@@ -137,6 +152,13 @@ EPYC_ZEN3 = CostModel(
     sweep_min_elements=64 * 1024,
     sweep_min_channels=16,
     direct_max_padded_elements=64 * 1024,
+    direct_max_weights=64 * 1024,
+    direct_max_weights_packed=2**20,
+    direct_max_weights_strided=2**18,
+    direct_max_filters=64,
+    direct_min_packed_channels=16,
+    direct_min_packed_pixels=256,
+    direct_min_lane_gain=1.1,
     direct_gradient_block=16 * 1024,
     direct_min_accumulators=8,
     gemm_min_filters=32,

@@ -1,8 +1,9 @@
 """The weight gradient of a convolution: `dw[r, s, c, k] = Σ x[n, y·sh + r, x·sw + s, c] · g[n, y, x, k]`.
 
 This is a matrix product, too, reduced over output pixels. The rows of the tile are adjacent numbers under the window,
-which are broadcast one by one; its columns are the channels of the gradient, read in place. Each block sums its images
-into its own array. The arrays are added afterwards, in order, so the result does not depend on which thread computed
+which are broadcast one by one; its columns are the channels of the gradient, read in place. If the numbers under a row
+of the window fill vectors better than the channels do, rows and columns change places. Each block sums its images into
+its own array. The arrays are added afterwards, in order, so the result does not depend on which thread computed
 what.
 """
 
@@ -24,6 +25,8 @@ class Conv2dWeight(KernelSpec):
     `x` is N × H × W × C, `g` is N × OH × OW × K, and `partial` holds the arrays of all blocks. The words of `Margin`
     are unused unless the images are `padded`. A block is `images` images. Scratch if `padded`: a padded image.
 
+    If `transposed`, which one group without dilation allows, the arrays are kh × K × kw · C.
+
     `gradient_block` elements of `g` are used for all taps before the next ones. Register tiles of fewer than
     `min_accumulators` vectors get a second set of sums.
     """
@@ -38,6 +41,7 @@ class Conv2dWeight(KernelSpec):
     padded: bool
     gradient_block: int
     min_accumulators: int
+    transposed: bool = False
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d_weight")
@@ -85,39 +89,50 @@ class _KernelRow:
     sums: Pointer
 
     def emit(self) -> None:
-        window = self.spec.window
-        if window.groups == 1 and window.runs == 1:
-            self._run(0, 0)
-            return
-        with self.k.loop(0, window.groups) as group, self.k.loop(0, window.runs) as run:
-            self._run(group, run)
+        window, filters = self.spec.window, self.spec.filters
+        if self.spec.transposed:
+            self._tiles(filters, window.run, 0, 0)
+        elif window.groups == 1 and window.runs == 1:
+            self._tiles(window.run, filters, 0, 0)
+        else:
+            with self.k.loop(0, window.groups) as group, self.k.loop(0, window.runs) as run:
+                self._tiles(window.run, filters, group, run)
 
-    def _run(self, group: Operand, run: Operand) -> None:
-        """Add the products of one contiguous run of the window."""
-        k, window, filters, lanes = self.k, self.spec.window, self.spec.filters, self.target.lanes
-        for column, columns in column_loop(k, column_ranges(filters, self.target), lanes):
-            base = run * (window.dilation * window.pixel) + group * window.channels
-            for at, rows in row_loop(k, row_ranges(window.run, max_rows(filters, self.target))):
-                row = run * window.run + at
-                self._tile((row, rows), (group * filters + column, columns), base + at)
+    def _tiles(self, row_count: int, column_count: int, group: Operand, run: Operand) -> None:
+        """Add the products of one contiguous run of the window, a matrix of `row_count` × `column_count`."""
+        k, target = self.k, self.target
+        for column, columns in column_loop(k, column_ranges(column_count, target), target.lanes):
+            for row, rows in row_loop(k, row_ranges(row_count, max_rows(column_count, target))):
+                self._tile((row, rows), (column, columns), group, run)
 
-    def _tile(self, rows: tuple[Operand, int], filters: tuple[Operand, ColumnRange], left: Operand) -> None:
-        """Add the products of `rows` (first, count) of the weights and `filters` (first, columns of the tile)."""
-        k, out_width = self.k, self.spec.out_width
-        (at, count), (column, columns) = rows, filters
-        row_size = self.spec.filters * self.spec.window.groups
-        sets = 1 if count * columns.vectors >= self.spec.min_accumulators or out_width < 2 else 2
-        sums = Tile(k, self.target, count, columns, sets)
+    def _tile(
+        self, rows: tuple[Operand, int], columns: tuple[Operand, ColumnRange], group: Operand, run: Operand
+    ) -> None:
+        """Add the products of `rows` (first, count) and `columns` (first, columns of the tile)."""
+        k, spec, window = self.k, self.spec, self.spec.window
+        (row, count), (column, vectors) = rows, columns
+        sets = 1 if count * vectors.vectors >= spec.min_accumulators or spec.out_width < 2 else 2
+        sums = Tile(k, self.target, count, vectors, sets)
+        source = k.offset(self.source, run * (window.dilation * window.pixel) + group * window.channels)
+        gradient = k.offset(self.gradient, group * spec.filters)
+        operands = (gradient, source) if spec.transposed else (source, gradient)
+        operands = k.offset(operands[0], row), k.offset(operands[1], column)
         with k.loop(*self.rows) as y:
-            with k.loop(0, out_width // sets * sets, sets) as x:
+            with k.loop(0, spec.out_width // sets * sets, sets) as x:
                 for number in range(sets):
-                    self._pixel(sums, number, y, x + number, left, column)
-            for x_last in range(out_width // sets * sets, out_width):
-                self._pixel(sums, 0, y, x_last, left, column)
-        sums.store(self.sums, at * row_size + column, row_size, add=True)
+                    self._pixel(sums, number, y, x + number, operands)
+            for x_last in range(spec.out_width // sets * sets, spec.out_width):
+                self._pixel(sums, 0, y, x_last, operands)
+        row_size = window.run if spec.transposed else spec.filters * window.groups
+        at = (run * window.run + row) * row_size + group * spec.filters + column
+        sums.store(self.sums, at, row_size, add=True)
 
-    def _pixel(self, sums: Tile, accumulator_set: int, y: Value, x: Operand, left: Operand, column: Operand) -> None:
-        spec = self.spec
-        at = y * self.row_size + x * (spec.window.stride * spec.window.pixel) + left
-        gradient = (y * spec.out_width + x) * (spec.filters * spec.window.groups) + column
-        sums.accumulate(lambda i: self.k.load(self.source, at + i), self.gradient, gradient, accumulator_set)
+    def _pixel(self, sums: Tile, accumulator_set: int, y: Value, x: Operand, operands: tuple[Pointer, Pointer]) -> None:
+        """Add the products of output pixel (y, x); `operands` are those of pixel (0, 0), the broadcast one first."""
+        spec, (left, right) = self.spec, operands
+        places = [
+            y * self.row_size + x * (spec.window.stride * spec.window.pixel),
+            (y * spec.out_width + x) * (spec.filters * spec.window.groups),
+        ]
+        left_at, right_at = reversed(places) if spec.transposed else places
+        sums.accumulate(lambda i: self.k.load(left, left_at + i), right, right_at, accumulator_set)

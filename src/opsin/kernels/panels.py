@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from opsin.kernels.ir import Builder, Kernel, Operand, Target, Value
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, transpose_in_registers
 from opsin.kernels.tile import ColumnRange
 
@@ -14,6 +14,45 @@ from opsin.kernels.tile import ColumnRange
 def panel_count(columns: int, target: Target) -> int:
     """Return the number of panels of two vectors for `columns` columns."""
     return -(-columns // (2 * target.lanes))
+
+
+@dataclass(frozen=True)
+class PanelShape:
+    """Panels of `vectors` vectors, in which `interleave` successive numbers of every column are adjacent.
+
+    A vector then holds fewer columns, but `interleave` terms of each of their sums. Numbers of columns that do not fill
+    vectors waste fewer lanes this way: with 16 lanes, 24 columns need two vectors for every term, or three for every
+    two terms. The left operand is read `interleave` numbers at a time, and lanes of the same column are added at the
+    end.
+    """
+
+    vectors: int
+    interleave: int
+
+    def columns(self, target: Target) -> int:
+        """Return the columns of a panel."""
+        return self.vectors * target.lanes // self.interleave
+
+    def count(self, columns: int, target: Target) -> int:
+        """Return the number of panels for `columns` columns."""
+        return -(-columns // self.columns(target))
+
+    def rows(self, target: Target) -> int:
+        """Return the rows of a register tile."""
+        return max(1, (target.registers - self.vectors - 1) // self.vectors)
+
+    def cost(self, columns: int, target: Target) -> float:
+        """Return the vector operations per term and row, with a tenth of the loads and of the additions at the end."""
+        multiplications = self.count(columns, target) * self.vectors / self.interleave
+        loads = multiplications * (1 / self.vectors + 1 / self.rows(target))
+        return multiplications * (1 + 0.01 * (self.interleave - 1)) + 0.1 * loads
+
+
+def panel_shape(columns: int, depth: int, target: Target) -> PanelShape:
+    """Return the shape of panels that wastes the fewest lanes for `columns` columns; `interleave` divides `depth`."""
+    interleaves = [n for n in (1, 2, 4) if depth % n == 0 and n <= target.lanes]
+    shapes = [PanelShape(vectors, n) for n in interleaves for vectors in range(1, 6)]
+    return min(shapes, key=lambda shape: (shape.cost(columns, target), shape.interleave, shape.vectors))
 
 
 def round_up(columns: int, width: int) -> int:
@@ -117,3 +156,87 @@ class PackTransposed(KernelSpec):
                         value = k.load(source, n * column_stride + i) if is_column else k.broadcast(0.0, 1)
                         k.store(destination, i * panel + n, value)
         return k.kernel()
+
+
+@dataclass(frozen=True)
+class PackInterleaved(KernelSpec):
+    """u[p, (r, s, i / n), j, i % n] = w[r, s, i, p · width + j], and 0 beyond the last column.
+
+    `n` and the `width` of a panel are those of `shape`; `n` divides `depth`, the number of elements i. Of `w`, either
+    the columns are contiguous and `step` is the stride of elements i, or, if `transposed`, elements i are contiguous
+    and `step` is the stride of columns. A block is one panel.
+    """
+
+    signature: ClassVar[Signature] = Signature(("w", "u"), ("kh", "kw", "depth", "kh_stride", "kw_stride", "step"))
+
+    columns: int
+    shape: PanelShape
+    transposed: bool
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("pack_interleaved")
+        (w, u), (height, width, depth, kh_stride, kw_stride, step) = self.signature.bind(k)
+        panel = self.shape.columns(target)
+        full_panels, tail_columns = divmod(self.columns, panel)
+        ranges = (
+            (panel, k.begin, k.minimum(k.end, full_panels)),
+            (tail_columns, k.maximum(k.begin, full_panels), k.end),
+        )
+        for columns, first, last in (item for item in ranges if item[0]):
+            with k.loop(first, last) as number, k.loop(0, height) as r, k.loop(0, width) as s:
+                column = number * panel * step if self.transposed else number * panel
+                source = k.offset(w, column + r * kh_stride + s * kw_stride)
+                result = k.offset(u, ((number * height + r) * width + s) * depth * panel)
+                if self.transposed:
+                    self._pack_columns(k, source, result, depth, step, columns, target)
+                else:
+                    with k.loop(0, depth, self.shape.interleave) as i:
+                        rows = [k.offset(source, (i + n) * step) for n in range(self.shape.interleave)]
+                        self._pack_rows(k, rows, k.offset(result, i * panel), columns, target)
+        return k.kernel()
+
+    def _pack_rows(self, k: Builder, rows: list[Pointer], result: Pointer, columns: int, target: Target) -> None:
+        """Pack `columns` contiguous columns of `rows`, which are adjacent in a panel."""
+        for first in range(0, self.shape.columns(target), target.lanes):
+            count = max(0, min(target.lanes, columns - first))
+            vectors = [
+                k.load(row, first, target.lanes, count) if count else k.broadcast(0.0, target.lanes) for row in rows
+            ]
+            self._store(k, result, vectors, first, target)
+
+    def _pack_columns(
+        self, k: Builder, source: Pointer, result: Pointer, depth: Value, step: Value, columns: int, target: Target
+    ) -> None:
+        """Pack `depth` contiguous elements of `columns` columns: squares are transposed in registers."""
+        lanes, panel, n = target.lanes, self.shape.columns(target), self.shape.interleave
+        main_end = depth // lanes * lanes
+        with k.loop(0, main_end, lanes) as i:
+            for first in range(0, panel, lanes):
+                count = max(0, min(lanes, columns - first))
+                rows = [k.load(source, (first + j) * step + i, lanes) for j in range(count)]
+                elements = transpose_in_registers(k, rows + [k.broadcast(0.0, lanes)] * (lanes - count))
+                for at in range(0, lanes, n):
+                    self._store(k, k.offset(result, (i + at) * panel), elements[at : at + n], first, target)
+        with k.loop(main_end, depth, n) as i:
+            for j in range(panel):
+                for at in range(n):
+                    value = k.load(source, i + at + j * step) if j < columns else k.broadcast(0.0, 1)
+                    k.store(result, i * panel + j * n + at, value)
+
+    def _store(self, k: Builder, result: Pointer, rows: list[Value], first: int, target: Target) -> None:
+        """Interleave vectors of the columns from `first` on, and store what belongs to the panel."""
+        lanes, size = target.lanes, self.shape.vectors * target.lanes
+        for number, vector in enumerate(_woven(k, rows)):
+            at = first * self.shape.interleave + number * lanes
+            if at < size:
+                k.store(result, at, vector, min(lanes, size - at))
+
+
+def _woven(k: Builder, rows: list[Value]) -> list[Value]:
+    """Return as many vectors: the first elements of all `rows`, then the second ones, and so on."""
+    if len(rows) == 1:
+        return rows
+    lanes = rows[0].kind.lanes
+    pairs = zip(_woven(k, rows[::2]), _woven(k, rows[1::2]), strict=True)
+    picks = [[half + i // 2 + lanes * (i % 2) for i in range(lanes)] for half in (0, lanes // 2)]
+    return [k.shuffle(a, b, half) for a, b in pairs for half in picks]

@@ -84,14 +84,37 @@ class Tile:
     ) -> None:
         """Emit one step of the reduction: `sums[i] += left(i) · right[index …]`.
 
-        Whole vectors are read even if the last has fewer columns; the other lanes are never stored.
+        Whole vectors are read even if the last has fewer columns; the other lanes are never stored. If `left` returns
+        several lanes, they are repeated along the vector; the right operand must be interleaved to match (see
+        `panels.PanelShape`).
         """
         k = self.k
         row = [k.load(right, index + j * self.lanes, self.lanes) for j in range(self.columns.vectors)]
         for i in range(self.rows):
-            factor = k.broadcast(left(i), self.lanes)
+            factor = self._repeat(left(i))
             for sum, vector in zip(self.sums[accumulator_set][i], row, strict=True):
                 sum.set(k.fma(factor, vector, sum.get()))
+
+    def _repeat(self, value: Value) -> Value:
+        """Return a whole vector with the lanes of `value` repeated."""
+        lanes = value.kind.lanes
+        if lanes in (1, self.lanes):
+            return self.k.broadcast(value, self.lanes) if lanes == 1 else value
+        return self.k.shuffle(value, value, [lane % lanes for lane in range(self.lanes)])
+
+    def folded(self, i: int, interleave: int) -> list[Value]:
+        """Return the sums of row `i` with every `interleave` adjacent lanes added; the last vector may be half used."""
+        vectors = [self.value(i, j) for j in range(self.columns.vectors)]
+        while interleave > 1:
+            pairs = zip(vectors[::2], [*vectors[1::2], vectors[-1]], strict=False)
+            vectors = [self._add_neighbours(a, b) for a, b in pairs]
+            interleave //= 2
+        return vectors
+
+    def _add_neighbours(self, a: Value, b: Value) -> Value:
+        """Return the sums of the lanes 2i and 2i + 1 of the concatenation of `a` and `b`."""
+        even, odd = (self.k.shuffle(a, b, range(first, 2 * self.lanes, 2)) for first in (0, 1))
+        return even + odd
 
     def value(self, i: int, j: int) -> Value:
         """Return vector `j` of the sums of row `i`."""

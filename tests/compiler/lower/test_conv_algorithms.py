@@ -32,6 +32,7 @@ SHAPES = {  # images, channels, height, width, filters, kernel, stride, padding,
     "1x1, stride 2": (2, 7, 6, 9, 37, (1, 1), (2, 2), (0, 0), (1, 1), 1),
     "5x2, strides 3 and 2": (2, 6, 17, 14, 11, (5, 2), (3, 2), (2, 1), (1, 1), 1),
     "2x2, stride 3, gaps": (2, 5, 11, 12, 9, (2, 2), (3, 3), (0, 0), (1, 1), 1),
+    "5x5, stride 2, 24 to 36 channels": (3, 24, 11, 19, 36, (5, 5), (2, 2), (0, 0), (1, 1), 1),
     "3x3, dilated, stride 2": (1, 8, 12, 11, 9, (3, 3), (2, 2), (2, 2), (2, 2), 1),
     "3x3 in groups": (2, 6, 7, 8, 9, (3, 3), (1, 1), (1, 1), (1, 1), 3),
 }
@@ -80,26 +81,19 @@ def test_candidates() -> None:
         return set(candidates(problem_of(operation, name), winograd))
 
     winograd = {ConvAlgorithm.WINOGRAD_FUSED, ConvAlgorithm.WINOGRAD_NONFUSED}
-    assert (
-        found("conv2d", "3x3")
-        == found("conv_transpose2d", "3x3")
-        == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM} | winograd
-    )
-    assert found("conv2d", "3x3", winograd=False) == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
-    assert (
-        found("conv2d", "3x3, stride 2")
-        == found("conv2d_weight", "3x3, stride 2")
-        == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
-    )
-    assert (
-        found("conv_transpose2d", "3x3, stride 2")
-        == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM, ConvAlgorithm.STRIDED_DGRAD} | winograd
-    )
-    assert found("conv_transpose2d", "3x3, dilated, stride 2") == {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
+    weight_gradient = {ConvAlgorithm.DIRECT, ConvAlgorithm.IMPLICIT_GEMM}
+    plain = weight_gradient | {ConvAlgorithm.DIRECT_PACKED}
+    by_phases = {ConvAlgorithm.STRIDED_DGRAD, ConvAlgorithm.DIRECT_STRIDED_DGRAD}
+    assert found("conv2d", "3x3") == found("conv_transpose2d", "3x3") == plain | winograd
+    assert found("conv2d", "3x3", winograd=False) == found("conv2d", "3x3, stride 2") == plain
+    assert found("conv2d_weight", "3x3, stride 2") == weight_gradient
+    assert found("conv_transpose2d", "3x3, stride 2") == plain | by_phases | winograd
+    assert found("conv_transpose2d", "3x3, dilated, stride 2") == plain
     assert found("conv2d", "3x3 in groups") == {ConvAlgorithm.DIRECT}
 
 
 WIDE = ConvProblem("conv2d", 64, 64, (28, 28), 64, (28, 28), (3, 3), (1, 1), (1, 1), (1, 1), 1)
+STRIDED = replace(WIDE, out=(14, 14), stride=(2, 2))
 
 
 @pytest.mark.parametrize(
@@ -110,8 +104,16 @@ WIDE = ConvProblem("conv2d", 64, 64, (28, 28), 64, (28, 28), (3, 3), (1, 1), (1,
         (replace(WIDE, operation="conv2d_weight"), ConvAlgorithm.WINOGRAD_NONFUSED),
         (replace(WIDE, operation="conv2d_weight", channels=16, filters=16), ConvAlgorithm.WINOGRAD_FUSED),
         (replace(WIDE, channels=3), ConvAlgorithm.DIRECT),
-        (replace(WIDE, out=(14, 14), stride=(2, 2)), ConvAlgorithm.IMPLICIT_GEMM),
-        (replace(WIDE, out=(14, 14), stride=(2, 2), operation="conv_transpose2d"), ConvAlgorithm.STRIDED_DGRAD),
+        (STRIDED, ConvAlgorithm.DIRECT_PACKED),
+        (replace(STRIDED, channels=512, filters=512), ConvAlgorithm.IMPLICIT_GEMM),
+        (replace(STRIDED, kernel=(1, 1)), ConvAlgorithm.IMPLICIT_GEMM),
+        (replace(STRIDED, kernel=(1, 1), filters=40), ConvAlgorithm.DIRECT_PACKED),
+        (replace(STRIDED, images=1), ConvAlgorithm.DIRECT),
+        (replace(STRIDED, images=1, prepared=True), ConvAlgorithm.DIRECT_PACKED),
+        (replace(STRIDED, operation="conv_transpose2d"), ConvAlgorithm.DIRECT_STRIDED_DGRAD),
+        (replace(STRIDED, operation="conv_transpose2d", channels=3), ConvAlgorithm.DIRECT_STRIDED_DGRAD),
+        (replace(STRIDED, operation="conv_transpose2d", channels=512), ConvAlgorithm.STRIDED_DGRAD),
+        (replace(STRIDED, operation="conv_transpose2d", kernel=(1, 1)), ConvAlgorithm.STRIDED_DGRAD),
         (replace(WIDE, out=(14, 14), stride=(2, 2), operation="conv2d_weight", channels=16), ConvAlgorithm.DIRECT),
     ],
     ids=str,

@@ -17,14 +17,14 @@ def test_a_1x1_convolution_multiplies_pixels_in_place(any_target: Target) -> Non
 
 
 def test_other_convolutions_pack_pixels(any_target: Target) -> None:
-    for kernel, stride in ((3, 2), (1, 2)):
-        pack, call = lowered_conv("conv2d", X, (64, 32, kernel, kernel), any_target, stride)
+    for filters, kernel, stride in ((4096, 3, 2), (64, 1, 2)):
+        pack, call = lowered_conv("conv2d", X, (filters, 32, kernel, kernel), any_target, stride)
         assert kernels([pack, call]) == ["PackPanels", "ConvPacked"] and call.spec.copies
         assert word(pack, "depth") == kernel * kernel * 32 and word(call, "sh") == stride
 
 
 def test_a_strided_input_gradient_has_a_convolution_for_each_phase(any_target: Target) -> None:
-    calls = lowered_conv("conv_transpose2d", X, (64, 32, 3, 3), any_target, stride=2)
+    calls = lowered_conv("conv_transpose2d", X, (1024, 32, 3, 3), any_target, stride=2)
     assert kernels(calls) == ["PackTransposed"] * 4 + ["ConvPacked"] * 4
     assert [(word(c, "kh"), word(c, "kw")) for c in calls[:4]] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert [call.macs * 9 // sum(c.macs for c in calls) for call in calls[4:]] == [1, 2, 2, 4]

@@ -8,24 +8,35 @@ import sys
 import threading
 from collections.abc import Sequence
 from functools import cache
+from time import perf_counter, sleep
 
 import numpy as np
+from numpy.typing import NDArray
 
-from opsin.backends.native.driver import LINE_WORDS, PARKED, STATES_WORD
+from opsin.backends.native.driver import FIRST_GROUP_WORD, LINE_WORDS, PARKED, STATES_WORD
 from opsin.backends.native.kernel_store import driver_addresses
 from opsin.base.concurrency import ForkLock
 
-RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+RUN = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
 SERVE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
 WAKE = ctypes.CFUNCTYPE(None)
 
 
-class Job:
-    """The addresses that the driver reads: those of its tables, and of each thread's scratch memory."""
+MAX_WAKE_SECONDS = 0.05
+"""The time that a helper gets to wake up before a run that is timed."""
 
-    def __init__(self, groups: int, calls: int, sizes: int, scratch: Sequence[int]) -> None:
+
+class Job:
+    """The addresses that the driver reads: those of its tables, and of each thread's scratch memory.
+
+    `memory` is whatever holds them; a helper that comes late still reads it.
+    """
+
+    def __init__(self, groups: int, calls: int, sizes: int, scratch: Sequence[int], memory: object = None) -> None:
         self.tables = np.array((groups, calls, sizes), np.int64)
         self.scratch = np.array(scratch, np.int64)
+        self.scratch_address = self.scratch.ctypes.data
+        self.memory = memory
 
 
 class Pool:
@@ -36,9 +47,9 @@ class Pool:
         run, serve = driver_addresses()
         self._run, self._serve = RUN(run), SERVE(serve)
         self._busy = threading.Lock()
-        self._control = np.zeros(STATES_WORD + LINE_WORDS * threads, np.int64)
+        self._control = _lines(STATES_WORD + 2 * LINE_WORDS * threads)
         self._tables, self._address = self._control[:3], self._control.ctypes.data
-        self._scratch = np.zeros(threads, np.int64)
+        self._recent_jobs: list[Job] = []
         self._parked = [threading.Lock() for _ in range(threads)]
         for lock in self._parked:
             lock.acquire()
@@ -46,9 +57,14 @@ class Pool:
         self._wake = [WAKE(lock.release) for lock in self._parked]
         wakes = [ctypes.cast(wake, ctypes.c_void_p).value or 0 for wake in self._wake]
         self._wake_table = np.array(wakes, np.int64)
-        self._control[3:7] = (yield_address(), threads, self._scratch.ctypes.data, self._wake_table.ctypes.data)
-        self._control[STATES_WORD::LINE_WORDS] = PARKED
-        self._empty_tables = np.array([1, 0, 0]), np.array([1, 0, 0, 0])  # A group by sample, without samples.
+        self._control[3:7] = (yield_address(), threads, 0, self._wake_table.ctypes.data)
+        # The numbers of groups start at 1, so that no claim is of the first one.
+        self._control[FIRST_GROUP_WORD] = 1
+        states = self._control[STATES_WORD : STATES_WORD + LINE_WORDS * threads].reshape(threads, LINE_WORDS)
+        self._states, self._awake = states[1:, 0], states[1:, 2]
+        self._states[:] = PARKED
+        sizes = np.array([0, 0, 0, 0], np.int64)
+        self._empty_job = Job(0, 0, sizes.ctypes.data, [0] * threads, sizes)
         for number in range(1, threads):
             threading.Thread(target=self._help, args=(number,), name=f"opsin-{number}", daemon=True).start()
 
@@ -61,13 +77,25 @@ class Pool:
         """Run `job` on every thread, and return when all have finished."""
         with self._busy:
             self._tables[:] = job.tables
-            self._scratch[:] = job.scratch
-            self._run(self._address)
+            self._control[5] = job.scratch_address
+            if job not in self._recent_jobs:
+                self._recent_jobs.append(job)
+            if not self._run(self._address):
+                self._recent_jobs.clear()
 
     def wake_all(self) -> None:
-        """Wake and synchronise all threads: the next run waits for none."""
-        groups, sizes = (words.ctypes.data for words in self._empty_tables)
-        self.run(Job(groups, 0, sizes, self._scratch.tolist()))
+        """Wake all threads, so that the next run waits for none, if they get processors soon."""
+        self.run(self._empty_job)
+        end = perf_counter() + MAX_WAKE_SECONDS
+        while not self._awake.all() and perf_counter() < end:
+            sleep(0)
+
+
+def _lines(words: int) -> NDArray[np.int64]:
+    """Return zeros that begin with a cache line."""
+    memory = np.zeros(words + LINE_WORDS, np.int64)
+    skip = -memory.ctypes.data % (8 * LINE_WORDS) // 8
+    return memory[skip : skip + words]
 
 
 _pools: dict[int, Pool] = {}

@@ -122,7 +122,8 @@ class Native:
         words[f"sizes from {first}"] = sizes
         groups = words["groups"].ctypes.data + 8 * GROUP_WORDS * first
         scratch = [array.ctypes.data for array in self._scratch]
-        return Job(groups, words["calls"].ctypes.data, sizes.ctypes.data, scratch) if count else None
+        memory = words, self._permanent, self._arena, self._tables, self._scratch, self._ticks
+        return Job(groups, words["calls"].ctypes.data, sizes.ctypes.data, scratch, memory) if count else None
 
     # -- running ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.fusion import FusionGroup
-from opsin.compiler.lower import depthwise, packed, winograd
+from opsin.compiler.lower import depthwise, packed, panels, winograd
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
 from opsin.compiler.lower.conv_algorithms import WINOGRAD, ConvAlgorithm
 from opsin.compiler.lower.geometry import Geometry
@@ -21,7 +21,7 @@ def direct(
 ) -> list[KernelCall]:
     """Return the calls of a convolution, or of an input gradient with a flipped kernel, image by image."""
     w, copies = lowering.dense(w, FILTERS)
-    rows, blocks, scratch = geometry.block(x.shape[0], lowering.costs)
+    rows, blocks, scratch = geometry.block(-(-lowering.costs.min_blocks // x.shape[0]), lowering.costs)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
         Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, epilogue.epilogue),
@@ -39,8 +39,15 @@ def direct(
     return [*copies, call]
 
 
+STRIDED_DGRAD = {
+    ConvAlgorithm.DIRECT_STRIDED_DGRAD: panels.strided_dgrad,
+    ConvAlgorithm.STRIDED_DGRAD: packed.strided_dgrad,
+}
+FILTERS_BY_ROWS = (2, 0, 3, 1)
+"""Convolution weights K C kh kw in memory: kh K kw C."""
 CONVOLVE = {
     ConvAlgorithm.DIRECT: direct,
+    ConvAlgorithm.DIRECT_PACKED: panels.convolve,
     ConvAlgorithm.IMPLICIT_GEMM: packed.convolve,
     ConvAlgorithm.WINOGRAD_FUSED: winograd.fused,
     ConvAlgorithm.WINOGRAD_NONFUSED: winograd.nonfused,
@@ -74,9 +81,9 @@ def conv_transpose2d(
     problem = selection.problem
     y, calls = lowering.image(node.inputs[0])
     w = lowering.view(node.inputs[1])
-    if selection.algorithm is ConvAlgorithm.STRIDED_DGRAD:
+    if selection.algorithm in STRIDED_DGRAD:
         epilogue = _epilogue(lowering, group, outputs, destinations)
-        phases = packed.strided_dgrad(lowering, y, w, problem.size, node.attrs, epilogue, problem.macs)
+        phases = STRIDED_DGRAD[selection.algorithm](lowering, y, w, problem.size, node.attrs, epilogue, problem.macs)
         return [*calls, *epilogue.copies, *phases]
     if problem.stride != (1, 1):
         y, dilation = _dilated(lowering, y, problem.stride)
@@ -118,13 +125,15 @@ def _flipped(lowering: Lowering, w: View, groups: int) -> ViewAndCalls:
 
 def conv2d_weight(lowering: Lowering, node: Node) -> list[KernelCall]:
     (x, x_copies), (g, g_copies) = (lowering.image(t) for t in node.inputs)
-    result = lowering.new(node.output.shape, FILTERS)  # type: ignore[arg-type]
-    lowering.bind(node.output, result)
     copies = [*x_copies, *g_copies]
-    if node not in lowering.selections:
+    selection = lowering.selections.get(node)
+    is_direct = selection is not None and selection.algorithm is ConvAlgorithm.DIRECT
+    is_transposed = is_direct and _fills_lanes_transposed(lowering, selection.problem.geometry)  # type: ignore[union-attr]
+    result = lowering.new(node.output.shape, FILTERS_BY_ROWS if is_transposed else FILTERS)  # type: ignore[arg-type]
+    lowering.bind(node.output, result)
+    if selection is None:
         partial, calls = depthwise.weight_gradient(lowering, x, g, node)
         return [*copies, *calls, lowering.combine(partial, result)]
-    selection = lowering.selections[node]
     problem, algorithm = selection.problem, selection.algorithm
     if algorithm in WINOGRAD:
         is_fused = algorithm is ConvAlgorithm.WINOGRAD_FUSED
@@ -133,12 +142,24 @@ def conv2d_weight(lowering: Lowering, node: Node) -> list[KernelCall]:
         partial, calls = packed.weight_gradient(lowering, x, g, problem.geometry, problem.macs)
         calls = [*calls, lowering.combine(partial, result)]
     else:
-        calls = _direct_weight(lowering, x, g, problem.geometry, result, problem.macs)
+        calls = _direct_weight(lowering, x, g, problem.geometry, result, problem.macs, is_transposed)
     return [*copies, *calls]
 
 
+def _fills_lanes_transposed(lowering: Lowering, geometry: Geometry) -> bool:
+    """Whether the numbers under a row of the window fill vectors better than the filters do.
+
+    The optimizer's update then reads the gradient in another order than the weights, which takes longer for many.
+    """
+    window, lanes = geometry.window, lowering.target.lanes
+    if window.groups > 1 or window.runs > 1 or window.run * geometry.filters > lowering.costs.direct_max_weights:
+        return False
+    by_filters, by_rows = (-(-count // lanes) * lanes / count for count in (geometry.filters, window.run))
+    return by_rows * lowering.costs.direct_min_lane_gain <= by_filters
+
+
 def _direct_weight(
-    lowering: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int
+    lowering: Lowering, x: View, g: View, geometry: Geometry, result: View, macs: int, transposed: bool
 ) -> list[KernelCall]:
     """Return the calls for some images at a time, each with a separate partial sum if that takes little memory."""
     count = x.shape[0]
@@ -149,16 +170,18 @@ def _direct_weight(
     destination = partial if chunks > 1 else result
     per_chunk = images == lowering.chunk and count == lowering.batch
     sizes = {"N": count, "H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
+    # Whole vectors are read, up to one beyond the end.
+    scratch = geometry.height * geometry.padded_width * geometry.window.pixel + lowering.target.lanes
     blocking = lowering.costs.direct_gradient_block, lowering.costs.direct_min_accumulators
     call = lowering.call(
-        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, *blocking),
+        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, *blocking, transposed),
         pointers={"x": x, "g": g, "partial": destination},
         words={**sizes, **geometry.row_words, "images": images},
         partition=Partition.PER_CHUNK if per_chunk else Partition.ANY,
         blocks=chunks,
         reads=[x, g],
         writes=[destination],
-        scratch=geometry.height * geometry.padded_width * geometry.window.pixel if geometry.is_padded else 0,
+        scratch=scratch if geometry.is_padded else 0,
         macs=macs,
     )
     return [call, lowering.combine(partial, result)] if chunks > 1 else [call]

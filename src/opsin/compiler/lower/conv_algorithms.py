@@ -35,6 +35,8 @@ class ConvAlgorithm(StrEnum):
     """An algorithm for a convolution, by the name that people read, and that plans and tuning records hold."""
 
     DIRECT = "direct"
+    DIRECT_PACKED = "direct, packed weights"
+    DIRECT_STRIDED_DGRAD = "direct, strided dgrad"
     IMPLICIT_GEMM = "implicit GEMM"
     STRIDED_DGRAD = "implicit GEMM, strided dgrad"
     WINOGRAD_FUSED = "Winograd, fused"
@@ -174,12 +176,14 @@ def candidates(problem: ConvProblem, winograd: bool = True, costs: CostModel = E
     algorithms = [ConvAlgorithm.DIRECT]
     if problem.groups == 1:
         algorithms.append(ConvAlgorithm.IMPLICIT_GEMM)
+        if not is_wgrad:
+            algorithms.append(ConvAlgorithm.DIRECT_PACKED)
         if is_dgrad and problem.stride != (1, 1) and problem.dilation == (1, 1):
-            algorithms.append(ConvAlgorithm.STRIDED_DGRAD)
+            algorithms += [ConvAlgorithm.STRIDED_DGRAD, ConvAlgorithm.DIRECT_STRIDED_DGRAD]
     if winograd and _is_winograd_shape(geometry):
         fuses = not is_wgrad or _sums_fit_cache(geometry, costs)
         algorithms += WINOGRAD if fuses else (ConvAlgorithm.WINOGRAD_NONFUSED,)
-    choice = _heuristic(geometry, problem.images, is_wgrad, algorithms, costs)
+    choice = _heuristic(problem, is_wgrad, algorithms, costs)
     return choice, *(algorithm for algorithm in algorithms if algorithm is not choice)
 
 
@@ -204,23 +208,41 @@ def select(
 
 
 def _heuristic(
-    geometry: Geometry, images: int, is_wgrad: bool, algorithms: Collection[ConvAlgorithm], costs: CostModel
+    problem: ConvProblem, is_wgrad: bool, algorithms: Collection[ConvAlgorithm], costs: CostModel
 ) -> ConvAlgorithm:
     """Return which of `algorithms` should be the fastest."""
+    geometry = problem.geometry
     channels, filters = geometry.window.channels, geometry.filters
-    min_side = min(channels, filters)
-    if ConvAlgorithm.STRIDED_DGRAD in algorithms and min_side >= costs.gemm_min_channels_strided:
-        return ConvAlgorithm.STRIDED_DGRAD
+    weights, min_side = channels * filters * prod(geometry.kernel), min(channels, filters)
+    if ConvAlgorithm.STRIDED_DGRAD in algorithms:
+        is_wide = weights > costs.direct_max_weights_strided or problem.kernel == (1, 1)
+        is_wide = is_wide and min_side >= costs.gemm_min_channels_strided
+        return ConvAlgorithm.STRIDED_DGRAD if is_wide else ConvAlgorithm.DIRECT_STRIDED_DGRAD
     if ConvAlgorithm.WINOGRAD_NONFUSED in algorithms:
-        fuses = _sums_fit_cache(geometry, costs) if is_wgrad else _fills_blocks(geometry, images, costs)
+        fuses = _sums_fit_cache(geometry, costs) if is_wgrad else _fills_blocks(geometry, problem.images, costs)
         threshold = costs.winograd_min_channels_fused if fuses else costs.winograd_min_channels
         if min_side >= threshold and _winograd_gain(geometry) >= costs.winograd_min_gain:
             return ConvAlgorithm.WINOGRAD_FUSED if fuses else ConvAlgorithm.WINOGRAD_NONFUSED
-    threshold = costs.gemm_min_channels
-    if is_wgrad:
-        threshold = costs.gemm_min_channels_strided if geometry.kernel == (1, 1) else costs.wgrad_min_channels
+    if not is_wgrad and geometry.groups == 1:
+        return _direct_or_gemm(problem, weights, min_side, costs)
+    threshold = costs.gemm_min_channels_strided if geometry.kernel == (1, 1) else costs.wgrad_min_channels
     is_wide = geometry.groups == 1 and filters >= costs.gemm_min_filters and channels >= threshold
     return ConvAlgorithm.IMPLICIT_GEMM if is_wide else ConvAlgorithm.DIRECT
+
+
+def _direct_or_gemm(problem: ConvProblem, weights: int, min_side: int, costs: CostModel) -> ConvAlgorithm:
+    """Return the fastest algorithm without Winograd's: which one depends on the number of weights."""
+    geometry = problem.geometry
+    if geometry.kernel == (1, 1):
+        fills_panels = geometry.filters >= costs.direct_max_filters or geometry.filters % costs.gemm_min_filters == 0
+        is_wide = fills_panels and geometry.window.channels >= costs.gemm_min_channels
+    else:
+        is_wide = weights > costs.direct_max_weights_packed
+    if is_wide:
+        return ConvAlgorithm.IMPLICIT_GEMM
+    repays_packing = problem.prepared or problem.images * prod(geometry.out) >= costs.direct_min_packed_pixels
+    is_packed = min_side >= costs.direct_min_packed_channels and repays_packing
+    return ConvAlgorithm.DIRECT_PACKED if is_packed else ConvAlgorithm.DIRECT
 
 
 def winograd_tiles(geometry: Geometry) -> Pair:

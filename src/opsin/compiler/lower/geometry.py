@@ -48,13 +48,13 @@ class Geometry:
         """Return how many input rows `rows` output rows read."""
         return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
 
-    def block(self, images: int, costs: CostModel) -> tuple[int, int, int]:
-        """Return (rows of a block, blocks of an image, scratch elements of a thread).
+    def block(self, blocks: int, costs: CostModel) -> tuple[int, int, int]:
+        """Return (rows of a block, blocks of an image, scratch elements of a thread), for about `blocks` blocks.
 
         A block pads at most `direct_max_padded_elements`, unless a single row needs more.
         """
         height = self.out[0]
-        rows = -(-height // max(1, -(-costs.min_blocks // images)))
+        rows = -(-height // blocks)
         row = self.padded_width * self.window.pixel
         while self.is_padded and rows > 1 and self.rows_read(rows) * row > costs.direct_max_padded_elements:
             rows = -(-rows // 2)

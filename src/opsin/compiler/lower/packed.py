@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 from typing import Any, NamedTuple
 
@@ -30,7 +31,7 @@ def convolve(
     lowering: Lowering, x: View, w: View, geometry: Geometry, epilogue: LoweredEpilogue, macs: int
 ) -> list[KernelCall]:
     """Return the calls of a convolution with weights `w` (K C kh kw)."""
-    return _convolve(lowering, x, w.transposed((2, 3, 1, 0)), geometry, epilogue, macs)
+    return convolve_phase(lowering, x, w.transposed((2, 3, 1, 0)), geometry, epilogue, macs)
 
 
 def strided_dgrad(
@@ -42,7 +43,17 @@ def strided_dgrad(
     epilogue: LoweredEpilogue,
     macs: int,
 ) -> list[KernelCall]:
-    """Return the calls of the input gradient of a convolution of dilation 1: w (K C kh kw), result N C × `size`.
+    """Return the calls of the input gradient of a convolution of dilation 1: w (K C kh kw), result N C × `size`."""
+    calls: list[KernelCall] = []
+    for geometry, taps, phase_macs, phase in phases(y, w, size, attrs, macs):
+        calls += convolve_phase(lowering, y, taps, geometry, epilogue, phase_macs, phase)
+    return calls
+
+
+def phases(
+    y: View, w: View, size: tuple[int, int], attrs: dict[str, Any], macs: int
+) -> Iterator[tuple[Geometry, View | None, int, Phase]]:
+    """Yield (geometry, weights kh kw C K or None without taps, MACs, results) of each phase of an input gradient.
 
     Inputs at the same position between two strides read the same taps of the kernel. Each of these phases is a
     separate convolution of stride 1.
@@ -50,7 +61,6 @@ def strided_dgrad(
     (top, _), (left, _) = attrs["padding"]
     down, across = attrs["stride"]
     taps = w.shape[2] * w.shape[3]
-    calls: list[KernelCall] = []
     for row in range(min(down, size[0])):
         for column in range(min(across, size[1])):
             first = (row + top) % down, (column + left) % across
@@ -63,11 +73,10 @@ def strided_dgrad(
             geometry = Geometry(y.shape, w.shape[1], kernel, out, phase_attrs)
             rotated_taps = phase_taps.flipped((2, 3)).transposed((2, 3, 0, 1)) if prod(kernel) else None
             phase = Phase((0, 0, row, column), (1, 1, down, across))
-            calls += _convolve(lowering, y, rotated_taps, geometry, epilogue, macs * prod(kernel) // taps, phase)
-    return calls
+            yield geometry, rotated_taps, macs * prod(kernel) // taps, phase
 
 
-def _convolve(
+def convolve_phase(
     lowering: Lowering,
     x: View,
     w: View | None,
@@ -98,13 +107,7 @@ def _convolve(
         prefetch,
         epilogue.epilogue,
     )
-    strides: tuple[int, ...] = ()
-    arrays = epilogue.arguments
-    if phase is not None:
-        strides = phase.of(epilogue.results[0]).strides
-        strides = strides[0], strides[2], strides[3]
-        kinds = [*epilogue.epilogue.operands, *("same" for _ in epilogue.results)]
-        arrays = [phase.of(view) if kind == "same" else view for view, kind in zip(arrays, kinds, strict=True)]
+    strides, arrays = phase_arguments(epilogue, phase)
     call = lowering.call(
         spec,
         pointers={"x": x, "u": u},
@@ -117,6 +120,16 @@ def _convolve(
         macs=macs,
     )
     return [*packing, call]
+
+
+def phase_arguments(epilogue: LoweredEpilogue, phase: Phase | None) -> tuple[tuple[int, ...], list[View]]:
+    """Return (strides of the results' images, rows and columns; arrays of the epilogue); no strides of a whole."""
+    if phase is None:
+        return (), epilogue.arguments
+    n, _, row, column = phase.of(epilogue.results[0]).strides
+    kinds = [*epilogue.epilogue.operands, *("same" for _ in epilogue.results)]
+    pairs = zip(epilogue.arguments, kinds, strict=True)
+    return (n, row, column), [phase.of(view) if kind == "same" else view for view, kind in pairs]
 
 
 def _sizes(geometry: Geometry) -> dict[str, int]:

@@ -1,0 +1,151 @@
+"""Direct convolution with packed weights: for narrow layers, any kernel, stride and dilation.
+
+The images are read in place, or from padded rows, as `Conv2d` does. The weights are packed in panels that every
+register tile reads sequentially, and whose shape wastes few lanes for any number of filters (`PanelShape`). Compared
+with `ConvPacked`, nothing is copied for each output pixel.
+
+With 16 lanes, the second layer of PilotNet (5×5, stride 2, 24 to 36 channels) reaches 1.6 times the speed of
+`ConvPacked`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import ClassVar
+
+from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, taps_inside
+from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.panels import PanelShape
+from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
+from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, row_loop, row_ranges
+
+
+@dataclass(frozen=True)
+class ConvPanels(KernelSpec):
+    """`y = epilogue(x ∗ w)` for one group: `filters` outputs, `out_width` pixels in a row.
+
+    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackInterleaved`, in panels of `shape`; `top` is the
+    padding above the image. The words of `Margin` are unused unless the rows are `padded`. The epilogue's arrays are
+    N × OH × OW × K; if `strided_output`, `out_strides` are the distances in them between images, rows and columns.
+
+    A block is `rows` rows of an image with `blocks` blocks of rows, for one of `shares` shares of the panels; the share
+    varies fastest. Scratch if `padded`: the rows that a block reads × padded width × channels.
+    """
+
+    signature: ClassVar[Signature] = Signature(
+        ("x", "u"),
+        ("H", "W", "OH", "kh", "sh", "dh", "top", *MARGIN_WORDS, "rows", "blocks", "*out_strides"),
+        epilogue=True,
+    )
+
+    window: ConvWindow
+    filters: int
+    out_width: int
+    shape: PanelShape
+    padded: bool
+    strided_output: bool = False
+    shares: int = 1
+    epilogue: Epilogue = PLAIN
+
+    def build(self, target: Target) -> Kernel:
+        k = Builder("conv_panels")
+        (x, u), words = self.signature.bind(k, out_strides=3 * self.strided_output)
+        height, width, out_height, kernel, stride, dilation, top, *margin, rows, blocks = words[:13]
+        image_step, row_step, pixel_step = words[13:] or (
+            out_height * self.out_width * self.filters,
+            k.constant(self.out_width * self.filters, out_height.kind),
+            k.constant(self.filters, out_height.kind),
+        )
+        rows_of_output = _OutputRow(self, k, target, kernel, pixel_step, self.epilogue.bind(k))
+        images = ConvInput(k, self.window, x, height, width)
+        with k.loop(k.begin, k.end) as block:
+            number, row_block = block // self.shares // blocks, block // self.shares % blocks
+            first = row_block * rows
+            last = k.minimum(out_height, first + rows)
+            if self.padded:
+                low = k.maximum(0, first * stride - top)
+                high = k.minimum(height, (last - 1) * stride - top + (kernel - 1) * dilation + 1)
+                source, row_size = images.padded(number, (low, high), Margin(*margin), target.lanes)
+            else:
+                source, row_size = images.in_place(number)
+            for panel, columns in self._panels(k, target, block % self.shares):
+                with k.loop(first, last) as y:
+                    start = y * stride - top
+                    taps = taps_inside(k, start, dilation, height, kernel)
+                    left = k.offset(source, start * row_size)
+                    output = number * image_step + y * row_step
+                    rows_of_output.emit((panel, columns), u, left, dilation * row_size, taps, output)
+        return k.kernel()
+
+    def _panels(self, k: Builder, target: Target, share: Value) -> Iterator[tuple[Operand, int]]:
+        """Yield (number, columns) for every panel of a share: in a loop over whole ones, and for an incomplete one."""
+        full_panels, tail_columns = divmod(self.filters, self.shape.columns(target))
+        per_share = -(-self.shape.count(self.filters, target) // self.shares)
+        first = share * per_share
+        if full_panels:
+            with k.loop(first, k.minimum(first + per_share, full_panels)) as number:
+                yield number, self.shape.columns(target)
+        if tail_columns:
+            with k.when((first <= full_panels) & (first + per_share > full_panels)):
+                yield full_panels, tail_columns
+
+
+@dataclass(frozen=True)
+class _OutputRow:
+    """Emits one output row of `ConvPanels` for one panel; adjacent output pixels are `pixel_step` elements apart."""
+
+    spec: ConvPanels
+    k: Builder
+    target: Target
+    kernel: Value
+    pixel_step: Operand
+    epilogue: BoundEpilogue
+
+    def emit(
+        self,
+        panel: tuple[Operand, int],
+        u: Pointer,
+        left: Pointer,
+        tap_step: Operand,
+        taps: tuple[Value, Value],
+        output: Value,
+    ) -> None:
+        """`panel` is (number, columns), `left` where the row under tap 0 is, the row under the next tap is `tap_step`
+        elements later, and `taps` the range of taps inside the image; `output` is the element of the first pixel."""
+        spec, k, window = self.spec, self.k, self.spec.window
+        number, columns = panel
+        width = spec.shape.columns(self.target)
+        kernel_row = window.width * window.channels * width
+        right = k.offset(u, number * self.kernel * kernel_row)
+        for pixel, pixels in row_loop(k, row_ranges(spec.out_width, spec.shape.rows(self.target))):
+            sums = Tile(k, self.target, pixels, ColumnRange(0, 1, spec.shape.vectors, self.target.lanes))
+            start = k.offset(left, pixel * (window.stride * window.pixel))
+            first = output + pixel * self.pixel_step + number * width
+            if self.epilogue.reads_arrays:
+                for row, line in product(range(pixels), range(0, columns, CACHE_LINE)):
+                    self.epilogue.prefetch(first + row * self.pixel_step + line)
+            with k.loop(*taps) as r:
+                self._add_row(sums, k.offset(start, r * tap_step), k.offset(right, r * kernel_row))
+            self._store(sums, columns, first, number * width)
+
+    def _add_row(self, sums: Tile, left: Pointer, right: Pointer) -> None:
+        """Add the products of one row of the kernel: `window.runs` runs of `window.run` elements."""
+        k, window, shape = self.k, self.spec.window, self.spec.shape
+        step, width = window.stride * window.pixel, shape.columns(self.target)
+        with k.loop(0, window.runs) as run:
+            source = k.offset(left, run * (window.dilation * window.pixel))
+            weights = k.offset(right, run * (window.run * width))
+            with k.loop(0, window.run, shape.interleave) as i:
+                sums.accumulate(lambda row: k.load(source, i + row * step, shape.interleave), weights, i * width)
+
+    def _store(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:
+        """Store `columns` columns from `column` on; `first` is the element of the first result."""
+        lanes = self.target.lanes
+        for row in range(sums.rows):
+            at = first + row * self.pixel_step
+            for j, value in enumerate(sums.folded(row, self.spec.shape.interleave)):
+                count = min(lanes, columns - j * lanes)
+                if count > 0:
+                    self.epilogue.store(value, at + j * lanes, column + j * lanes, count)
