@@ -7,14 +7,15 @@
 # the published wheels of the dependencies. Nothing is installed on the machine, and root is not needed. The steps after
 # it, all by default, take about half an hour on two cores:
 #
-#     models     train the digits on both processors, and check each model file on the other; predict
+#     models     train the digits on both processors, and check each model file on the other; predict, evaluate
 #     bits       a training step equals the interpreter of the kernel language, bit by bit
 #     kernels    the tests of all kernels, as machine code for NEON
 #     backends   tests of the engine: operations, threads, options, profile, machine peak
 #     commands   opsin profile and opsin bench
 #
 # Variables: PYTHON (a Python on this machine that has Opsin's dependencies: .venv/bin/python), CPU (a processor that qemu
-# emulates: neoverse-n1; LLVM compiles for it), SOURCES (the file with Debian's archives), EPOCHS (2).
+# emulates: neoverse-n1, or max, with SVE, for which LLVM compiles as for Neoverse V1), SOURCES (the file with Debian's
+# archives), EPOCHS (2).
 
 set -euo pipefail
 
@@ -90,12 +91,17 @@ RUN
 tomllib.load(open('$ROOT/pyproject.toml', 'rb'))['project']['dependencies']))") pytest hypothesis
 }
 
-cpuinfo() {  # what Linux says of a Neoverse N1: qemu would show the file of this machine
+cpuinfo() {  # what Linux says of the processor: qemu would show the file of this machine
+    local part features="fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+    case $CPU in
+    neoverse-n1) part=0xd0c ;;
+    max) part=0xd40 features="$features sve i8mm bf16" ;;  # Neoverse V1
+    *) rm -f "$FOLDER/root/proc/cpuinfo"; return ;;  # LLVM's generic processor
+    esac
     mkdir -p "$FOLDER/root/proc"
     for number in 0 1; do
-        printf '%s\t: %s\n' processor $number BogoMIPS 50.00 Features "fp asimd evtstrm aes pmull sha1 sha2 crc32 \
-atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp ssbs" "CPU implementer" 0x41 "CPU architecture" 8 \
-            "CPU variant" 0x3 "CPU part" 0xd0c "CPU revision" 1
+        printf '%s\t: %s\n' processor $number BogoMIPS 50.00 Features "$features" "CPU implementer" 0x41 \
+            "CPU architecture" 8 "CPU variant" 0x3 "CPU part" $part "CPU revision" 1
         echo
     done >"$FOLDER/root/proc/cpuinfo"
 }
@@ -103,7 +109,7 @@ atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp ssbs" "CPU implementer" 
 setup() {
     debian_packages
     virtual_environment
-    if [ "$CPU" = neoverse-n1 ]; then cpuinfo; else rm -f "$FOLDER/root/proc/cpuinfo"; fi
+    cpuinfo
     arm -c "
 import platform
 from opsin.backends.native import codegen
@@ -134,6 +140,7 @@ models() {
     echo "on AArch64:"; arm -c "$CHECK" here.opsin arm.opsin resnet20.opsin
     arm -m opsin predict arm.opsin "$ROOT/docs/seven.png"
     arm -m opsin predict here.opsin "$ROOT/docs/seven.png"
+    arm -m opsin evaluate here.opsin digits
 }
 
 tests() { (cd "$ROOT" && PYTHONDONTWRITEBYTECODE=1 arm -m pytest -q -p no:cacheprovider --basetemp "$FOLDER/pytest" "$@"); }

@@ -24,7 +24,7 @@ from tests.scripts import script
 
 spills = script("bench/spills.py")
 NEON = next(row for row in TARGETS if row.name == "neon")
-TILE_KERNELS = {"Conv2d", "Conv2dWeight", "ConvPacked", "ConvWeightTaps", "MatMul", "WinogradProducts"}
+TILE_KERNELS = {"Conv2d", "Conv2dWeight", "ConvPacked", "ConvPanels", "ConvWeightTaps", "MatMul", "WinogradProducts"}
 """The kernels whose inner loop is the register tile."""
 NETWORKS = ("resnet18", "resnet20_cifar", "mobilenet_v2")
 PER_KIND = 4

@@ -18,7 +18,7 @@ BATCH = 3
 SLACK = 64
 """Elements after the end of each memory area, which kernels that read whole vectors may read."""
 FAMILIES = {
-    "Conv2d", "Conv2dWeight", "ConvPacked", "ConvWeightTaps", "Depthwise", "DepthwiseWeight", "WinogradProducts",
+    "Conv2d", "Conv2dWeight", "ConvPacked", "ConvPanels", "ConvWeightTaps", "Depthwise", "DepthwiseWeight", "WinogradProducts",
     "Moments", "MaxPoolGradient", "MatMul", "Pointwise", "Reduce",
 }  # fmt: skip
 
@@ -29,7 +29,8 @@ def network() -> nn.Layer:
         nn.Conv2d(16, 3, padding=1, bias=False), nn.BatchNorm2d(), nn.ReLU(),
         nn.Conv2d(16, 3, padding=1, bias=False), nn.BatchNorm2d(), nn.ReLU6(),
         nn.Conv2d(16, 3, padding=1, groups=16), nn.MaxPool2d(2), nn.Tanh(),
-        nn.Conv2d(48, 1, bias=False), nn.BatchNorm2d(), nn.ReLU(), nn.Conv2d(33, 2, 2), nn.Flatten(), nn.Linear(7),
+        nn.Conv2d(48, 1, bias=False), nn.BatchNorm2d(), nn.ReLU(), nn.Conv2d(64, 1), nn.Tanh(),
+        nn.Conv2d(9, 2, 2), nn.Flatten(), nn.Linear(7),
     )  # fmt: skip
 
 
