@@ -5,7 +5,7 @@
 #
 # `setup` unpacks qemu's user mode, a Python and the libraries it needs from Debian's packages for arm64 into FOLDER, and
 # the published wheels of the dependencies. Nothing is installed on the machine, and root is not needed. The steps after
-# it, all by default, take about half an hour on two cores:
+# it, all by default, take about forty minutes on two cores:
 #
 #     models     train the digits on both processors, and check each model file on the other; predict, evaluate
 #     bits       a training step equals the interpreter of the kernel language, bit by bit
@@ -148,9 +148,9 @@ bits() { tests tests/backends/test_interpreted.py; }
 # Interpretation and the plans of the other rows are the same on every processor.
 kernels() { tests tests/kernels -k "not run_interpreted and not avx and not sse4"; }
 backends() {  # an emulated processor is slower than any real one
-    tests tests/backends/test_{aarch64,codegen,options,profile,machine_peak,compile_workers,cache,depthwise}.py \
+    tests tests/backends/test_{aarch64,codegen,options,profile,machine_peak,compile_workers,cache,depthwise,pool}.py \
         tests/test_processors.py --deselect tests/backends/test_machine_peak.py::test_figures_are_of_a_processor
-    tests tests/backends/test_native.py tests/backends/test_threads.py -k "not avx and not sse4"
+    tests tests/backends/test_native.py -k "not avx and not sse4"
 }
 
 commands() {
