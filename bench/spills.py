@@ -3,8 +3,8 @@
     python bench/spills.py [NETWORK …] [--target neon] [--cpu generic] [--factor-registers N …] [--json FILE]
 
 The kernels are those of a training step of 16 images and of a prediction of one, 40 (`--each`) of each kind at most.
-They are compiled for a row of the target table and a processor of its architecture, which need not be this one. Counted are
-the innermost loops with at least eight FMA instructions on vectors, those of them that spill, and the accesses of
+They are compiled for a row of the target table and a processor of its architecture, which need not be this one. Counted
+are the innermost loops with at least eight FMA instructions on vectors, those of them that spill, and the accesses of
 vectors on the stack. `--factor-registers` replaces the number of the target table; several numbers are compared.
 """
 

@@ -18,8 +18,8 @@ BATCH = 3
 SLACK = 64
 """Elements after the end of each memory area, which kernels that read whole vectors may read."""
 FAMILIES = {
-    "Conv2d", "Conv2dWeight", "ConvPacked", "ConvPanels", "ConvWeightTaps", "Depthwise", "DepthwiseWeight", "WinogradProducts",
-    "Moments", "MaxPoolGradient", "MatMul", "Pointwise", "Reduce",
+    "Conv2d", "Conv2dWeight", "ConvPacked", "ConvPanels", "ConvWeightTaps", "Depthwise", "DepthwiseWeight",
+    "WinogradProducts", "Moments", "MaxPoolGradient", "MatMul", "Pointwise", "Reduce",
 }  # fmt: skip
 
 

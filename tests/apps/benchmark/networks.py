@@ -5,12 +5,16 @@ from __future__ import annotations
 from opsin import nn, ops
 from opsin.ir import Tensor
 from opsin.zoo.blocks import SqueezeExcitation
+from opsin.zoo.unet import standardized
 
 SHAPE = (3, 21, 26)
 
 
 class Segmenter(nn.Layer):
-    """Upsamples by a transposed convolution with grouped channels, and by every mode of resampling."""
+    """Upsamples by a transposed convolution with grouped channels, and by every mode of resampling.
+
+    Its images are standardized as well.
+    """
 
     def __init__(self) -> None:
         self.stem, self.norm, self.act = nn.Conv2d(8, 3, 2, 1, bias=False), nn.BatchNorm2d(), nn.ReLU()
@@ -20,7 +24,7 @@ class Segmenter(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
-        y = self.act(self.norm(self.stem(x)))
+        y = self.act(self.norm(self.stem(ops.concat([x, standardized(x)]))))
         if self.training:
             self.auxiliary(ops.resample2d(self.extra(y), size, "bilinear"), 0.4)
         y = ops.relu(ops.add(y, self.dilated(y)))

@@ -135,6 +135,7 @@ OPERATORS: dict[str, Callable[[LayerStep], bytes]] = {
     "resize": _resize,
     "hard_sigmoid": lambda step: _plain_node("HardSigmoid", step, {"alpha": 1 / 6, "beta": 0.5}),
     "normalize": lambda step: _plain_node("LpNormalization", step, {"axis": 1, "p": 2}),
+    "layer_norm": lambda step: _plain_node("LayerNormalization", step, {"axis": 1, "epsilon": step.attrs["eps"]}),
     "permute": lambda step: _plain_node("Transpose", step, {"perm": list(step.attrs["axes"])}),
     "reshape": lambda step: _plain_node("Reshape", step, {}),
     "clamp_max": lambda step: _plain_node("Min", step, {}),
@@ -150,6 +151,8 @@ def _constants(step: LayerStep) -> dict[str, NDArray[Any]]:
         operands = {"low": np.array(0, np.float32), "high": np.array(6, np.float32)}
     elif step.op == "scale":
         operands = {"factor": np.array(attrs["factor"], np.float32)}
+    elif step.op == "layer_norm":
+        operands = {"scale": np.ones(step.shape, np.float32)}
     elif step.op == "slice":  # not the axis of the batch
         axes = range(1, len(attrs["starts"]))
         operands = {

@@ -25,7 +25,8 @@ class Pattern:
 
 def find_pattern(node: Node, users: Users) -> Pattern | None:
     """Return the pattern that begins with `node`, if there is one."""
-    return next((pattern for find in (_mean, _hard_sigmoid, _normalize) if (pattern := find(node, users))), None)
+    finders = (_mean, _hard_sigmoid, _normalize, _layer_norm)
+    return next((pattern for find in finders if (pattern := find(node, users))), None)
 
 
 def constants(node: Node) -> list[float]:
@@ -69,6 +70,24 @@ def _normalize(node: Node, users: Users) -> Pattern | None:
     if nodes[-1].inputs != (source, nodes[-2].output) or len(limits := constants(nodes[-2])) != 1:
         return None
     return Pattern("normalize", nodes, source, {"eps": limits[0]})
+
+
+def _layer_norm(node: Node, users: Users) -> Pattern | None:
+    """Match (x - mean) / sqrt(variance + eps), over all values of an image."""
+    source, axes = node.inputs[0], node.attrs.get("axes")
+    means = _chain(node, users, "sum", "multiply", "subtract")
+    if not means or source.rank != 4 or axes != (1, 2, 3) or means[-1].inputs != (source, means[1].output):
+        return None
+    centred, share = means[-1].output, [inverse(product(source.shape[1:]))]
+    squares = [reader for reader in users[centred] if reader.inputs == (centred, centred)]
+    ops = ("multiply", "sum", "multiply", "add", "sqrt", "divide", "multiply")
+    rest = _chain(squares[0], users, *ops) if squares else []
+    if not rest or rest[-1].inputs[0] is not centred or set(users[centred]) != {rest[0], rest[-1]}:
+        return None
+    if rest[1].attrs["axes"] != axes or constants(means[1]) != share or constants(rest[2]) != share:
+        return None
+    (eps,), numerator = constants(rest[3]), constants(rest[5])
+    return Pattern("layer_norm", [*means, *rest], source, {"eps": eps}) if numerator == [1.0] else None
 
 
 def _chain(node: Node, users: Users, *ops: str) -> list[Node]:

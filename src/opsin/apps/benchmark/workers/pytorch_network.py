@@ -53,6 +53,7 @@ CALLS: dict[str, Callable[[list[fx.Node], Step], Call]] = {
     "permute": lambda x, step: (torch.permute, (x[0], step["attrs"]["axes"])),
     "reshape": lambda x, step: (torch.reshape, (x[0], (-1, *step["shape"]))),
     "normalize": lambda x, step: (functional.normalize, (x[0], 2.0, 1, step["attrs"]["eps"])),
+    "layer_norm": lambda x, step: (functional.layer_norm, (x[0], step["shape"], None, None, step["attrs"]["eps"])),
     "slice": _slice,
     "pad": _pad,
     "resize": _resize,
