@@ -121,6 +121,15 @@ class ConvInput:
         return k.offset(k.scratch, 0 - first * padded_row), padded_row
 
 
+def rows_read(
+    k: Builder, rows: tuple[Value, Value], stride: Value, top: Value, taps: tuple[Value, Value], height: Value
+) -> tuple[Value, Value]:
+    """Return the rows of the image (first, past the last) that output `rows` read; `taps` are (count, dilation)."""
+    (first, last), (count, dilation) = rows, taps
+    low = k.maximum(0, first * stride - top)
+    return low, k.minimum(height, (last - 1) * stride - top + (count - 1) * dilation + 1)
+
+
 def first_inside(k: Builder, start: Operand, step: Value) -> Value:
     """Return the first whole `i ≥ 0` with `start + i · step ≥ 0`."""
     return k.maximum(0, (0 - start + step - 1) // step)
@@ -173,8 +182,7 @@ class Conv2d(KernelSpec):
             first = (block % blocks) * rows
             last = k.minimum(out_height, first + rows)
             if self.padded:
-                low = k.maximum(0, first * stride - top)
-                high = k.minimum(height, (last - 1) * stride - top + (kernel - 1) * dilation + 1)
+                low, high = rows_read(k, (first, last), stride, top, (kernel, dilation), height)
                 source, row = images.padded(number, (low, high), Margin(*margin), target.lanes)
             else:
                 source, row = images.in_place(number)

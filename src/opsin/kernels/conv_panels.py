@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
 
-from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, taps_inside
+from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, rows_read, taps_inside
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import PanelShape
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
@@ -65,8 +65,7 @@ class ConvPanels(KernelSpec):
             first = row_block * rows
             last = k.minimum(out_height, first + rows)
             if self.padded:
-                low = k.maximum(0, first * stride - top)
-                high = k.minimum(height, (last - 1) * stride - top + (kernel - 1) * dilation + 1)
+                low, high = rows_read(k, (first, last), stride, top, (kernel, dilation), height)
                 source, row_size = images.padded(number, (low, high), Margin(*margin), target.lanes)
             else:
                 source, row_size = images.in_place(number)

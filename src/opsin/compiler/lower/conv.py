@@ -40,8 +40,8 @@ def direct(
 
 
 STRIDED_DGRAD = {
-    ConvAlgorithm.DIRECT_STRIDED_DGRAD: panels.strided_dgrad,
-    ConvAlgorithm.STRIDED_DGRAD: packed.strided_dgrad,
+    ConvAlgorithm.DIRECT_STRIDED_DGRAD: panels.convolve_phase,
+    ConvAlgorithm.STRIDED_DGRAD: packed.convolve_phase,
 }
 FILTERS_BY_ROWS = (2, 0, 3, 1)
 """Convolution weights K C kh kw in memory: kh K kw C."""
@@ -83,7 +83,8 @@ def conv_transpose2d(
     w = lowering.view(node.inputs[1])
     if selection.algorithm in STRIDED_DGRAD:
         epilogue = _epilogue(lowering, group, outputs, destinations)
-        phases = STRIDED_DGRAD[selection.algorithm](lowering, y, w, problem.size, node.attrs, epilogue, problem.macs)
+        convolve = STRIDED_DGRAD[selection.algorithm]
+        phases = packed.strided_dgrad(lowering, y, w, problem.size, node.attrs, epilogue, problem.macs, convolve)
         return [*calls, *epilogue.copies, *phases]
     if problem.stride != (1, 1):
         y, dilation = _dilated(lowering, y, problem.stride)

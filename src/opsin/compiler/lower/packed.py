@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
@@ -27,6 +27,10 @@ class Phase(NamedTuple):
         return view.sliced(self.starts, view.shape, self.steps)
 
 
+ConvolvePhase = Callable[[Lowering, View, View | None, Geometry, LoweredEpilogue, int, Phase | None], list[KernelCall]]
+"""A function like `convolve_phase`."""
+
+
 def convolve(
     lowering: Lowering, x: View, w: View, geometry: Geometry, epilogue: LoweredEpilogue, macs: int
 ) -> list[KernelCall]:
@@ -42,15 +46,19 @@ def strided_dgrad(
     attrs: dict[str, Any],
     epilogue: LoweredEpilogue,
     macs: int,
+    convolve: ConvolvePhase,
 ) -> list[KernelCall]:
-    """Return the calls of the input gradient of a convolution of dilation 1: w (K C kh kw), result N C × `size`."""
+    """Return the calls of the input gradient of a convolution of dilation 1: w (K C kh kw), result N C × `size`.
+
+    Each phase is computed by `convolve`.
+    """
     calls: list[KernelCall] = []
-    for geometry, taps, phase_macs, phase in phases(y, w, size, attrs, macs):
-        calls += convolve_phase(lowering, y, taps, geometry, epilogue, phase_macs, phase)
+    for geometry, taps, phase_macs, phase in _phases(y, w, size, attrs, macs):
+        calls += convolve(lowering, y, taps, geometry, epilogue, phase_macs, phase)
     return calls
 
 
-def phases(
+def _phases(
     y: View, w: View, size: tuple[int, int], attrs: dict[str, Any], macs: int
 ) -> Iterator[tuple[Geometry, View | None, int, Phase]]:
     """Yield (geometry, weights kh kw C K or None without taps, MACs, results) of each phase of an input gradient.

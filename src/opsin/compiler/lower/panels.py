@@ -1,8 +1,6 @@
-"""Direct convolutions with packed weights, and strided input gradients as such convolutions, phase by phase."""
+"""Direct convolutions with packed weights, also of the phases of a strided input gradient (`packed.strided_dgrad`)."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.cost_model import CostModel
@@ -20,38 +18,21 @@ def convolve(
     lowering: Lowering, x: View, w: View, geometry: Geometry, epilogue: LoweredEpilogue, macs: int
 ) -> list[KernelCall]:
     """Return the calls of a convolution with weights `w` (K C kh kw)."""
-    return _convolve(lowering, x, w.transposed((2, 3, 1, 0)), geometry, epilogue, macs)
+    return convolve_phase(lowering, x, w.transposed((2, 3, 1, 0)), geometry, epilogue, macs)
 
 
-def strided_dgrad(
-    lowering: Lowering,
-    y: View,
-    w: View,
-    size: tuple[int, int],
-    attrs: dict[str, Any],
-    epilogue: LoweredEpilogue,
-    macs: int,
-) -> list[KernelCall]:
-    """Return the calls of the input gradient of a convolution of dilation 1: w (K C kh kw), result N C × `size`."""
-    calls: list[KernelCall] = []
-    for geometry, taps, phase_macs, phase in packed.phases(y, w, size, attrs, macs):
-        if taps is None:
-            calls += packed.convolve_phase(lowering, y, taps, geometry, epilogue, phase_macs, phase)
-        else:
-            calls += _convolve(lowering, y, taps, geometry, epilogue, phase_macs, phase)
-    return calls
-
-
-def _convolve(
+def convolve_phase(
     lowering: Lowering,
     x: View,
-    w: View,
+    w: View | None,
     geometry: Geometry,
     epilogue: LoweredEpilogue,
     macs: int,
     phase: Phase | None = None,
 ) -> list[KernelCall]:
-    """Return the calls for weights w (kh kw C K), of all results or of one phase."""
+    """Return the calls for weights w (kh kw C K), None for a kernel without taps, of all results or of one phase."""
+    if w is None:
+        return packed.convolve_phase(lowering, x, w, geometry, epilogue, macs, phase)
     images, costs = x.shape[0], lowering.costs
     shape = panel_shape(geometry.filters, geometry.window.channels, lowering.target)
     u, packing = _panels(lowering, w, shape)
