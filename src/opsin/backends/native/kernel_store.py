@@ -12,7 +12,7 @@ from opsin.base.concurrency import ForkLock, locked_cache
 from opsin.kernels.ir import Target
 from opsin.kernels.spec import KernelSpec
 
-_addresses: dict[tuple[KernelSpec, str], int] = {}
+_addresses: dict[tuple[KernelSpec, Target], int] = {}
 _compile_lock = ForkLock()
 
 
@@ -28,10 +28,10 @@ def kernel_addresses(specs: Sequence[KernelSpec], target: Target) -> list[int]:
     """Return the address of each kernel's machine code; equal specifications share one."""
     numbers: dict[KernelSpec, int] = {}
     indices = [numbers.setdefault(spec, len(numbers)) for spec in specs]
-    if any((spec, target.name) not in _addresses for spec in numbers):
+    if any((spec, target) not in _addresses for spec in numbers):
         with _compile_lock.lock:
             _link_missing(numbers, target)
-    addresses = [_addresses[spec, target.name] for spec in numbers]
+    addresses = [_addresses[spec, target] for spec in numbers]
     return [addresses[index] for index in indices]
 
 
@@ -40,7 +40,7 @@ def _link_missing(specs: Iterable[KernelSpec], target: Target) -> None:
     start = time.perf_counter()
     missing: dict[str, KernelSpec] = {}
     for spec in specs:
-        if (spec, target.name) not in _addresses:
+        if (spec, target) not in _addresses:
             name = _name(spec, target)
             code = cache.read(name)
             if code is None:
@@ -69,7 +69,7 @@ def _symbol(name: str) -> str:
 
 
 def _link(spec: KernelSpec, target: Target, name: str, code: bytes) -> None:
-    (_addresses[spec, target.name],) = codegen.load(code, _symbol(name))
+    (_addresses[spec, target],) = codegen.load(code, _symbol(name))
 
 
 @locked_cache()

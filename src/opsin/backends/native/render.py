@@ -9,9 +9,27 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from opsin.kernels.ir import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Loop, ScalarType, Target, Value
+from opsin.kernels.ir import (
+    BF16,
+    BOOL,
+    ELEMENT_BYTES,
+    F32,
+    I32,
+    INDEX,
+    PAIR,
+    U8,
+    Branch,
+    Instruction,
+    Kernel,
+    Loop,
+    ScalarType,
+    Target,
+    Value,
+)
 
-ELEMENTS = {F32: "float", I32: "i32", U8: "i8", INDEX: "i64", BOOL: "i1"}
+ELEMENTS = {F32: "float", I32: "i32", U8: "i8", INDEX: "i64", BOOL: "i1", BF16: "i16", PAIR: "i32"}
+ALIGNMENTS = {**ELEMENT_BYTES, PAIR: ELEMENT_BYTES[BF16]}
+"""The alignment of each element: pairs begin at any bfloat16."""
 
 FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 INT_BINARY = {
@@ -41,6 +59,15 @@ def literal(value: float, element: str) -> str:
 MIN_OPAQUE_ACCESSES = 64
 """Minimum memory accesses of a loop to hide its index from LLVM. Strength reduction of so many addresses takes most of
 the compile time, and a pointer for each is slower than computing them."""
+
+
+DOT_LANES = (4, 8, 16)
+"""The lanes of the vectors that AVX512-BF16 rounds and multiplies."""
+
+
+def splat(value: int, kind: ScalarType) -> str:
+    """Return a whole number in every lane of `kind`."""
+    return str(value) if kind.lanes == 1 else "<" + ", ".join([f"i32 {value}"] * kind.lanes) + ">"
 
 
 class Renderer:
@@ -173,6 +200,12 @@ class Renderer:
         self.intrinsics.add(f"{kind} {name}({', '.join([kind] * len(item.operands))})")
         self.assign(item.result, f"call {kind} {name}({', '.join(self.typed(v) for v in item.operands)})")
 
+    def fma(self, kind: ScalarType) -> str:
+        """Declare the fused multiply-add of `kind`, and return its type and name."""
+        text, suffix = llvm_type(kind), "f32" if kind.lanes == 1 else f"v{kind.lanes}f32"
+        self.intrinsics.add(f"{text} @llvm.fma.{suffix}({', '.join([text] * 3)})")
+        return f"{text} @llvm.fma.{suffix}"
+
     def do_fma(self, item: Instruction) -> None:
         if self.target.fma:
             self.call(item, "fma")
@@ -180,6 +213,76 @@ class Renderer:
         a, b, c = item.operands
         product = self.assign(None, f"fmul {self.typed(a)}, {self.name(b)}")
         self.assign(item.result, f"fadd {llvm_type(c.kind)} {product}, {self.name(c)}")
+
+    def do_dot(self, item: Instruction) -> None:
+        a, b, c = item.operands
+        lanes = c.kind.lanes
+        if self.target.bf16_dot and lanes in DOT_LANES:
+            pairs, sums = f"<{2 * lanes} x bfloat>", llvm_type(c.kind)
+            name = f"@llvm.x86.avx512bf16.dpbf16ps.{32 * lanes}"
+            self.intrinsics.add(f"{sums} {name}({sums}, {pairs}, {pairs})")
+            left, right = (self.assign(None, f"bitcast {self.typed(v)} to {pairs}") for v in (a, b))
+            self.assign(item.result, f"call {sums} {name}({self.typed(c)}, {pairs} {left}, {pairs} {right})")
+            return
+        # Products of bfloat16 are exact, so that it makes no difference whether the sum is fused.
+        total, kind = self.name(c), llvm_type(c.kind)
+        for half in ("upper", "lower"):
+            left, right = (self.half(v, half, c.kind) for v in (a, b))
+            if self.target.fma:
+                operands = ", ".join(f"{kind} {name}" for name in (left, right, total))
+                total = self.assign(None, f"call {self.fma(c.kind)}({operands})")
+            else:
+                product = self.assign(None, f"fmul {kind} {left}, {right}")
+                total = self.assign(None, f"fadd {kind} {product}, {total}")
+        self.names[item.result] = total
+
+    def half(self, pairs: Value, half: str, kind: ScalarType) -> str:
+        """Return the upper or lower numbers of `pairs` as float32 of type `kind`."""
+        text = f"shl {self.typed(pairs)}, {splat(16, kind)}"
+        if half == "upper":
+            text = f"and {self.typed(pairs)}, {splat(-65536, kind)}"
+        bits = self.assign(None, text)
+        return self.assign(None, f"bitcast {llvm_type(pairs.kind)} {bits} to {llvm_type(kind)}")
+
+    def do_pair(self, item: Instruction) -> None:
+        lower, upper = item.operands
+        kind = item.result.kind
+        parts = [self.assign(None, f"zext {self.typed(v)} to {llvm_type(kind)}") for v in (lower, upper)]
+        shifted = self.assign(None, f"shl {llvm_type(kind)} {parts[1]}, {splat(16, kind)}")
+        self.assign(item.result, f"or {llvm_type(kind)} {parts[0]}, {shifted}")
+
+    def do_widen(self, item: Instruction) -> None:
+        (source,), kind = item.operands, ScalarType(I32, item.result.kind.lanes)
+        bits = self.assign(None, f"zext {self.typed(source)} to {llvm_type(kind)}")
+        shifted = self.assign(None, f"shl {llvm_type(kind)} {bits}, {splat(16, kind)}")
+        self.assign(item.result, f"bitcast {llvm_type(kind)} {shifted} to {llvm_type(item.result.kind)}")
+
+    def do_narrow(self, item: Instruction) -> None:
+        """Round as `bfloat16.narrow` defines it, which is what the instruction of AVX512-BF16 does."""
+        (source,), lanes = item.operands, item.result.kind.lanes
+        result, whole = llvm_type(item.result.kind), ScalarType(I32, lanes)
+        if self.target.bf16_dot and lanes in DOT_LANES:
+            number = self.assign(None, f"fptrunc {self.typed(source)} to <{lanes} x bfloat>")
+            self.assign(item.result, f"bitcast <{lanes} x bfloat> {number} to {result}")
+            return
+        kind, mask = llvm_type(whole), llvm_type(ScalarType(BOOL, lanes))
+
+        def step(text: str) -> str:
+            return self.assign(None, text)
+
+        bits = step(f"bitcast {self.typed(source)} to {kind}")
+        upper = step(f"lshr {kind} {bits}, {splat(16, whole)}")
+        odd = step(f"and {kind} {upper}, {splat(1, whole)}")
+        biased = step(f"add {kind} {bits}, {splat(0x7FFF, whole)}")
+        rounded = step(f"lshr {kind} {step(f'add {kind} {biased}, {odd}')}, {splat(16, whole)}")
+        quiet = step(f"or {kind} {upper}, {splat(0x40, whole)}")
+        sign = step(f"and {kind} {upper}, {splat(0x8000, whole)}")
+        size = step(f"and {kind} {bits}, {splat(0x7FFFFFFF, whole)}")
+        is_small = step(f"icmp slt {kind} {size}, {splat(0x00800000, whole)}")
+        is_nan = step(f"icmp sgt {kind} {size}, {splat(0x7F800000, whole)}")
+        number = step(f"select {mask} {is_small}, {kind} {sign}, {kind} {rounded}")
+        number = step(f"select {mask} {is_nan}, {kind} {quiet}, {kind} {number}")
+        self.assign(item.result, f"trunc {kind} {number} to {result}")
 
     def do_int(self, item: Instruction) -> None:
         # A NaN may become any number, but the result must not be poison.
@@ -271,16 +374,16 @@ class Renderer:
     def do_load(self, item: Instruction) -> None:
         kind: ScalarType = item.result.kind
         pointer = self.pointer(item.operands[0], self.name(item.operands[1]), kind.element)
-        vector = llvm_type(kind)
+        vector, alignment = llvm_type(kind), ALIGNMENTS[kind.element]
         if item.data == kind.lanes:
-            self.assign(item.result, f"load {vector}, ptr {pointer}, align 4")
+            self.assign(item.result, f"load {vector}, ptr {pointer}, align {alignment}")
             return
-        element = {F32: "f32", I32: "i32"}[kind.element]
+        element = {F32: "f32", I32: "i32", PAIR: "i32", BF16: "i16"}[kind.element]
         name = f"@llvm.masked.load.v{kind.lanes}{element}.p0"
         mask = f"<{kind.lanes} x i1>"
         self.intrinsics.add(f"{vector} {name}(ptr, {mask}, {vector})")
         bits = ", ".join(f"i1 {str(lane < item.data).lower()}" for lane in range(kind.lanes))
-        operands = f"ptr align 4 {pointer}, {mask} <{bits}>, {vector} zeroinitializer"
+        operands = f"ptr align {alignment} {pointer}, {mask} <{bits}>, {vector} zeroinitializer"
         self.assign(item.result, f"call {vector} {name}({operands})")
 
     def do_prefetch(self, item: Instruction) -> None:
@@ -311,7 +414,7 @@ class Renderer:
         name, place = "zeroinitializer", self.name(index)
         for lane in range(item.data):
             pointer = self.pointer(address, place, kind.element)
-            scalar = self.assign(None, f"load {element}, ptr {pointer}, align 4")
+            scalar = self.assign(None, f"load {element}, ptr {pointer}, align {ALIGNMENTS[kind.element]}")
             name = self.assign(None, f"insertelement {vector} {name}, {element} {scalar}, i32 {lane}")
             if lane + 1 < item.data:
                 place = self.assign(None, f"add i64 {place}, {self.name(stride)}")
@@ -322,9 +425,9 @@ class Renderer:
         processors."""
         address, index, value = item.operands
         kind: ScalarType = value.kind
-        pointer = self.pointer(address, self.name(index), kind.element)
+        pointer, alignment = self.pointer(address, self.name(index), kind.element), ALIGNMENTS[kind.element]
         if item.data == kind.lanes:
-            self.line(f"store {self.typed(value)}, ptr {pointer}, align 4")
+            self.line(f"store {self.typed(value)}, ptr {pointer}, align {alignment}")
             return
         position, size = 0, kind.lanes // 2
         while size:
@@ -333,7 +436,7 @@ class Renderer:
                 text = f"shufflevector {self.typed(value)}, {llvm_type(kind)} poison, <{size} x i32> <{places}>"
                 piece = self.assign(None, text)
                 at = self.assign(None, f"getelementptr {ELEMENTS[kind.element]}, ptr {pointer}, i64 {position}")
-                self.line(f"store <{size} x {ELEMENTS[kind.element]}> {piece}, ptr {at}, align 4")
+                self.line(f"store <{size} x {ELEMENTS[kind.element]}> {piece}, ptr {at}, align {alignment}")
                 position += size
             size //= 2
 
@@ -344,7 +447,7 @@ class Renderer:
         for lane in range(item.data):
             scalar = self.assign(None, f"extractelement {self.typed(value)}, i32 {lane}")
             pointer = self.pointer(address, place, kind.element)
-            self.line(f"store {element} {scalar}, ptr {pointer}, align 4")
+            self.line(f"store {element} {scalar}, ptr {pointer}, align {ALIGNMENTS[kind.element]}")
             if lane + 1 < item.data:
                 place = self.assign(None, f"add i64 {place}, {self.name(stride)}")
 

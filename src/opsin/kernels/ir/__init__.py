@@ -1,19 +1,37 @@
 """The kernel IR, a small language of vector loops that does not depend on the processor.
 
-`nodes` defines it, `builder` builds kernels, `interpreter` runs them in NumPy, `target` describes processors, and
-`functions` has the transcendental functions.
+`nodes` defines it, `builder` builds kernels, `interpreter` runs them in NumPy, `bfloat16` defines the narrow type,
+`target` describes processors, and `functions` has the transcendental functions.
 """
 
 from opsin.kernels.ir.builder import Builder, Operand, Pointer, Register, Value
 from opsin.kernels.ir.interpreter import interpret
-from opsin.kernels.ir.nodes import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Loop, Parameter, ScalarType
+from opsin.kernels.ir.nodes import (
+    BF16,
+    BOOL,
+    ELEMENT_BYTES,
+    F32,
+    I32,
+    INDEX,
+    PAIR,
+    U8,
+    Branch,
+    Instruction,
+    Kernel,
+    Loop,
+    Parameter,
+    ScalarType,
+)
 from opsin.kernels.ir.target import TARGETS, Target, best_target, usable_targets
 
 __all__ = [
+    "BF16",
     "BOOL",
+    "ELEMENT_BYTES",
     "F32",
     "I32",
     "INDEX",
+    "PAIR",
     "TARGETS",
     "U8",
     "Branch",

@@ -13,7 +13,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from opsin.kernels.ir.nodes import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Loop, Parameter, ScalarType
+from opsin.kernels.ir.nodes import (
+    BF16,
+    BOOL,
+    F32,
+    I32,
+    INDEX,
+    PAIR,
+    U8,
+    Branch,
+    Instruction,
+    Kernel,
+    Loop,
+    Parameter,
+    ScalarType,
+)
 
 
 class Value:
@@ -94,6 +108,12 @@ class Value:
 
 Operand: TypeAlias = "Value | int | float"
 
+CONVERTED = {
+    "float": F32, "float_bits": F32, "int": I32, "int_bits": I32, "i32": I32, "index": INDEX, "narrow": BF16,
+    "widen": F32,
+}  # fmt: skip
+"""The element kind of the result of each conversion."""
+
 
 class Register:
     """A mutable variable of the kernel, which the code generator keeps in a machine register."""
@@ -117,6 +137,10 @@ class Pointer:
 
     def __init__(self, address: Value, element: str) -> None:
         self.address, self.element = address, element
+
+    def of(self, element: str) -> Pointer:
+        """Return the same address as that of an array of `element`s, such as pairs of bfloat16."""
+        return Pointer(self.address, element)
 
 
 class Builder:
@@ -189,12 +213,12 @@ class Builder:
 
     def convert(self, name: str, a: Value) -> Value:
         """Convert `a`. `name` is float (i32 to f32), int (f32 to i32, towards zero), float_bits or int_bits (the bits
-        reinterpreted), i32 (index to i32) or index (i32 to index).
+        reinterpreted), i32 (index to i32), index (i32 to index), narrow (f32 to bf16, to nearest even) or widen (bf16
+        to f32).
 
         `int` of a NaN, or of a number that an i32 cannot hold, is an unspecified number.
         """
-        element = {"float": F32, "float_bits": F32, "int": I32, "int_bits": I32, "i32": I32, "index": INDEX}[name]
-        return self.emit(name, ScalarType(element, a.kind.lanes), (a,))
+        return self.emit(name, ScalarType(CONVERTED[name], a.kind.lanes), (a,))
 
     def equal(self, a: Operand, b: Operand) -> Value:
         """Return whether `a` equals `b`, lane by lane."""
@@ -212,6 +236,15 @@ class Builder:
         """Return `a · b + c`, rounded once if the target has a fused multiply-add."""
         kind = max((a.kind, b.kind, c.kind), key=lambda k: k.lanes)
         return self.emit("fma", kind, tuple(self.constant(v, kind) for v in (a, b, c)))
+
+    def dot(self, a: Value, b: Value, c: Value) -> Value:
+        """Return `c` plus the products of both numbers of the pairs `a` and `b`, as `bfloat16.dot` defines it."""
+        kind = max((a.kind, b.kind), key=lambda k: k.lanes)
+        return self.emit("dot", c.kind, (self.constant(a, kind), self.constant(b, kind), c))
+
+    def pair(self, lower: Value, upper: Value) -> Value:
+        """Return the pairs of the bf16 vectors `lower` and `upper`, lane by lane."""
+        return self.emit("pair", ScalarType(PAIR, lower.kind.lanes), (lower, upper))
 
     def select(self, condition: Value, a: Operand, b: Operand) -> Value:
         """Return, lane by lane, `a` if `condition` holds, otherwise `b`."""
@@ -240,7 +273,17 @@ class Builder:
     def load(
         self, buffer: Pointer, index: Operand, lanes: int = 1, count: int | None = None, stride: Operand = 1
     ) -> Value:
-        """Load `lanes` elements from `index` on, `stride` apart; only the first `count` are read, the rest are 0."""
+        """Load `lanes` elements from `index` on, `stride` apart; only the first `count` are read, the rest are 0.
+
+        bfloat16 becomes float32.
+        """
+        value = self.load_narrow(buffer, index, lanes, count, stride)
+        return self.convert("widen", value) if buffer.element == BF16 else value
+
+    def load_narrow(
+        self, buffer: Pointer, index: Operand, lanes: int = 1, count: int | None = None, stride: Operand = 1
+    ) -> Value:
+        """Load as `load` does, but leave the elements as they are in memory."""
         count = lanes if count is None else count
         location = (buffer.address, self.constant(index, ScalarType(INDEX)))
         if lanes == 1 or (isinstance(stride, int) and stride == 1):
@@ -258,7 +301,9 @@ class Builder:
     def store(
         self, buffer: Pointer, index: Operand, value: Value, count: int | None = None, stride: Operand = 1
     ) -> None:
-        """Store the first `count` lanes of `value` from `index` on, `stride` apart."""
+        """Store the first `count` lanes of `value` from `index` on, `stride` apart; bfloat16 is rounded."""
+        if buffer.element == BF16 and value.kind.element == F32:
+            value = self.convert("narrow", value)
         lanes = value.kind.lanes
         count = lanes if count is None else count
         location = (buffer.address, self.constant(index, ScalarType(INDEX)))

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from opsin.kernels.ir.nodes import BOOL, F32, I32, INDEX, U8, Branch, Instruction, Kernel, Loop, ScalarType
+from opsin.kernels.ir import bfloat16
+from opsin.kernels.ir.nodes import BF16, BOOL, F32, I32, INDEX, PAIR, U8, Branch, Instruction, Kernel, Loop, ScalarType
 
-DTYPES = {F32: np.float32, I32: np.int32, U8: np.uint8, INDEX: np.int64, BOOL: np.bool_}
+DTYPES = {
+    F32: np.float32, I32: np.int32, U8: np.uint8, INDEX: np.int64, BOOL: np.bool_, BF16: np.uint16, PAIR: np.uint32
+}  # fmt: skip
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:
@@ -64,6 +67,10 @@ ELEMENTWISE: dict[str, Any] = {
     "int_bits": lambda a: a.view(np.int32),
     "i32": lambda a: a.astype(np.int32),
     "index": lambda a: a.astype(np.int64),
+    "narrow": bfloat16.narrow,
+    "widen": bfloat16.widen,
+    "dot": bfloat16.dot,
+    "pair": lambda a, b: a.astype(np.uint32) | (b.astype(np.uint32) << np.uint32(16)),
 }
 """The instructions that act on each lane; a value is an array of `lanes` elements, of one element for a scalar."""
 
@@ -77,7 +84,7 @@ class InterpreterMemory:
         self._untyped: set[int] = set()
 
     def add(self, array: np.ndarray, untyped: bool = False) -> int:
-        """Give `array` an address and return it; elements of `untyped` memory may have any 32-bit type."""
+        """Give `array` an address and return it; elements of `untyped` memory may have any type."""
         if untyped:
             self._untyped.add(len(self._bases))
         base = (len(self._bases) + 1) << 36
@@ -88,18 +95,20 @@ class InterpreterMemory:
     def locate(self, address: int, index: int, dtype: Any) -> tuple[np.ndarray, int]:
         """Return the array that holds element `index` from `address` on, and the element's index in that array.
 
-        Raises `IndexError` if no array holds it, and `TypeError` if the array has another dtype.
+        Raises `IndexError` if no array holds it, and `TypeError` if the array has another dtype. Untyped memory has any
+        dtype, and numbers of 16 bits may be read as pairs, which can begin at any of them.
         """
         size = np.dtype(dtype).itemsize
         number = bisect_right(self._bases, address + index * size) - 1
-        array = self._arrays[number]
-        element = (address - self._bases[number]) // size + index
-        _check_index(element, array)
-        if number in self._untyped and size == array.itemsize:
-            array = array.view(dtype)
+        array, offset = self._arrays[number], address + index * size - self._bases[number]
+        if array.dtype != dtype and (number in self._untyped or (array.dtype, dtype) == (np.uint16, np.uint32)):
+            first = offset % size
+            octets = array.view(np.uint8)
+            array, offset = octets[first : first + (octets.size - first) // size * size].view(dtype), offset - first
+        _check_index(offset // size, array)
         if array.dtype != dtype:
             raise TypeError(f"an array of {array.dtype} read as {dtype}")
-        return array, element
+        return array, offset // size
 
     def locate_strided(self, address: int, index: int, count: int, stride: int, dtype: Any) -> np.ndarray:
         """Return a view of `count` elements of one array, `stride` apart, the first being element `index`."""

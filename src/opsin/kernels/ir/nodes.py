@@ -2,8 +2,10 @@
 
 A `Kernel` is a list of instructions in nested blocks. Python code builds it with a `Builder`: a Python `for` loop
 unrolls while the kernel is built, and `Builder.loop` emits a loop. Values are scalars or short vectors of float32,
-int32 or booleans, and 64-bit whole numbers for indices and addresses. Memory may also hold unsigned bytes, which
-become int32 when they are loaded. The interpreter (`interpreter.py`, in NumPy) defines the semantics; any number of
+int32 or booleans, and 64-bit whole numbers for indices and addresses. Memory may also hold narrower numbers: unsigned
+bytes become int32 when they are loaded; bfloat16 becomes float32 when it is loaded, and float32 is rounded when it is
+stored as bfloat16 (`bfloat16.py` defines how). Kernels that multiply bfloat16 load pairs of them, a pair in each lane,
+and `dot` adds the products of both. The interpreter (`interpreter.py`, in NumPy) defines the semantics; any number of
 code generators translate the IR.
 
 All kernels have the same calling convention, so that a compiled program is a table of calls:
@@ -18,6 +20,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 F32, I32, U8, INDEX, BOOL = "f32", "i32", "u8", "index", "bool"
+BF16, PAIR = "bf16", "bf16x2"
+"""A bfloat16, and two that are adjacent in memory, the first one in the lower half."""
+ELEMENT_BYTES = {F32: 4, I32: 4, U8: 1, INDEX: 8, BF16: 2, PAIR: 4}
+"""The size of each element that memory may hold."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Kernels use only the properties of a row, such as its lanes and registers, and n
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,9 @@ class Target:
     `factor_registers` are kept free for the numbers that a register tile multiplies its rows by. Instructions of x86
     read them from memory, or LLVM loads each into the same register. For Arm, LLVM loads several ahead of their use,
     and a tile that leaves only one register for them is spilled.
+
+    `bf16_dot`: there are instructions that round to bfloat16 and that multiply pairs of them. Rows of the table do not
+    have it; `with_features` adds it for a processor.
     """
 
     name: str
@@ -25,6 +28,11 @@ class Target:
     fma: bool
     needs: tuple[str, ...]
     factor_registers: int = 1
+    bf16_dot: bool = False
+
+    def with_features(self, features: Collection[str]) -> Target:
+        """Return the row for a processor with `features`, which may have more than the row needs."""
+        return replace(self, bf16_dot="avx512bf16" in features and "avx512f" in self.needs)
 
 
 TARGETS = (
@@ -38,9 +46,9 @@ TARGETS = (
 
 def best_target(features: Collection[str]) -> Target | None:
     """Return the widest row that a processor with `features` (LLVM's names) can run, or None."""
-    return next((row for row in TARGETS if all(need in features for need in row.needs)), None)
+    return next(iter(usable_targets(features)), None)
 
 
 def usable_targets(features: Collection[str]) -> list[Target]:
     """Return all rows that a processor with `features` can run, widest first."""
-    return [row for row in TARGETS if all(need in features for need in row.needs)]
+    return [row.with_features(features) for row in TARGETS if all(need in features for need in row.needs)]
