@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from opsin.backends.options import CompileOptions
 from opsin.backends.tuning import TuningSummary
+from opsin.compiler.precision import Precision
 from opsin.data import Dataset, LabeledImages
 from opsin.ir import Graph, bind, product
 from opsin.planning import autoconfig, networks
@@ -27,7 +29,8 @@ class FakeMachine:
 
     Both are proportional to the image's area. A training step takes three times as long, and `all_layers` times that if
     all layers learn; it takes `training_memory` times the memory. `weights` are the networks whose published weights
-    are available. `measured` records the batches of all measurements.
+    are available. `measured` and `precisions` record the batches and precisions of all measurements. In bfloat16 memory
+    is half as large and time is divided by `bf16_gain`.
     """
 
     forward: float = 0.008
@@ -35,12 +38,13 @@ class FakeMachine:
     all_layers: float = 1.0
     training_memory: float = 1.0
     weights: tuple[str, ...] = ("efficientnet_lite0",)
+    bf16_gain: float = 2.0
     measured: list[int] = field(default_factory=list)
+    precisions: list[Precision] = field(default_factory=list)
 
-    def run_cost(
-        self, graph: Graph, batch: int, threads: int | None, winograd: bool, algorithms: dict[str, str]
-    ) -> Cost:
+    def run_cost(self, graph: Graph, batch: int, threads: int | None, options: CompileOptions) -> Cost:
         self.measured.append(batch)
+        self.precisions.append(options.precision)
         shape = bind(graph.inputs[0].shape, 1)
         area = int(str(product(shape))) / (3 * 224 * 224) if len(shape) == 4 else 1e-4
         is_training = "learning_rate" in {tensor.node.attrs["name"] for tensor in graph.inputs}
@@ -48,9 +52,13 @@ class FakeMachine:
         if learning(graph) > MANY_LEARNING:
             passes *= self.all_layers
         memory = self.megabytes * 1e6 * area * batch * (self.training_memory if is_training else 1.0)
+        if options.precision is Precision.BF16:
+            memory, passes = memory / 2, passes / self.bf16_gain
         return Cost(self.forward * area * passes, int(memory), 1.0, 0.5 * self.forward * area)
 
-    def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
+    def tune(
+        self, graph: Graph, batch: int, threads: int | None, seconds: float, precision: Precision
+    ) -> TuningSummary:
         return TuningSummary((), (), 0.0)
 
     def process_bytes(self) -> int:
@@ -58,6 +66,9 @@ class FakeMachine:
 
     def has_weights(self, network: str) -> bool:
         return network in self.weights
+
+    def multiplies_bf16(self) -> bool:
+        return self.bf16_gain > 1
 
 
 def learning(graph: Graph) -> int:

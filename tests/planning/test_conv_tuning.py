@@ -13,8 +13,10 @@ import pytest
 from opsin import nn
 from opsin.backends.native import tuning_cache
 from opsin.backends.native.codegen import host
+from opsin.backends.options import CompileOptions
 from opsin.backends.tuning import TuningResult, TuningSummary, problems
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
+from opsin.compiler.precision import Precision
 from opsin.data import Dataset, load
 from opsin.ir import Graph
 from opsin.planning import autoconfig, measurement
@@ -124,14 +126,14 @@ class TunableMachine(FakeMachine):
         self.tuned_seconds = tuned_seconds
         self.tuning_seconds: list[float] = []
 
-    def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
+    def tune(
+        self, graph: Graph, batch: int, threads: int | None, seconds: float, precision: Precision
+    ) -> TuningSummary:
         self.tuning_seconds.append(seconds)
         return tuned(graph, batch, ConvAlgorithm.IMPLICIT_GEMM)
 
-    def run_cost(
-        self, graph: Graph, batch: int, threads: int | None, winograd: bool, algorithms: dict[str, str]
-    ) -> Cost:
-        return Cost(self.tuned_seconds if algorithms else DEFAULT_SECONDS, 10**6, 0.0)
+    def run_cost(self, graph: Graph, batch: int, threads: int | None, options: CompileOptions) -> Cost:
+        return Cost(self.tuned_seconds if options.conv_algorithms else DEFAULT_SECONDS, 10**6, 0.0)
 
 
 def test_algorithms_are_adopted_if_the_whole_step_is_faster(stripes: Dataset) -> None:

@@ -116,10 +116,12 @@ ADVICE = "give the engine the keyword `options`, and pass it on to opsin.backend
 
 
 def bound(engine: Engine, options: CompileOptions) -> BoundEngine:
-    """Return `engine` compiling with `options`.
+    """Return `engine` compiling with `options`, which replace those that it may be bound to.
 
     Raise `UsageError` if it has no keyword `options`, so that it could only ignore what they ask for.
     """
+    if isinstance(engine, BoundEngine):
+        engine = engine.engine
     takes_options = _takes_options(engine)
     if not takes_options:
         for name, (is_asked, words) in REQUESTS.items():
@@ -128,6 +130,14 @@ def bound(engine: Engine, options: CompileOptions) -> BoundEngine:
                     f"the plan asks the engine to {words} ({name}), and the engine has no options; {ADVICE}"
                 )
     return BoundEngine(engine, options, takes_options)
+
+
+def in_precision(engine: Engine, precision: Precision) -> Engine:
+    """Return `engine` with its options, but compiling in `precision`. Raise `UsageError` if it cannot."""
+    options = engine.options if isinstance(engine, BoundEngine) else DEFAULT
+    if options.precision is precision:
+        return engine
+    return bound(engine, replace(options, precision=precision))
 
 
 def _takes_options(engine: Callable[..., Any]) -> bool:

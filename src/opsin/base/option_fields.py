@@ -18,6 +18,11 @@ MAX_SIZE = 4096
 MODEL, PLANNING, OPTIMIZATION, MACHINE = "Network and images", "Planning", "Optimization", "Machine"
 """Groups of options in the help."""
 
+PRECISION_HELP = (
+    "Precision of feature maps: float32, or bf16, which takes half the memory and is multiplied faster by some "
+    "processors."
+)
+
 LEARNING_CURVE_HELP = (
     "Annotated images: train twice more, on a quarter and half of them; the report says what more images would bring."
 )
@@ -123,3 +128,4 @@ class OptionFields:
     winograd: bool = option(
         True, "Allow Winograd's algorithm for convolutions, which rounds slightly differently.", MACHINE
     )
+    precision: str = option("float32", PRECISION_HELP, MACHINE, "NAME")

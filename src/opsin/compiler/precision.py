@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from opsin.ir import INT, Graph, Node, Tensor
+from opsin.ir.arguments import one_of
 
 
 class Precision(StrEnum):
@@ -18,6 +19,16 @@ class Precision(StrEnum):
 
     FLOAT32 = "float32"
     BF16 = "bf16"
+
+
+def precision_named(name: str) -> Precision:
+    """Return the precision that is called `name`; raise `UsageError` with the possible names for any other."""
+    return Precision(one_of("the precision", name, [*Precision]))
+
+
+def in_words(precision: Precision) -> str:
+    """Return what a heading says about the precision: nothing for float32, otherwise ", bf16"."""
+    return "" if precision is Precision.FLOAT32 else f", {precision}"
 
 
 FLOAT32_SCOPES = ("loss", "optimizer")

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 import opsin
 from opsin.backends.base import Program
 from opsin.backends.native import compile as compile_native
-from opsin.backends.options import Engine
+from opsin.backends.options import Engine, in_precision
 from opsin.base import random_counter
 from opsin.base.concurrency import ForkLock
 from opsin.base.deprecated import accepts_old_names
 from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
+from opsin.compiler.precision import Precision, precision_named
 from opsin.data import Preprocessing, Samples
 from opsin.data.batches import pad_rows
 from opsin.data.frame_stacks import FrameHistory
@@ -60,8 +61,9 @@ class Model:
     `task` is the question that it answers; the labels of a classifier may be given instead. `layers` are the kinds of
     the layers by path, and `record` is the training record. `goldens` are images and their outputs when the file was
     written; `calibration` makes answers reliable. With `tta` "hflip" (test-time augmentation) the outputs of an image
-    and of its mirror image are averaged. Threads and forked processes may share a model; the results do not depend on
-    that.
+    and of its mirror image are averaged. With `precision` "bf16" programs store feature maps as bfloat16 (see
+    `compiler.precision`); the file does not keep that. Threads and forked processes may share a model; the results do
+    not depend on that.
     """
 
     network: str
@@ -77,7 +79,8 @@ class Model:
     threads: int | None = None
     calibration: Any = None
     tta: str | None = None
-    _programs: dict[int, Program] = field(default_factory=dict, repr=False)
+    precision: str = Precision.FLOAT32.value
+    _programs: dict[tuple[int, Precision], Program] = field(default_factory=dict, repr=False)
     _lock: ForkLock = field(default_factory=ForkLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -133,14 +136,18 @@ class Model:
 
     def outputs(self, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
         """Return the network's outputs by name for uint8 N×C×H×W; the mean of two with `tta`."""
-        parts = list(self._batches(pixels))
+        return self._outputs(pixels, self.precision)
+
+    def _outputs(self, pixels: Pixels, precision: str) -> dict[str, NDArray[np.float32]]:
+        parts = list(self._batches(pixels, precision))
         if parts:
             return {name: np.concatenate([part[name] for part in parts]) for name in self.graph.outputs}
         shapes = {name: [int(str(size)) for size in tensor.shape[1:]] for name, tensor in self.graph.outputs.items()}
         return {name: np.empty((0, *shape), np.float32) for name, shape in shapes.items()}
 
-    def _batches(self, pixels: Pixels) -> Iterator[dict[str, NDArray[np.float32]]]:
+    def _batches(self, pixels: Pixels, precision: str) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Yield the network's outputs for some images at a time."""
+        numbers = precision_named(precision)
         if not isinstance(pixels, np.ndarray | ImageView):
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
@@ -153,11 +160,11 @@ class Model:
         largest = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
-            yield self._run(pixels[first : first + batch], batch)
+            yield self._run(pixels[first : first + batch], batch, numbers)
 
-    def _run(self, pixels: NDArray[np.uint8], batch: int) -> dict[str, NDArray[np.float32]]:
+    def _run(self, pixels: NDArray[np.uint8], batch: int, precision: Precision) -> dict[str, NDArray[np.float32]]:
         """Run one batch; a short one is padded with its last image."""
-        program = self._programs.get(batch) or self._compiled(batch)
+        program = self._programs.get((batch, precision)) or self._compiled(batch, precision)
         images = self.preprocessing.apply(pad_rows(pixels, batch))
         outputs = {name: array[: len(pixels)] for name, array in program.run(inputs=images).items()}
         if self.tta is None:
@@ -168,14 +175,14 @@ class Model:
             for name, array in outputs.items()
         }
 
-    def _compiled(self, batch: int) -> Program:
+    def _compiled(self, batch: int, precision: Precision) -> Program:
         """Return the program for a batch size; threads that ask for it at the same time share it."""
         with self._lock.lock:
-            if batch not in self._programs:
-                program = self.engine(self.graph, batch, self.threads)
+            if (batch, precision) not in self._programs:
+                program = in_precision(self.engine, precision)(self.graph, batch, self.threads)
                 program.load_state(self.state)
-                self._programs[batch] = program
-            return self._programs[batch]
+                self._programs[batch, precision] = program
+            return self._programs[batch, precision]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for copies and other processes. Compiled programs belong to one process and are omitted."""
@@ -184,16 +191,18 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"graph": from_data(state["graph"], OPS.get), "_lock": ForkLock()})
 
-    def predict(self, images: ImageInput, *, top: int | None = None) -> list[Any]:
+    def predict(self, images: ImageInput, *, top: int | None = None, precision: str | None = None) -> list[Any]:
         """Return the task's answer for each image: a `Prediction` of a classifier, with the `top` labels or all.
 
         An image is a path, the bytes of a file, an open file, a Pillow image, or a uint8 array: C×H×W as the network
         takes it, or rows × columns (× channels). Several images are an iterable of these, or an array N×C×H×W. If the
-        network compares frames of a film, they are in the order of time.
+        network compares frames of a film, they are in the order of time. `precision` is "float32" or "bf16"; None: the
+        model's.
         """
+        numbers = precision_named(self.precision if precision is None else precision)
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         pixels, sizes = read_images(images, self.preprocessing)
-        return self._answers(self.history().stack(pixels), sizes, count)
+        return self._answers(self.history().stack(pixels), sizes, count, numbers)
 
     def history(self) -> FrameHistory:
         """Return a history of the frames of one film, for `answers`."""
@@ -209,11 +218,13 @@ class Model:
         if not images:
             return []
         pixels = (history or self.history()).stack(np.stack([pixels for pixels, _ in images]))
-        return self._answers(pixels, [size for _, size in images], top)
+        return self._answers(pixels, [size for _, size in images], top, self.precision)
 
-    def _answers(self, pixels: Pixels, sizes: Sequence[tuple[int, int]], count: int | None) -> list[Any]:
+    def _answers(
+        self, pixels: Pixels, sizes: Sequence[tuple[int, int]], count: int | None, precision: str
+    ) -> list[Any]:
         answers: list[Any] = []
-        for outputs in self._batches(pixels):
+        for outputs in self._batches(pixels, precision):
             first, number = len(answers), len(next(iter(outputs.values())))
             answers += self.task.answers(outputs, sizes[first : first + number], self.calibration, count)
         return answers
@@ -259,13 +270,13 @@ class Model:
     def _results(self, images: Samples, targets: Any = None) -> Iterator[Any]:
         """Yield what the task keeps of the outputs, for some images at a time."""
         targets, first = self._targets(images) if targets is None else targets, 0
-        for outputs in self._batches(images.stacked(self.preprocessing.frames).pixels):
+        for outputs in self._batches(images.stacked(self.preprocessing.frames).pixels, self.precision):
             count = len(next(iter(outputs.values())))
             yield self.task.reduce(outputs, targets.take(np.arange(first, first + count)))
             first += count
 
     def check(self) -> float:
-        """Run the golden images; return the largest deviation, or raise `ModelError` if it is more than rounding."""
+        """Run the golden images in float32; return the largest deviation, or raise `ModelError` if it is too large."""
         if self.goldens is None:
             self.goldens = self._make_goldens()
         pixels, expected = self.goldens
@@ -288,7 +299,7 @@ class Model:
 
     def _signature(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return numbers by which to compare the outputs, N × count: all of them, or evenly spaced ones of many."""
-        rows = [array.reshape(len(array), -1) for array in self.outputs(pixels).values()]
+        rows = [array.reshape(len(array), -1) for array in self._outputs(pixels, Precision.FLOAT32).values()]
         return np.concatenate(rows, axis=1)[:, slice(0, *_golden_values(self.graph))]
 
     def save(self, path: str | os.PathLike[str]) -> None:

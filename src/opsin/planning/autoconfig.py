@@ -7,9 +7,11 @@ data and from the measured time of the compiled steps.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from opsin.base.formatting import listed
+from opsin.compiler.precision import Precision
 from opsin.data import Dataset
 from opsin.planning.annotated import AnnotatedPlanner
 from opsin.planning.budget import Budget, conv_tuning_of
@@ -48,12 +50,13 @@ def choose(
     if useful_seconds is not None:
         budget = replace(budget, training_seconds=min(budget.training_seconds, useful_seconds))
     conv_tuning = conv_tuning_of(options, tune_convs and not is_unlimited)
-    planner = planner_for(choice, data, options, budget, CostMeter(machine, options.threads, conv_tuning))
+    meter = CostMeter(machine, options.threads, conv_tuning, options.precision)
+    planner = planner_for(choice, data, options, budget, meter)
     candidate = first_that_fits(planner.candidates(), budget)
     counts = data.train.counts()
     if choice.summary.task is not None and options.class_weights is None:
         options = replace(options, class_weights=False)  # only classes of whole images are balanced without being asked
-    reasons = [*choice.reasons, *candidate.reasons]
+    reasons = [*choice.reasons, *candidate.reasons, *_precision_reasons(meter)]
     if adjusts_logits(options, counts):
         reasons.append(
             "rare classes count as much as common ones (logit adjustment), as the largest class has "
@@ -69,6 +72,21 @@ def choose(
     estimate = ResourceEstimate(candidate.seconds, budget.report_seconds, candidate.bytes)
     deadline = None if is_unlimited else budget.training_seconds
     return AutoPlan(plan, tuple(reasons), estimate, deadline, choice.preprocessing)
+
+
+def _precision_reasons(meter: CostMeter) -> Iterator[str]:
+    """Say what is stored as bfloat16, and whether the processor multiplies it."""
+    if meter.precision is Precision.FLOAT32:
+        return
+    yield (
+        "training steps store feature maps and their gradients as bfloat16, as requested; parameters stay float32, and "
+        "the model is evaluated in float32"
+    )
+    if not meter.machine.multiplies_bf16():
+        yield (
+            "this processor has no instructions that multiply bfloat16: numbers are converted and multiplied as "
+            "float32, which saves memory and not necessarily time"
+        )
 
 
 def _curve_reason(has_curve: bool) -> str:

@@ -14,7 +14,10 @@ import numpy as np
 
 from opsin import nn
 from opsin.backends.native import compile as compile_native
+from opsin.backends.native.codegen import host
+from opsin.backends.options import CompileOptions
 from opsin.backends.tuning import TuningSummary, noise, tune
+from opsin.compiler.precision import Precision, precision_named
 from opsin.ir import Graph
 from opsin.model.pretrained import is_available_offline
 from opsin.training.non_finite import all_finite
@@ -59,19 +62,22 @@ class ConvTuning:
 class Machine(Protocol):
     """The interface to the machine that will train. Tests replace it."""
 
-    def run_cost(
-        self, graph: Graph, batch: int, threads: int | None, winograd: bool, algorithms: dict[str, str]
-    ) -> Cost:
-        """Return what `graph` takes for batches of `batch` images, with these convolution algorithms."""
+    def run_cost(self, graph: Graph, batch: int, threads: int | None, options: CompileOptions) -> Cost:
+        """Return what `graph` takes for batches of `batch` images, compiled with `options`."""
 
-    def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
-        """Time the convolution algorithms of `graph` within about `seconds`."""
+    def tune(
+        self, graph: Graph, batch: int, threads: int | None, seconds: float, precision: Precision
+    ) -> TuningSummary:
+        """Time the convolution algorithms of `graph` in `precision` within about `seconds`."""
 
     def process_bytes(self) -> int:
         """Return the peak memory of this process so far."""
 
     def has_weights(self, network: str) -> bool:
         """Return whether the network's published weights are available without a download."""
+
+    def multiplies_bf16(self) -> bool:
+        """Return whether the processor has instructions that multiply bfloat16."""
 
 
 class LocalMachine:
@@ -80,12 +86,10 @@ class LocalMachine:
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.clock = clock
 
-    def run_cost(
-        self, graph: Graph, batch: int, threads: int | None, winograd: bool, algorithms: dict[str, str]
-    ) -> Cost:
+    def run_cost(self, graph: Graph, batch: int, threads: int | None, options: CompileOptions) -> Cost:
         """Compile `graph` and time it on noise."""
         begin = self.clock()
-        program = compile_native(graph, batch, threads, winograd=winograd, conv_algorithms=algorithms)
+        program = compile_native(graph, batch, threads, options=options)
         compile_seconds = self.clock() - begin
         program.load_state(nn.initial_state(program.graph, seed=0))
         inputs = noise(program.graph)
@@ -101,8 +105,10 @@ class LocalMachine:
         snapshot_seconds = self.clock() - begin
         return Cost(float(np.median(times[1:])) / batch, memory, compile_seconds, snapshot_seconds)
 
-    def tune(self, graph: Graph, batch: int, threads: int | None, seconds: float) -> TuningSummary:
-        return tune(graph, batch, threads, seconds)
+    def tune(
+        self, graph: Graph, batch: int, threads: int | None, seconds: float, precision: Precision
+    ) -> TuningSummary:
+        return tune(graph, batch, threads, seconds, precision=precision)
 
     def process_bytes(self) -> int:
         return process_bytes()
@@ -110,21 +116,28 @@ class LocalMachine:
     def has_weights(self, network: str) -> bool:
         return is_available_offline(network)
 
+    def multiplies_bf16(self) -> bool:
+        return host().target.bf16_dot
+
 
 LOCAL_MACHINE = LocalMachine()
 
 
 class CostMeter:
-    """Measures graphs on a machine, each with the fastest convolution algorithms found so far.
+    """Measures graphs in a `precision` on a machine, each with the fastest convolution algorithms found so far.
 
     Measuring changes `conv_tuning`: it spends the seconds and adds the algorithms.
     """
 
     def __init__(
-        self, machine: Machine = LOCAL_MACHINE, threads: int | None = None, conv_tuning: ConvTuning | None = None
+        self,
+        machine: Machine = LOCAL_MACHINE,
+        threads: int | None = None,
+        conv_tuning: ConvTuning | None = None,
+        precision: str = Precision.FLOAT32,
     ) -> None:
         self.machine, self.threads = machine, threads
-        self.conv_tuning = conv_tuning or ConvTuning()
+        self.conv_tuning, self.precision = conv_tuning or ConvTuning(), precision_named(precision)
 
     def measure(self, graph: Graph, batch: int) -> Cost:
         """Return what `graph` costs for batches of `batch` images.
@@ -132,14 +145,14 @@ class CostMeter:
         Tuned algorithms are adopted only if the whole graph is faster with them.
         """
         tuning = self.conv_tuning
-        cost = self.machine.run_cost(graph, batch, self.threads, tuning.winograd, tuning.algorithms)
+        cost = self._run_cost(graph, batch, tuning.algorithms)
         if not (tuning.winograd and tuning.enabled):
             return cost
         begin = perf_counter()
-        summary = self.machine.tune(graph, batch, self.threads, tuning.seconds)
+        summary = self.machine.tune(graph, batch, self.threads, tuning.seconds, self.precision)
         if summary.overrides:
             algorithms = tuning.algorithms | summary.conv_algorithms
-            tuned_cost = self.machine.run_cost(graph, batch, self.threads, True, algorithms)
+            tuned_cost = self._run_cost(graph, batch, algorithms)
             if tuned_cost.image_seconds < cost.image_seconds:
                 tuning.algorithms = algorithms
                 tuning.changed += len(summary.overrides)
@@ -149,6 +162,15 @@ class CostMeter:
         summary.save(self.threads)
         tuning.seconds -= perf_counter() - begin
         return cost
+
+    def evaluation_seconds(self, graph: Graph, batch: int) -> float:
+        """Return the time per image of `graph` in evaluation, which is in float32 and uses no new tuning."""
+        meter = CostMeter(self.machine, self.threads, ConvTuning(self.conv_tuning.winograd))
+        return meter.measure(graph, batch).image_seconds
+
+    def _run_cost(self, graph: Graph, batch: int, algorithms: dict[str, str]) -> Cost:
+        options = CompileOptions(self.conv_tuning.winograd, algorithms, precision=self.precision)
+        return self.machine.run_cost(graph, batch, self.threads, options)
 
 
 def process_bytes() -> int:

@@ -33,7 +33,7 @@ class TrainOptions(OptionFields):
         self._check_optimizer()
         TrainingPlan(
             network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),),
-            label_smoothing=self.label_smoothing or 0.0, **plan,
+            label_smoothing=self.label_smoothing or 0.0, precision=self.precision, **plan,
         )  # fmt: skip
 
     def _check_optimizer(self) -> None:

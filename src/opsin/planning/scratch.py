@@ -8,6 +8,7 @@ from math import floor, prod
 
 from opsin import nn, zoo
 from opsin.base.formatting import duration
+from opsin.compiler.precision import Precision
 from opsin.data import Dataset
 from opsin.ir import Graph
 from opsin.planning.budget import (
@@ -22,6 +23,7 @@ from opsin.planning.candidate import Candidate
 from opsin.planning.measurement import CostMeter
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.training import features
 from opsin.training.plan import FULL_BATCH, Stage, TrainingPlan
 from opsin.training.recipe import Recipe
 from opsin.training.stages import loss_of, optimizer_of
@@ -60,8 +62,7 @@ class ScratchPlanner:
             recipe_plan = self._recipe_plan(batch_cost.batch)  # Its learning rate depends on the batch.
             self.reasons = (f"a batch of {batch_cost.batch} images, the largest that fits into the memory",)
         self.recipe_plan = recipe_plan
-        pixels_ratio = prod(data.shape) / prod(shape)
-        self.forward_seconds = options.forward_passes * pixels_ratio * self._forward_seconds()
+        self.forward_seconds = options.forward_passes * self._evaluation_image_seconds(layer, shape)
         self.evaluation_seconds = evaluation_seconds(data, self.forward_seconds)
         self.final_seconds = self._final_seconds()
         steps_seconds = epoch_seconds(len(data.train), self.stage.batch, self.step)
@@ -134,6 +135,12 @@ class ScratchPlanner:
         loss = loss_of(plan, self.data.task.for_network(self.choice.network, shape[1:]), mixed=False)
         frozen = plan.stages[0].frozen
         return nn.training_graph(layer, shape, optimizer_of(plan, layer), loss, ema=plan.ema, frozen=frozen)
+
+    def _evaluation_image_seconds(self, layer: nn.Layer, shape: nn.ImageShape) -> float:
+        """Return the time of a forward pass of one image in evaluation; `shape` is that of images in training."""
+        if self.meter.precision is Precision.FLOAT32:
+            return prod(self.data.shape) / prod(shape) * self._forward_seconds()
+        return self.meter.evaluation_seconds(nn.trace(layer, self.data.shape), features.BATCH)
 
     def _forward_seconds(self) -> float:
         """Return the time of a forward pass of one image in the size of training."""

@@ -17,6 +17,7 @@ from math import ceil
 from opsin import nn, zoo
 from opsin.base.concurrency import lazy
 from opsin.base.formatting import duration
+from opsin.compiler.precision import Precision
 from opsin.data import Dataset
 from opsin.planning.budget import (
     Budget,
@@ -116,6 +117,10 @@ class TransferPlanner:
         self.extractor = meter.measure(extractor, features.BATCH)
         self.pass_seconds = len(data.train) * self.extractor.image_seconds
         """One forward pass over all training images."""
+        self.evaluation_image_seconds = self.extractor.image_seconds
+        """The time of a forward pass of one image in evaluation, which is in float32."""
+        if meter.precision is not Precision.FLOAT32:
+            self.evaluation_image_seconds = meter.evaluation_seconds(extractor, features.BATCH)
         self.fixed_seconds = self._fixed_seconds()
 
     def candidates(self) -> Iterator[Candidate]:
@@ -163,7 +168,7 @@ class TransferPlanner:
         if self.options.epochs is not None or len(self.data.train) < MIN_IMAGES_TO_TUNE:
             return
         epoch = self.all_layers
-        forward = self.extractor.image_seconds * self.options.forward_passes
+        forward = self.evaluation_image_seconds * self.options.forward_passes
         end_seconds = len(self.data.test or ()) * forward + report_overrun_seconds(self.data, forward, self.budget)
         fixed_seconds = epoch.compile_seconds + end_seconds
         seconds_after_head = self.budget.training_seconds - self.pass_seconds - fixed_seconds
@@ -273,14 +278,14 @@ class TransferPlanner:
             frozen=frozen, augment=options.augment or "light", size=side,
         )  # fmt: skip
         seconds = epoch_seconds(len(data.train), batch_cost.batch, step)
-        seconds += evaluation_seconds(data, options.forward_passes * self.extractor.image_seconds)
+        seconds += evaluation_seconds(data, options.forward_passes * self.evaluation_image_seconds)
         return StageCost(stage, seconds, batch_cost.peak_bytes, step.compile_seconds)
 
     # -- limits -----------------------------------------------------------------------------------
 
     def _fixed_seconds(self) -> float:
         """Return the time for evaluation after the last layer's training and at the end, and for the report."""
-        data, forward, passes = self.data, self.extractor.image_seconds, self.options.forward_passes
+        data, forward, passes = self.data, self.evaluation_image_seconds, self.options.forward_passes
         seconds = (evaluation_seconds(data, forward) + len(data.test or ()) * forward) * passes
         return seconds + report_overrun_seconds(data, forward * passes, self.budget)
 

@@ -153,7 +153,7 @@ def _fit_plan(
     max_images = FIRST_EPOCH_SHARE * (seconds / image_seconds - len(data.require_test()) / 3)
     for images in (max_images, max_images / 2, max_images / 4):  # Measured times vary: what just fits may not.
         part = replace(data, train=_sample(data.train, max(MIN_TRAINING_IMAGES, int(images)), options.seed))
-        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(options.winograd))
+        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(options.winograd), options.precision)
         try:
             planner = planner_for(candidate.choice, part, options, budget, meter)
             fitting = next((each for each in planner.candidates() if fits(each, budget)), None)
@@ -190,7 +190,7 @@ def _image_seconds(candidate: TrialCandidate, data: Dataset) -> float:
     """Return how long the candidate takes for a training image."""
     choice, options = candidate.choice, candidate.options
     layer = zoo.find(choice.network)(data.task.outputs)
-    meter = CostMeter(LOCAL_MACHINE, options.threads)
+    meter = CostMeter(LOCAL_MACHINE, options.threads, precision=options.precision)
     if choice.pretrained:
         return TRANSFER_PASSES * meter.measure(nn.trace(layer, data.shape), MEASURED_BATCH).image_seconds
     graph = nn.training_graph(layer, data.shape, nn.optimizers.SGD(momentum=0.9))

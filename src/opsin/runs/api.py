@@ -9,6 +9,7 @@ from pathlib import Path
 
 from opsin import nn
 from opsin.backends.native import compile as compile_native
+from opsin.compiler.precision import Precision
 from opsin.data import Dataset
 from opsin.data import load as load_data
 from opsin.ir.arguments import instance
@@ -38,6 +39,7 @@ def train(
     momentum: float | None = None,
     weight_decay: float | None = None,
     schedule: str | None = None,
+    precision: str = Precision.FLOAT32.value,
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
     run: str | os.PathLike[str] | None = None,
@@ -51,7 +53,8 @@ def train(
     `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load` takes. If `epochs`,
     `batch` or `learning_rate` are None, they follow from the network and the size of the data. `optimizer` is "gd",
     "sgd", "adam", "adamw", "adagrad" or "rmsprop", with `momentum` and `weight_decay`; `schedule` is "one_cycle",
-    "cosine", "step" or "constant". Without `threads` every core is used. `on_event` is called with every event.
+    "cosine", "step" or "constant". With `precision` "bf16" the training steps store feature maps as bfloat16; the model
+    is float32. Without `threads` every core is used. `on_event` is called with every event.
 
     With `out` the model is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
     can continue the run. Ctrl-C ends the training after the present step.
@@ -66,7 +69,7 @@ def train(
     name, layer = (network, None) if isinstance(network, str) else (type(network).__name__, network)
     plan = _plan(recipe, name, len(dataset.train), TrainOptions(
         epochs=epochs, batch=batch, learning_rate=learning_rate, optimizer=optimizer, momentum=momentum,
-        weight_decay=weight_decay, schedule=schedule,
+        weight_decay=weight_decay, schedule=schedule, precision=precision,
     ))  # fmt: skip
     target = None if out is None else Path(out)
     trainer = Trainer(plan, dataset, network=layer, out=target, threads=threads, engine=engine)
@@ -78,7 +81,7 @@ def train(
 
 def _plan(recipe: Recipe, name: str, images: int, options: TrainOptions) -> TrainingPlan:
     """Return the recipe's plan with `options`."""
-    plan = with_optimizer(recipe.plan(name, images), options, images)
+    plan = replace(with_optimizer(recipe.plan(name, images), options, images), precision=options.precision)
     if options.schedule is None:
         return plan
     return replace(plan, stages=tuple(replace(stage, schedule=options.schedule) for stage in plan.stages))

@@ -13,6 +13,7 @@ from typing import Any
 from opsin.base.deprecated import accepts_old_names
 from opsin.base.errors import UsageError
 from opsin.base.legacy import PLAN, STAGE, upgraded_plan
+from opsin.compiler.precision import Precision
 from opsin.data.augment import LEVELS
 from opsin.ir.arguments import instance, sequence
 from opsin.ir.checked import check_fields
@@ -104,9 +105,10 @@ class TrainingPlan:
     which takes twice as long; None or "none" takes the image alone. `signed` names the quantities of a regression that
     change their sign in mirror images, such as a steering angle; `flip` in a stage then shows both. `winograd` allows
     Winograd's algorithm, which rounds differently. `conv_algorithms` names algorithms by convolution in place of the
-    default ones (see `compiler.lower.conv_algorithms`), as tuned when the plan was made. `evidence` is what short
-    trials of other plans showed, one mapping each; training does not depend on it. Raises `UsageError` for values that
-    make no sense.
+    default ones (see `compiler.lower.conv_algorithms`), as tuned when the plan was made. `precision` "bf16" stores the
+    feature maps of training steps, and their gradients, as bfloat16 (see `compiler.precision`); the model is evaluated
+    in float32. `evidence` is what short trials of other plans showed, one mapping each; training does not depend on it.
+    Raises `UsageError` for values that make no sense.
     """
 
     network: str
@@ -129,6 +131,7 @@ class TrainingPlan:
     signed: tuple[str, ...] = ()
     winograd: bool = True
     conv_algorithms: Mapping[str, str] = field(default_factory=dict, hash=False)
+    precision: str = Precision.FLOAT32.value
     evidence: tuple[Mapping[str, Any], ...] = field(default=(), hash=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -146,6 +149,7 @@ class TrainingPlan:
             raise UsageError(f"the weight decay must be a number of at least 0, not {self.weight_decay:g}")
         if self.clip_norm is not None and not (isfinite(self.clip_norm) and self.clip_norm > 0):
             raise UsageError(f"the norm that gradients are clipped to must be above 0, not {self.clip_norm:g}")
+        _check_one_of("precision", self.precision, [*Precision])
         _check_share("the momentum", self.momentum)
         if self.nesterov and (not self.momentum or self.optimizer not in ("gd", "sgd")):
             raise UsageError("Nesterov's rule needs SGD with a momentum above 0, such as 0.9")
@@ -184,6 +188,8 @@ class TrainingPlan:
             data[name] = None if data[name] is None else list(data[name])
         if not self.signed:
             del data["signed"]  # Opsin 0.1.0 does not know it.
+        if self.precision == Precision.FLOAT32:
+            del data["precision"]  # Earlier versions know no other one.
         return data
 
     @classmethod

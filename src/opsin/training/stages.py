@@ -88,7 +88,7 @@ class StageRuntime:
 
 @dataclass(frozen=True, eq=False)
 class TrainingContext:
-    """The data that all stages of a run share."""
+    """The data that all stages of a run share. The model's own `engine` evaluates; this one trains."""
 
     plan: TrainingPlan
     data: Dataset

@@ -14,7 +14,7 @@ from opsin.data import Dataset
 from opsin.model import Engine, Model
 from opsin.model.record import held_out, held_out_split, measured_images, measured_on
 from opsin.tasks.score import Score
-from opsin.training.backend import engine_for
+from opsin.training.backend import engine_for, evaluation_engine_for
 from opsin.training.checkpointer import Checkpointer
 from opsin.training.checks import check, inference_graph, with_signs
 from opsin.training.deadline import Deadline
@@ -85,13 +85,13 @@ class Trainer:
         data = with_signs(data.stacked(zoo.frames(plan.network)).for_network(plan.network), plan.signed)
         check(plan, data, out, threads)
         layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained, task=data.task.name)
-        graph, engine = inference_graph(layer, data), engine_for(plan, engine)
+        graph = inference_graph(layer, data)
         self.plan, self.data, self.out, self.warnings = plan, data, out, tuple(warnings)
         self.model = Model(
             plan.network, graph, {}, preprocessing_for(plan, data), data.task,
-            nn.layer_kinds(layer), engine=engine, threads=threads, tta=plan.tta,
+            nn.layer_kinds(layer), engine=evaluation_engine_for(plan, engine), threads=threads, tta=plan.tta,
         )  # fmt: skip
-        self.context = TrainingContext(plan, data, layer, self.model, engine, threads)
+        self.context = TrainingContext(plan, data, layer, self.model, engine_for(plan, engine), threads)
         self.interruption = Interruption()
         self.stopwatch = Stopwatch(clock)
         self.guard = DivergenceGuard(data.task.chance_loss)

@@ -28,7 +28,7 @@ def direct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     monkeypatch.setattr(tuning, "_trial", trial)
-    monkeypatch.setattr(command, "compare_steps", lambda *_: (0.011, 0.010))
+    monkeypatch.setattr(command, "compare_steps", lambda *_, precision: (0.011, 0.010))
     monkeypatch.setattr(tuning_cache, "cache_folder", lambda: tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_tuning_results_are_used_shown_and_cleared(cli: Any) -> None:
 
 
 def test_a_step_that_gets_no_faster_keeps_the_heuristic(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "compare_steps", lambda *_: (0.010, 0.0101))
+    monkeypatch.setattr(command, "compare_steps", lambda *_, precision: (0.010, 0.0101))
     out = cli(*TUNE, "--infer").out
     assert "a whole prediction took 10.00 ms with the heuristic's algorithms and 10.10 ms with these: the heuri" in out
     assert "and 10.10 ms with these: the heuristic's are kept." in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.apps.cli.subject import Subject, find_subject
 from opsin.backends.native.codegen import host
 from opsin.backends.native.tuning_cache import tuned_algorithms
+from opsin.backends.options import CompileOptions
 from opsin.base.errors import UsageError
 from opsin.base.formatting import percent
 from opsin.base.processors import processors
@@ -19,6 +21,7 @@ from opsin.compiler.algorithm_names import algorithm
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.memory_limit import plan_within_memory
 from opsin.compiler.memory_report import PROCESS_BYTES, MemoryReport, memory_report
+from opsin.compiler.precision import Precision, in_words, precision_named
 from opsin.compiler.recompute import macs
 from opsin.ir import show
 
@@ -30,6 +33,12 @@ PURPOSES = {
 }  # fmt: skip
 """Attributes of a memory report, and what the table calls them."""
 
+SAME_RESULTS = {
+    Precision.FLOAT32: "The results are bit-identical.",
+    Precision.BF16: "The results are the same up to rounding.",
+}
+"""What recomputation changes: in bfloat16, what stays in registers is not rounded."""
+
 
 def run(
     name: str,
@@ -38,39 +47,44 @@ def run(
     classes: int | None,
     batch: int,
     threads: int | None,
-    winograd: bool,
+    numbers: tuple[bool, str],
     infer: bool,
     outputs: tuple[bool, bool, bool],
 ) -> int:
-    """Print the memory, the plan, or both. `outputs` are the flags --memory, --plan and --json."""
+    """Print the memory, the plan, or both. `outputs` are the flags --memory, --plan and --json.
+
+    `numbers` are whether Winograd's algorithm is allowed, and the precision.
+    """
     memory, plan, as_json = outputs
+    winograd, precision = numbers[0], precision_named(numbers[1])
     if limit is not None and not memory:
         raise UsageError(f"'{limit}' is a memory limit of training; use it with --memory")
     max_bytes = None if limit is None else parse_bytes(limit)
     subject, count = find_subject(name, size, classes), threads or processors()
     tuned = tuned_algorithms(host().target) if winograd else {}
-    train = _training_plan(subject, batch, count, winograd, tuned, max_bytes)
-    predict = make_plan(subject.graph, batch, host().target, winograd, tuned)
+    train = _training_plan(subject, batch, count, CompileOptions(winograd, tuned, max_bytes, precision))
+    predict = make_plan(subject.graph, batch, host().target, winograd, tuned, precision)
     if as_json:
-        print_json(_data(subject, batch, count, train, predict, plan))
+        print_json(_data(subject, batch, count, precision, {"training": train, "prediction": predict}, plan))
         return 0
-    print_heading(subject.name, f": {batch} images of {show(subject.input_shape)} per step, {count} threads")
+    print_heading(
+        subject.name, f": {batch} images of {show(subject.input_shape)} per step, {count} threads{in_words(precision)}"
+    )
     if memory:
         _print_memory(memory_report(train, count), memory_report(predict, count))
-        _print_limit(train, count, max_bytes)
+        _print_limit(train, count, max_bytes, precision)
     if plan:
         _print_plan(predict if infer else train, count)
     return 0
 
 
-def _training_plan(
-    subject: Subject, batch: int, threads: int, winograd: bool, tuned: dict[str, str], max_bytes: int | None
-) -> ExecutionPlan:
-    """Plan the training step, within `max_bytes` if given."""
-    step = subject.training_step()
-    if max_bytes is None:
-        return make_plan(step, batch, host().target, winograd, tuned)
-    return plan_within_memory(step, batch, host().target, threads, max_bytes, winograd, tuned)
+def _training_plan(subject: Subject, batch: int, threads: int, options: CompileOptions) -> ExecutionPlan:
+    """Plan the training step, within the memory of `options` if given."""
+    step, target = subject.training_step(), host().target
+    numbers = options.winograd, options.conv_algorithms or {}, options.precision
+    if options.memory is None:
+        return make_plan(step, batch, target, *numbers)
+    return plan_within_memory(step, batch, target, threads, options.memory, *numbers)
 
 
 def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:
@@ -89,7 +103,7 @@ def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:
     )
 
 
-def _print_limit(plan: ExecutionPlan, threads: int, max_bytes: int | None) -> None:
+def _print_limit(plan: ExecutionPlan, threads: int, max_bytes: int | None, precision: Precision) -> None:
     """Print how the plan meets the memory limit, and what that costs."""
     if max_bytes is None:
         if not plan.is_complete:
@@ -106,7 +120,7 @@ def _print_limit(plan: ExecutionPlan, threads: int, max_bytes: int | None) -> No
     cost = f"which adds {plan.recomputed / 1e6:,.1f} million MACs to a step ({percent(extra)})"
     typer.echo(
         f"\n{usage}: activations of the forward pass are recomputed in the backward pass,\n"
-        f"{cost if plan.recomputed else 'which adds no MACs'}. The results are bit-identical."
+        f"{cost if plan.recomputed else 'which adds no MACs'}. {SAME_RESULTS[precision]}"
     )
 
 
@@ -131,10 +145,10 @@ def _print_plan(plan: ExecutionPlan, threads: int) -> None:
 
 
 def _data(
-    subject: Subject, batch: int, threads: int, train: ExecutionPlan, predict: ExecutionPlan, calls: bool
+    subject: Subject, batch: int, threads: int, precision: Precision, plans: Mapping[str, ExecutionPlan], calls: bool
 ) -> dict[str, Any]:
-    data: dict[str, Any] = {"name": subject.name, "batch": batch, "threads": threads}
-    for name, plan in (("training", train), ("prediction", predict)):
+    data: dict[str, Any] = {"name": subject.name, "batch": batch, "threads": threads, "precision": precision}
+    for name, plan in plans.items():
         memory = memory_report(plan, threads)
         data[name] = {
             "memory": {**asdict(memory), "total": memory.total},

@@ -26,6 +26,7 @@ from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import StatusLine, print_error, print_json_line
 from opsin.apps.cli.predict import DONT_KNOW, default_top
 from opsin.base.errors import DataError, UsageError
+from opsin.compiler.precision import Precision
 from opsin.data.decode import read_image
 from opsin.data.file_io import read_file
 from opsin.data.frame_stacks import FrameHistory
@@ -74,12 +75,21 @@ class StopOnInterrupt(Interruption):
         self._event.set()
 
 
-def run(name: str, inputs: Sequence[str], as_json: bool, top: int | None, out: str | None, idle: float | None) -> int:
+def run(
+    name: str,
+    inputs: Sequence[str],
+    as_json: bool,
+    top: int | None,
+    out: str | None,
+    idle: float | None,
+    precision: str = Precision.FLOAT32.value,
+) -> int:
     """Print a line per frame until the video ends, no file has come for `idle` seconds, or Ctrl-C; then a summary.
 
     The exit code is 1 if frames could not be read.
     """
     source, model = _only(inputs), open_model(name)
+    model.precision = precision
     return _follow(model, source, FollowOptions(as_json, default_top(model, top), out, idle))
 
 

@@ -17,6 +17,7 @@ from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, print_warning, table
 from opsin.base.errors import DataError, OpsinError
 from opsin.base.formatting import percent
+from opsin.compiler.precision import Precision, precision_named
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.sources import image_files
 from opsin.data.video_names import is_video
@@ -50,6 +51,7 @@ def run(
     out: str | None,
     follow: bool = False,
     idle: float | None = None,
+    precision: str = Precision.FLOAT32.value,
 ) -> int:
     """Print a line per image with the model's answer, or "don't know" if the model is not sure enough.
 
@@ -57,9 +59,11 @@ def run(
     that cannot be read are reported after the answers for the others. The exit code is then 1. Videos, cameras, and
     with `follow` folders are read by frames.
     """
+    precision = precision_named(precision)
     if follow or any(map(is_video, images)):
-        return command("follow")(name, images, as_json, top, out, idle)
+        return command("follow")(name, images, as_json, top, out, idle, precision)
     model = open_model(name)
+    model.precision = precision
     copies = AnnotatedCopies(Path(out), model.task) if out else None
     contents, results = [each for image in images for each in _contents(image)], list[Result]()
     if len(contents) < model.preprocessing.frames:

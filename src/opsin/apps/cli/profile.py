@@ -20,6 +20,7 @@ from opsin.backends.native.program import Native, compile
 from opsin.backends.tuning import noise
 from opsin.base.errors import UsageError
 from opsin.compiler.passes import FPROP, PASSES
+from opsin.compiler.precision import in_words, precision_named
 from opsin.ir import show
 from opsin.viz.icicle import IcicleBar, icicle
 
@@ -39,24 +40,28 @@ def run(
     size: str | None,
     infer: bool,
     threads: int | None,
-    winograd: bool,
+    numbers: tuple[bool, str],
     by: str,
     top: int,
     seconds: float,
     svg: str | None,
     as_json: bool,
 ) -> int:
-    """Compile, run for about `seconds`, and print the table; with `svg`, also draw a flame graph."""
+    """Compile, run for about `seconds`, and print the table; with `svg`, also draw a flame graph.
+
+    `numbers` are whether Winograd's algorithm is allowed, and the precision.
+    """
+    winograd, precision = numbers[0], precision_named(numbers[1])
     if by not in ("layer", "kernel"):
         raise UsageError(f"--by takes layer or kernel, not '{by}'")
     if svg is not None and not svg.lower().endswith(".svg"):
         raise UsageError(f"the image is an SVG file: call it {os.path.splitext(svg)[0]}.svg instead of {svg}")
     subject = find_subject(name, size, None, "--size")
     graph = subject.graph if infer else subject.training_step()
-    program = compile(graph, batch, threads, winograd=winograd)
+    program = compile(graph, batch, threads, winograd=winograd, precision=precision)
     result = profile(program, _inputs(program, subject, batch), seconds)
     kind = "prediction" if infer else "training step"
-    title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}"
+    title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}{in_words(precision)}"
     if svg is not None:
         write_file(svg, icicle(tree(result, kind), title, _summary(result, batch)))
     if as_json:

@@ -11,6 +11,7 @@ from opsin.backends.native.tuning_cache import delete
 from opsin.backends.tuning import TuningResult, TuningSummary, compare_steps, problems, tune
 from opsin.base.processors import processors
 from opsin.compiler.lower.conv_algorithms import ConvProblem
+from opsin.compiler.precision import in_words, precision_named
 from opsin.ir import show
 
 BUDGET = 60.0
@@ -21,16 +22,25 @@ SINGLE_SHARE = 0.7
 
 
 def run(
-    name: str, batch: int, size: str | None, infer: bool, threads: int | None, budget: float | None, clear: bool
+    name: str,
+    batch: int,
+    size: str | None,
+    infer: bool,
+    threads: int | None,
+    budget: float | None,
+    clear: bool,
+    precision_name: str,
 ) -> int:
     """Time the algorithms, print the results, and save them if the whole network becomes faster."""
+    precision = precision_named(precision_name)
     subject = find_subject(name, size, None, "--size")
     count = threads or processors()
     graph = subject.graph if infer else subject.training_step()
     kind = "prediction" if infer else "training step"
     title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}, {_threads(count)}"
+    title += in_words(precision)
     if clear:
-        deleted = delete(map(str, problems(graph, batch)), host().target)
+        deleted = delete(map(str, problems(graph, batch, precision)), host().target)
         print_heading(title, f": deleted the results for {_convolutions(deleted)}; the heuristic chooses again")
         return 0
     print_heading(title)
@@ -39,12 +49,13 @@ def run(
         def show_progress(number: int, total: int, problem: ConvProblem) -> None:
             line.show(f"timing {number} of {total}: {problem.direction}, {shape(problem)}")
 
-        summary = tune(graph, batch, count, SINGLE_SHARE * (budget or BUDGET), show_progress)
+        summary = tune(graph, batch, count, SINGLE_SHARE * (budget or BUDGET), show_progress, precision=precision)
     if not summary.trials and not summary.skipped:
         typer.echo("There is nothing to tune: there is only one algorithm for each convolution.")
         return 0
     is_new = any(trial.fresh for trial in summary.overrides)
-    step = compare_steps(graph, batch, count, summary.conv_algorithms) if is_new else None
+    algorithms = summary.conv_algorithms
+    step = compare_steps(graph, batch, count, algorithms, precision=precision) if is_new else None
     if step and step[1] >= step[0]:
         summary = summary.reverted()
     summary.save(count)

@@ -24,10 +24,10 @@ from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithms
 from opsin.compiler.memory_limit import plan_within_memory
-from opsin.compiler.precision import Precision
+from opsin.compiler.precision import Precision, precision_named
 from opsin.compiler.views import Buffer, View
 from opsin.ir import Graph, gc_paused
-from opsin.ir.arguments import instance, one_of
+from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 from opsin.kernels.ir import ELEMENT_BYTES, Target
 
@@ -264,7 +264,7 @@ def compile(
         winograd and not exact,
         choices if conv_algorithms is None else conv_algorithms,
         memory,
-        Precision(one_of("the precision", precision, [*Precision])),
+        precision_named(precision),
     )
     row = target or codegen.host().target
     if threads is not None and threads < 1:

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from opsin.apps.cli.arguments.shared import Infer, InputSize, Json, NetworkOrModel, Threads, Winograd
+from opsin.apps.cli.arguments.shared import (
+    Infer,
+    InputSize,
+    Json,
+    NetworkOrModel,
+    Precision,
+    Threads,
+    Winograd,
+)
 from opsin.apps.cli.lazy import command
 from opsin.base.units import parse_seconds
 
@@ -35,11 +43,12 @@ def describe(
     infer: Annotated[bool, typer.Option("--infer", help="With --plan: show the plan of a prediction.")] = False,
     threads: Threads = None,
     winograd: Winograd = True,
+    precision: Precision = "float32",
 ) -> int:
     """Show the layers of a network: shapes, parameters, MACs, receptive fields and memory."""
     if memory or plan or limit is not None:
         return command("execution_plan")(
-            network_or_model, limit, input, classes, batch, threads, winograd, infer, (memory, plan, json)
+            network_or_model, limit, input, classes, batch, threads, (winograd, precision), infer, (memory, plan, json)
         )
     return command("describe")(network_or_model, input, classes, json, diagram)
 
@@ -51,6 +60,7 @@ def profile(
     infer: Infer = False,
     threads: Threads = None,
     winograd: Winograd = True,
+    precision: Precision = "float32",
     by: Annotated[str, typer.Option(metavar="layer|kernel", help="Group the rows of the table by this.")] = "layer",
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of rows in the table.")] = 30,
     seconds: Annotated[float, typer.Option(min=0.0, metavar="S", help="Time to measure for.")] = 3.0,
@@ -60,7 +70,9 @@ def profile(
     json: Annotated[bool, typer.Option("--json", help="Print every kernel call as JSON.")] = False,
 ) -> int:
     """Show how the time of a training step is spent: per layer and direction, compared with the machine's peak."""
-    return command("profile")(network_or_model, batch, size, infer, threads, winograd, by, top, seconds, svg, json)
+    return command("profile")(
+        network_or_model, batch, size, infer, threads, (winograd, precision), by, top, seconds, svg, json
+    )
 
 
 def tune(
@@ -69,6 +81,7 @@ def tune(
     size: InputSize = None,
     infer: Infer = False,
     threads: Threads = None,
+    precision: Precision = "float32",
     budget: Annotated[
         float | None,
         typer.Option(metavar="TIME", parser=parse_seconds, show_default="60s", help="Approximate time limit."),
@@ -83,4 +96,4 @@ def tune(
     The benefit has been measured on one machine only, where the heuristic is close to the fastest choice. Algorithms
     round differently, so the last digits of results may change.
     """
-    return command("tune")(network_or_model, batch, size, infer, threads, budget, clear)
+    return command("tune")(network_or_model, batch, size, infer, threads, budget, clear, precision)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from opsin.base.option_fields import PRECISION_HELP
 from opsin.base.units import parse_bytes
 
 CACHE_SIZE = "5GB"
@@ -51,6 +52,7 @@ Winograd = Annotated[
         help="Allow Winograd's algorithm for convolutions, which rounds slightly differently.",
     ),
 ]
+Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help=PRECISION_HELP)]
 Infer = Annotated[bool, typer.Option("--infer", help="Use a prediction instead of a training step.")]
 CacheSize = Annotated[
     int | None, typer.Option(metavar="SIZE", parser=parse_bytes, show_default=CACHE_SIZE, help=CACHE_SIZE_HELP)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from opsin.apps.cli.arguments.shared import Json, LabeledData, ModelFile, Target
+from opsin.apps.cli.arguments.shared import Json, LabeledData, ModelFile, Precision, Target
 from opsin.apps.cli.lazy import command
 
 
@@ -39,10 +39,11 @@ def predict(
         float | None,
         typer.Option(min=0, metavar="SECONDS", show_default="never", help="End --follow after a time without images."),
     ] = None,
+    precision: Precision = "float32",
     json: Json = False,
 ) -> int:
     """Ask a model about images: print labels with probabilities or "don't know", objects, areas or numbers."""
-    return command("predict")(model, images, json, top, out, follow, idle)
+    return command("predict")(model, images, json, top, out, follow, idle, precision)
 
 
 def evaluate(
