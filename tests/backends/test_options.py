@@ -15,10 +15,11 @@ from opsin.backends import reference
 from opsin.backends.base import Program
 from opsin.backends.native import Native, tuning_cache
 from opsin.backends.native import compile as compile_native
-from opsin.backends.options import DEFAULT, CompileOptions, Engine, bound
+from opsin.backends.options import DEFAULT, CompileOptions, Engine, bound, in_precision
 from opsin.backends.tuning import TuningResult, TuningSummary, problems
 from opsin.base.errors import UsageError
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithm, candidates
+from opsin.compiler.precision import Precision
 from opsin.ir import Graph
 
 EXACT = CompileOptions(winograd=False, conv_algorithms={})
@@ -176,3 +177,19 @@ def test_the_keywords_of_opsin_0_1_0_still_work(graph: Graph, old: Mapping[str, 
     assert caught[0].filename == __file__
     options = CompileOptions(winograd=not old.get("exact"), conv_algorithms={})
     assert kernels(program) == kernels(compile_native(graph, 4, 1, options=options))
+
+
+def test_options_replace_those_that_an_engine_is_bound_to() -> None:
+    again = bound(bound(named, EXACT), PLAN)
+    assert again.options == PLAN and again.engine is named
+
+
+def test_an_engine_in_another_precision_keeps_its_options(graph: Graph) -> None:
+    plan = bound(named, EXACT)
+    assert in_precision(plan, Precision.FLOAT32) is plan and in_precision(named, Precision.FLOAT32) is named
+    narrow = in_precision(plan, Precision.BF16)
+    assert narrow.options == CompileOptions(winograd=False, conv_algorithms={}, precision=Precision.BF16)  # type: ignore[attr-defined]
+    sizes = [each(graph, 4, 1).plan.arena_size for each in (plan, narrow, in_precision(named, Precision.BF16))]  # type: ignore[attr-defined]
+    assert sizes[1] < sizes[0]
+    with pytest.raises(UsageError, match=r"compute in another precision \(precision\), and the engine has no options"):
+        in_precision(without_options, Precision.BF16)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin.base.errors import UsageError
+from opsin.compiler.precision import Precision
 from opsin.runs.lock import is_held
 from opsin.runs.log import LOG, read_log
 from opsin.runs.run import CONFIG, FOLDER, LOCK, read_config
@@ -91,7 +92,7 @@ def differences(first: Path, second: Path) -> list[tuple[str, str, str]]:
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of a run's configuration on which its result depends."""
-    plan = dict(config["plan"])
+    plan = {"precision": Precision.FLOAT32.value, **config["plan"]}  # Plans in float32 do not state it.
     stages = {str(stage["name"]): {k: v for k, v in stage.items() if k != "name"} for stage in plan.pop("stages")}
     data = {key: value for key, value in config["data"].items() if key in ("source", "fingerprint", "images", "shape")}
     algorithms = plan.get("conv_algorithms", {})
