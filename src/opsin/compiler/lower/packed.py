@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
-from opsin.compiler.lower.geometry import Geometry, divisor
+from opsin.compiler.lower.geometry import Geometry, block_size, divisor
 from opsin.compiler.lower.pointwise import LoweredEpilogue
 from opsin.compiler.views import Buffer, View, row_major
 from opsin.kernels.conv_packed import ConvPacked
@@ -100,7 +100,7 @@ def convolve_phase(
     count = x.shape[0] * out[0] * out[1]
     reads_in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.is_padded and geometry.top == 0
     reads_in_place = (reads_in_place and out == (geometry.height, geometry.width)) or not depth
-    pixels = -(-count // -(-count // costs.gemm_pixels))
+    pixels = -(-count // -(-count // block_size(count, costs.gemm_pixels, costs)))
     blocks = -(-count // pixels)
     shares = min(panel_count(geometry.filters, lowering.target), -(-costs.min_blocks // blocks))
     prefetch = reads_in_place and count * depth > costs.gemm_min_prefetch_elements
@@ -186,7 +186,7 @@ def weight_gradient(lowering: Lowering, x: View, g: View, geometry: Geometry, ma
     rows = divisor(channels, costs.wgrad_max_rows)
     columns = _block_columns(geometry.filters, costs.wgrad_max_sums // rows, 2 * lowering.target.lanes)
     blocks = kernel[0] * kernel[1] * (channels // rows) * (geometry.filters // columns)
-    images = -(-count // min(count, max(1, costs.min_blocks // blocks)))
+    images = -(-count // min(count, -(-costs.min_blocks // blocks)))
     parts = -(-count // images)
     partial = lowering.new((parts, kernel[0] * kernel[1] * channels * geometry.filters), row_major(2))
     panel = divisor(rows, costs.wgrad_max_panel)
