@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow
-from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import BF16, F32, I32, PAIR, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import panel_count, panel_loop
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, copy_constant, loop_or_unroll, vector_loop
 from opsin.kernels.tile import (
@@ -35,9 +35,9 @@ from opsin.kernels.tile import (
 class ConvPacked(KernelSpec):
     """`y = epilogue(x ∗ w)` for one group.
 
-    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackPanels`; `count` is N · OH · OW. The epilogue's
-    arrays are N × OH × OW × K; if `strided_output`, `out_strides` are the distances in them between images, rows and
-    columns.
+    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackPanels`, in panels of two vectors, of float32 or, for
+    an even C, pairs of bfloat16; `count` is N · OH · OW. The epilogue's arrays are N × OH × OW × K; if
+    `strided_output`, `out_strides` are the distances in them between images, rows and columns.
 
     A block is `pixels` output pixels, for one of `shares` shares of the panels; the share varies fastest. `copies`: the
     windows are copied. `prefetches`: pixels of the next block, which need no copy, are prefetched during this one.
@@ -62,24 +62,40 @@ class ConvPacked(KernelSpec):
         """Numbers under a window."""
         return self.height * self.window.width * self.window.channels
 
+    @property
+    def pack(self) -> int:
+        """The numbers of a lane: 2 if they are bfloat16, of an even depth."""
+        return 2 if self.element("u") == BF16 else 1
+
+    @property
+    def lane(self) -> str:
+        """The element kind of a lane."""
+        return PAIR if self.pack == 2 else F32
+
+    @property
+    def row_words(self) -> int:
+        """The words of four bytes that the numbers under a window take."""
+        return self.depth // self.pack
+
     def scratch(self, target: Target) -> int:
-        """Return the elements of scratch memory: the numbers under each window, and the index of each output."""
-        return self.pixels * (self.depth * self.copies + self.strided_output) + target.lanes
+        """Return the words of scratch memory: the numbers under each window, and the index of each output."""
+        return self.pixels * (self.row_words * self.copies + self.strided_output) + target.lanes
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_packed")
-        (x, u), words = self.signature.bind(k, out_strides=3 * self.strided_output)
+        (x, u), words = self.bind(k, out_strides=3 * self.strided_output)
         geometry, total, strides = _Geometry(*words[:8]), words[8], words[9:]
-        product = _Product(self, k, target, u, self.epilogue.bind(k))
+        product = _Product(self, k, target, u, self.epilogue.bind(k, self.element))
         windows = _Windows(self, k, target.lanes, x, geometry)
-        indices = Pointer(k.offset(k.scratch, self.pixels * self.depth * self.copies).address, I32)
+        indices = k.offset(k.scratch, self.pixels * self.row_words * self.copies).of(I32)
+        rows = k.scratch.of(self.element("u"))
         with k.loop(k.begin, k.end) as block:
             first = block // self.shares * self.pixels
             count = k.minimum(self.pixels, total - first)
             if self.copies:
                 with k.loop(0, count) as p:
-                    windows.copy(k.offset(k.scratch, p * self.depth), first + p)
-                left = k.scratch
+                    windows.copy(k.offset(rows, p * self.depth), first + p)
+                left = rows
             else:
                 left = k.offset(x, first * self.depth)
             if self.strided_output:
@@ -207,8 +223,9 @@ class _Panel:
                 epilogue.prefetch(output + self.number * width)
         if spec.prefetches:
             self._prefetch(start, rows)
-        with k.loop(0, spec.depth) as i:
-            sums.accumulate(lambda r: k.load(start, i + r * spec.depth), self.right, i * width)
+        start, right, length = start.of(spec.lane), self.right.of(spec.lane), spec.row_words
+        with k.loop(0, length) as i:
+            sums.accumulate(lambda r: k.load(start, i + r * length), right, i * width)
         for r, output in enumerate(outputs):
             for j, count in enumerate(sums.lane_counts()):
                 column = self.number * width + j * target.lanes
@@ -220,6 +237,6 @@ class _Panel:
         A tile reads its rows in parallel, and hardware prefetchers follow a single stream better than several.
         """
         spec, k = self.product.spec, self.product.k
-        lines = -(-rows * spec.depth // (CACHE_LINE * panel_count(spec.filters, self.product.target)))
+        lines = -(-rows * spec.row_words // (CACHE_LINE * panel_count(spec.filters, self.product.target)))
         for line in range(lines):
-            k.prefetch(start, spec.pixels * spec.depth + (self.number * lines + line) * CACHE_LINE)
+            k.prefetch(start.of(spec.lane), spec.pixels * spec.row_words + (self.number * lines + line) * CACHE_LINE)
