@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.schedule import CallGroup, dependencies
+from opsin.compiler.views import WORD_BYTES
 
 MACS_PER_SECOND = 5e10
 """Multiply-accumulate operations of one core: an estimate that only decides how a group is divided."""
@@ -62,5 +63,5 @@ def _by_blocks(group: CallGroup, batch: int, threads: int) -> float:
 
 def _seconds(call: KernelCall) -> float:
     """Return an estimate of a call's seconds on one thread."""
-    elements = sum(buffer.size for buffer in {*call.reads, *call.writes})
-    return max(call.macs / MACS_PER_SECOND, 4 * elements / BYTES_PER_SECOND)
+    words = sum(buffer.words for buffer in {*call.reads, *call.writes})
+    return max(call.macs / MACS_PER_SECOND, WORD_BYTES * words / BYTES_PER_SECOND)
