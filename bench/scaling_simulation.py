@@ -179,7 +179,8 @@ def main() -> int:
         name, _, batch = case.partition(":")
         table.append(results(measure(name, int(batch or 16), options.seconds), options.threads))
         print(f"{name}: {1e3 * table[-1]['measured'][1]:.3g} ms on one thread", file=sys.stderr)
-    heads = ["network", "batch", "ms, 1 thread", "2, measured", *(str(threads) for threads in options.threads)]
+    efficiencies = [f"{threads} threads" for threads in options.threads]
+    heads = ["network", "batch", "ms on 1 thread", "2 threads, measured", *efficiencies]
     printed = print_table(heads, [row(result, options.threads) for result in table])
     for result in table:
         for threads in (16, 64):
