@@ -124,7 +124,8 @@ def plan_simplified(
     costs = EPYC_ZEN3
     destinations, order = update_in_place(graph, fusion_groups(graph, costs), views)
     chunk = max(1, min(costs.max_chunk, batch // costs.min_chunks))
-    selections, narrow = select(graph, winograd, conv_algorithms, costs), narrow_tensors(graph, batch, precision)
+    narrow = narrow_tensors(graph, batch, precision)
+    selections = select(graph, winograd, conv_algorithms, costs, narrow if target.bf16_dot else ())
     lowering = Lowering(batch, chunk, target, selections, costs, narrow, dict(views))
     roots = frozenset(graph.roots)
     calls: list[KernelCall] = []

@@ -26,7 +26,7 @@ from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile
 class ConvPanels(KernelSpec):
     """`y = epilogue(x ∗ w)` for one group: `filters` outputs, `out_width` pixels in a row.
 
-    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackInterleaved`, in panels of `shape`; `top` is the
+    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackPanels`, in panels of `shape`; `top` is the
     padding above the image. The words of `Margin` are unused unless the rows are `padded`. The epilogue's arrays are
     N × OH × OW × K; if `strided_output`, `out_strides` are the distances in them between images, rows and columns.
 

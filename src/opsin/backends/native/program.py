@@ -245,7 +245,7 @@ def compile(
 
     `winograd=False` excludes Winograd's algorithm, so that convolutions are rounded as direct summation does. `memory`
     is the most bytes that the program may take: as far as needed, activations are computed again in the backward pass,
-    with bit-identical results. `conv_algorithms` names algorithms by convolution problem (see
+    with bit-identical results in float32. `conv_algorithms` names algorithms by convolution problem (see
     `compiler.lower.conv_algorithms`); the heuristic chooses all others. Without it, and with Winograd's algorithm
     allowed, the algorithms tuned on this machine are used (see `backends.tuning`). `precision` is "float32" or "bf16":
     feature maps and their gradients are then stored as bfloat16 (see `compiler.precision`). `options` hold the same for
