@@ -25,6 +25,8 @@ class CostModel:
     """Minimum chunks of a batch, as long as a chunk has a sample."""
     min_blocks: int
     """Minimum blocks of a call: threads share this many evenly."""
+    min_long_blocks: int
+    """The same for weight gradients and products with a large right operand: fewer threads would wait for one block."""
     max_partial_elements: int
     """Maximum elements of all partial weight gradients of one convolution."""
     sweep_min_elements: int
@@ -154,6 +156,7 @@ EPYC_ZEN3 = CostModel(
     max_chunk=4,
     min_chunks=16,
     min_blocks=16,
+    min_long_blocks=32,
     max_partial_elements=16 * 1024 * 1024,
     sweep_min_elements=64 * 1024,
     sweep_min_channels=16,

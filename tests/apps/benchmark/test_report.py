@@ -18,7 +18,8 @@ from opsin.apps.benchmark.precision import PRECISIONS
 from opsin.apps.benchmark.scaling import Sweep, measure_sweep, rows, sweeps
 
 MACHINE: dict[str, Any] = {
-    "cpu": "Some CPU", "kind": "kind, avx2", "cores": 2, "load": 0.5, "system": "Linux", "python": "3.11",
+    "cpu": "Some CPU", "kind": "avx2", "features": ["AVX2", "FMA"], "tuned_for": "znver3",
+    "caches": {"l1d": None, "l2": 524288, "l3": None}, "cores": 2, "load": 0.5, "system": "Linux", "python": "3.11",
     "opsin": "9.9",
 }  # fmt: skip
 
@@ -65,7 +66,10 @@ def test_the_summary_and_its_markdown(result: Result) -> None:
     ]
     text = report.markdown([result], MACHINE)
     assert "| resnet18 | 16 | 1,455 | Torch eager | 485 | 3.00 (2.50 to 4.00) | 29% |" in text
-    assert text.startswith("Some CPU (kind, avx2), 2 cores, load 0.5; Opsin 9.9") and "Training steps" in text
+    assert (
+        text.startswith("Some CPU (AVX2, FMA; code for znver3; L2 512 KiB), 2 cores, load 0.5; Opsin 9.9")
+        and "Training steps" in text
+    )
     assert "Inference" not in text and "Compared with Torch 1" in text
 
 

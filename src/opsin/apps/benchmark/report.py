@@ -17,7 +17,9 @@ from opsin.apps.benchmark.scaling import Sweep
 from opsin.apps.benchmark.scaling import rows as sweep_rows
 from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native import codegen
+from opsin.backends.native.host import shown_features
 from opsin.backends.native.machine_peak import cpu_model, load
+from opsin.base.caches import CacheSizes, cache_sizes
 from opsin.base.processors import processors
 
 Row = tuple[str, ...]
@@ -30,7 +32,8 @@ def machine() -> dict[str, Any]:
     """Return the properties of the machine that affect the results."""
     native = codegen.host()
     return {
-        "cpu": cpu_model(), "kind": f"{native.cpu}, {native.target.name}", "cores": processors(), "load": load(),
+        "cpu": cpu_model(), "kind": native.target.name, "features": shown_features(native.enabled),
+        "tuned_for": native.cpu, "caches": asdict(cache_sizes()), "cores": processors(), "load": load(),
         "system": platform.system(), "python": platform.python_version(), "opsin": opsin.__version__,
     }  # fmt: skip
 
@@ -38,8 +41,9 @@ def machine() -> dict[str, Any]:
 def machine_line(machine: dict[str, Any]) -> str:
     """Return a line about the machine and the versions."""
     load = "" if machine["load"] is None else f", load {machine['load']}"
+    features, caches = ", ".join(machine["features"]), CacheSizes(**machine["caches"])
     return (
-        f"{machine['cpu']} ({machine['kind']}), {machine['cores']} cores{load}; "
+        f"{machine['cpu']} ({features}; code for {machine['tuned_for']}; {caches}), {machine['cores']} cores{load}; "
         f"Opsin {machine['opsin']}, Python {machine['python']}"
     )
 

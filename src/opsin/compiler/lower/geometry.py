@@ -13,6 +13,17 @@ def divisor(count: int, limit: int) -> int:
     return max(n for n in range(1, min(count, limit) + 1) if count % n == 0)
 
 
+def block_size(count: int, size: int, costs: CostModel) -> int:
+    """Return the elements of a block for `count` of them: about `size`.
+
+    It is up to a fifteenth more if that makes the number of blocks a multiple of `min_blocks`: of 17 blocks, 16 threads
+    would compute one each, and then wait for the last.
+    """
+    blocks = -(-count // size)
+    excess = blocks % costs.min_blocks
+    return -(-count // (blocks - excess)) if 0 < excess * costs.min_blocks <= blocks - excess else size
+
+
 def is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:
     """Whether weights K × C/groups × kh × kw are one kernel for each of several channels."""
     return groups > 1 and weight_shape[:2] == (groups, 1)
