@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow
@@ -70,7 +71,7 @@ class ConvPacked(KernelSpec):
         k = Builder("conv_packed")
         (x, u), words = self.signature.bind(k, out_strides=3 * self.strided_output)
         geometry, total, strides = _Geometry(*words[:8]), words[8], words[9:]
-        product = _Product(self, k, target, u, self.epilogue.bind(k))
+        product_of_block = _Product(self, k, target, u, self.epilogue.bind(k))
         windows = _Windows(self, k, target.lanes, x, geometry)
         indices = Pointer(k.offset(k.scratch, self.pixels * self.depth * self.copies).address, I32)
         with k.loop(k.begin, k.end) as block:
@@ -90,7 +91,7 @@ class ConvPacked(KernelSpec):
             def output(p: Operand, first: Value = first) -> Value:
                 return k.convert("index", k.load(indices, p)) if self.strided_output else (first + p) * self.filters
 
-            product.emit(left, count, output, block % self.shares)
+            product_of_block.emit(left, count, output, block % self.shares)
         return k.kernel()
 
 
@@ -203,23 +204,24 @@ class _Panel:
         sums = Tile(k, target, rows, self.columns)
         start, outputs = k.offset(self.left, row * spec.depth), [self.output(row + r) for r in range(rows)]
         if epilogue.reads_arrays:
-            for output in outputs:
-                epilogue.prefetch(output + self.number * width)
-        if spec.prefetches:
-            self._prefetch(start, rows)
+            for output, line in product(outputs, range(0, self.columns.width(target.lanes), CACHE_LINE)):
+                epilogue.prefetch(output + self.number * width + line)
         with k.loop(0, spec.depth) as i:
+            if spec.prefetches:
+                self._prefetch(start, rows, i)
             sums.accumulate(lambda r: k.load(start, i + r * spec.depth), self.right, i * width)
         for r, output in enumerate(outputs):
             for j, count in enumerate(sums.lane_counts()):
                 column = self.number * width + j * target.lanes
                 epilogue.store(sums.value(r, j), output + column, column, count)
 
-    def _prefetch(self, start: Pointer, rows: int) -> None:
-        """Prefetch the pixels of the next block that correspond to this tile, an equal share with every panel.
+    def _prefetch(self, start: Pointer, rows: int, i: Value) -> None:
+        """Prefetch the pixels of the next block that correspond to step `i` of this tile, an equal share with every
+        panel.
 
-        A tile reads its rows in parallel, and hardware prefetchers follow a single stream better than several.
+        A tile reads its rows in parallel, and hardware prefetchers follow a single stream better than several. Steps
+        take a line each, because many prefetches at once would wait for each other, and the product for them.
         """
         spec, k = self.product.spec, self.product.k
-        lines = -(-rows * spec.depth // (CACHE_LINE * panel_count(spec.filters, self.product.target)))
-        for line in range(lines):
-            k.prefetch(start, spec.pixels * spec.depth + (self.number * lines + line) * CACHE_LINE)
+        step = -(-rows // panel_count(spec.filters, self.product.target))
+        k.prefetch(start, (self.number * spec.depth + i) * step + spec.pixels * spec.depth)

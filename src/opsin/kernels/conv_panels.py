@@ -31,7 +31,8 @@ class ConvPanels(KernelSpec):
     N × OH × OW × K; if `strided_output`, `out_strides` are the distances in them between images, rows and columns.
 
     A block is `rows` rows of an image with `blocks` blocks of rows, for one of `shares` shares of the panels; the share
-    varies fastest. Scratch if `padded`: the rows that a block reads × padded width × channels.
+    varies fastest. `prefetches`: the numbers that follow those of a register tile, which are those of the next tile of
+    a 1×1 convolution in place, are prefetched. Scratch if `padded`: the rows that a block reads × padded width × channels.
     """
 
     signature: ClassVar[Signature] = Signature(
@@ -47,6 +48,7 @@ class ConvPanels(KernelSpec):
     padded: bool
     strided_output: bool = False
     shares: int = 1
+    prefetches: bool = False
     epilogue: Epilogue = PLAIN
 
     def build(self, target: Target) -> Kernel:
@@ -137,6 +139,9 @@ class _OutputRow:
             source = k.offset(left, run * (window.dilation * window.pixel))
             weights = k.offset(right, run * (window.run * width))
             with k.loop(0, window.run, shape.interleave) as i:
+                if self.spec.prefetches:
+                    for line in range(0, sums.rows * shape.interleave, CACHE_LINE):
+                        k.prefetch(source, (window.run + i) * sums.rows + line)
                 sums.accumulate(lambda row: k.load(source, i + row * step, shape.interleave), weights, i * width)
 
     def _store(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:

@@ -225,8 +225,11 @@ def _heuristic(
             return ConvAlgorithm.WINOGRAD_FUSED if fuses else ConvAlgorithm.WINOGRAD_NONFUSED
     if not is_wgrad and geometry.groups == 1:
         return _direct_or_gemm(problem, weights, min_side, costs)
-    threshold = costs.gemm_min_channels_strided if geometry.kernel == (1, 1) else costs.wgrad_min_channels
-    is_wide = geometry.groups == 1 and filters >= costs.gemm_min_filters and channels >= threshold
+    if geometry.kernel == (1, 1):
+        is_wide = min_side >= costs.gemm_min_channels_strided
+    else:
+        is_wide = filters >= costs.gemm_min_filters and channels >= costs.wgrad_min_channels
+    is_wide = is_wide and geometry.groups == 1
     return ConvAlgorithm.IMPLICIT_GEMM if is_wide else ConvAlgorithm.DIRECT
 
 

@@ -98,8 +98,7 @@ def convolve_phase(
     depth = kernel[0] * kernel[1] * window.channels
     u, packing = (x, []) if w is None else _panels(lowering, w)
     count = x.shape[0] * out[0] * out[1]
-    reads_in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.is_padded and geometry.top == 0
-    reads_in_place = (reads_in_place and out == (geometry.height, geometry.width)) or not depth
+    reads_in_place = geometry.is_in_place or not depth
     pixels = -(-count // -(-count // costs.gemm_pixels))
     blocks = -(-count // pixels)
     shares = min(panel_count(geometry.filters, lowering.target), -(-costs.min_blocks // blocks))

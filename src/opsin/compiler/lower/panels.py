@@ -41,6 +41,7 @@ def convolve_phase(
     row_blocks = pieces if w.size <= costs.direct_max_weights else _row_blocks(geometry, pieces, panels, costs)
     rows, blocks, scratch = geometry.block(row_blocks, costs)
     shares = min(panels, -(-pieces // blocks))
+    prefetch = geometry.is_in_place and x.size > costs.gemm_min_prefetch_elements
     strides, arrays = packed.phase_arguments(epilogue, phase)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
@@ -52,6 +53,7 @@ def convolve_phase(
             geometry.is_padded,
             phase is not None,
             shares,
+            prefetch,
             epilogue.epilogue,
         ),
         pointers={"x": x, "u": u},
