@@ -203,13 +203,16 @@ class _Panel:
         width = 2 * target.lanes
         sums = Tile(k, target, rows, self.columns)
         start, outputs = k.offset(self.left, row * spec.depth), [self.output(row + r) for r in range(rows)]
-        if epilogue.reads_arrays:
-            for output, line in product(outputs, range(0, self.columns.width(target.lanes), CACHE_LINE)):
-                epilogue.prefetch(output + self.number * width + line)
-        with k.loop(0, spec.depth) as i:
-            if spec.prefetches:
-                self._prefetch(start, rows, i)
-            sums.accumulate(lambda r: k.load(start, i + r * spec.depth), self.right, i * width)
+        # What the next tile reads at its end; the next tile of strided outputs may be anywhere, so it is this one's.
+        prefetched_rows = min(rows, spec.depth) if epilogue.reads_arrays else 0
+        steps = ((0, prefetched_rows), (prefetched_rows, spec.depth))
+        for first, last in (limits for limits in steps if limits[0] < limits[1]):
+            with k.loop(first, last) as i:
+                if first < prefetched_rows:
+                    self._prefetch_output(self.output(row + i) + (0 if spec.strided_output else rows * spec.filters))
+                if spec.prefetches:
+                    self._prefetch(start, rows, i)
+                sums.accumulate(lambda r, i=i: k.load(start, i + r * spec.depth), self.right, i * width)
         for r, output in enumerate(outputs):
             for j, count in enumerate(sums.lane_counts()):
                 column = self.number * width + j * target.lanes
@@ -225,3 +228,9 @@ class _Panel:
         spec, k = self.product.spec, self.product.k
         step = -(-rows // panel_count(spec.filters, self.product.target))
         k.prefetch(start, (self.number * spec.depth + i) * step + spec.pixels * spec.depth)
+
+    def _prefetch_output(self, output: Value) -> None:
+        """Prefetch what the epilogue reads and writes from element `output` on."""
+        target = self.product.target
+        for line in range(0, self.columns.width(target.lanes), CACHE_LINE):
+            self.product.epilogue.prefetch(output + self.number * (2 * target.lanes) + line)
