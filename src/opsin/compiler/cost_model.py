@@ -45,7 +45,7 @@ class CostModel:
     direct_max_filters: int
     """Maximum filters of a packed direct 1×1 convolution; more of them fill the panels of implicit GEMM well."""
     direct_min_packed_channels: int
-    """Minimum channels on either side to pack the weights."""
+    """Minimum input channels to pack the weights. Even few filters then fill the lanes, with several terms of a sum."""
     direct_min_packed_pixels: int
     """Minimum output pixels to pack weights in every step."""
     direct_min_lane_gain: float
