@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from opsin.backends.native import codegen, compile_workers
-from opsin.kernels.panels import PackPanels
+from opsin.kernels.panels import PackPanels, PanelShape
 
-JOBS = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, compile_workers.MIN_PARALLEL_JOBS + 2)]
+JOBS = [
+    (f"kernel_{columns}", PackPanels(columns, PanelShape(2, 1), False))
+    for columns in range(1, compile_workers.MIN_PARALLEL_JOBS + 2)
+]
 
 
 def test_processes_give_the_same_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,10 +38,11 @@ def test_what_a_process_does_not_give_is_left_to_the_asker(monkeypatch: pytest.M
 FORKED = """
 import os, signal, threading, time
 from opsin.backends.native import codegen, compile_workers
-from opsin.kernels.panels import PackPanels
+from opsin.kernels.panels import PackPanels, PanelShape
 
 compile_workers.processors = lambda: 3
-jobs = [(f"kernel_{columns}", PackPanels(columns)) for columns in range(1, 2 * compile_workers.MIN_PARALLEL_JOBS)]
+count = 2 * compile_workers.MIN_PARALLEL_JOBS
+jobs = [(f"kernel_{columns}", PackPanels(columns, PanelShape(2, 1), False)) for columns in range(1, count)]
 made = {}
 target = codegen.host().target
 compiling = threading.Thread(target=lambda: made.update(compile_workers.compile_all(jobs, target)), daemon=True)

@@ -23,7 +23,7 @@ from opsin.kernels.map_reduce import MapReduceByChannel
 from opsin.kernels.matmul import MatMul
 from opsin.kernels.matmul_wide import MatMulWide
 from opsin.kernels.moments import MergeMoments, Moments
-from opsin.kernels.panels import PackInterleaved, PackPanels, PackTransposed, PanelShape
+from opsin.kernels.panels import PackPanels, PanelShape
 from opsin.kernels.pointwise import FLOATS, Pointwise, Stream
 from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
 from opsin.kernels.reduce import Combine, Reduce
@@ -48,13 +48,13 @@ SPECS: list[KernelSpec] = [
     Conv2dWeight(WINDOW, 8, 5, True, 64, 8), ConvPacked(WINDOW, 3, 8, 16, True, True, epilogue=BIAS),
     ConvPacked(WINDOW, 3, 8, 16, True), ConvPanels(WINDOW, 8, 5, PanelShape(3, 2), True, True, epilogue=BIAS),
     ConvPanels(WINDOW, 8, 5, PanelShape(3, 2), False), Conv2dWeight(WINDOW, 8, 5, True, 64, 8, transposed=True),
-    PackInterleaved(8, PanelShape(3, 2), False), PackInterleaved(8, PanelShape(3, 2), True),
+    PackPanels(8, PanelShape(3, 2), False), PackPanels(8, PanelShape(3, 2), True),
     ConvWeightTaps(WINDOW, 8, 4, 2, 8, 96),
     Depthwise(8, 5, 5, AXIS, AXIS, None, BIAS), DepthwiseWeight(8, 5, 5, AXIS, AXIS, 64),
     MapReduceByChannel(SUM, ("same", "channel"), 0, 8), MapReduceByChannel(SUM, ("same", "channel"), 0, 8, True),
     MatMul(8, 4, None, BIAS), Reduce("sum", 2, 1, None, 1), Reduce("sum", 1, 2, 8, 0),
     MatMulWide(64, 4, 64, False, True, 128, 8, BIAS), MaxPool(*POOL), MaxPoolGradient(*POOL, False), MergeMoments(8),
-    Moments(8), PackPanels(8), PackTransposed(8), Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 0, 0),
+    Moments(8), Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 0, 0),
     Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 2, 5), Reduce("sum", 2, 1, None), Reduce("max", 1, 2, 8),
     Resample(3), ResizeSeparable(), Transpose(2), Warp(3, True, True), Winograd(8, 8, 4, 48, BIAS),
     WinogradFilters(8, 8), WinogradOutputs(8, BIAS), WinogradParts(8, 8, SCHEDULE), WinogradProducts(8, 8, 2),
@@ -103,7 +103,7 @@ def test_every_kernel_is_listed() -> None:
 
 def test_groups_are_bound_by_their_sizes() -> None:
     k = Builder("groups")
-    pointers, words = Reduce.signature.bind(k, kept=3, reduced=2, extent=0, segment=0)
+    pointers, words = Reduce("sum", 3, 2, 8).bind(k, kept=3, reduced=2, extent=0, segment=0)
     assert (len(pointers), len(words)) == (2, 7)
     names = [parameter.name for parameter in k.parameters]
     assert names == ["x", "y", "kept0", "kept1", "kept2", "reduced0", "reduced1", "shared", "block"]

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from opsin.backends.base import Program
 from opsin.base.errors import UsageError
 from opsin.base.legacy import CONV_ALGORITHMS
+from opsin.compiler.precision import Precision
 from opsin.ir import Graph
 
 Engine: TypeAlias = Callable[[Graph, int, int | None], Program]
@@ -28,25 +29,37 @@ class CompileOptions:
     `winograd`: whether algorithms with Winograd's rounding are allowed. `conv_algorithms` names algorithms by
     convolution problem (see `compiler.lower.conv_algorithms`); the heuristic chooses all others, and None allows those
     that were tuned on this machine. `memory` is the most bytes that the program may take, None for no limit.
+    `precision` decides what is stored as bfloat16 (see `compiler.precision`).
     """
 
     winograd: bool = True
     conv_algorithms: Mapping[str, str] | None = None
     memory: int | None = None
+    precision: Precision = Precision.FLOAT32
 
-    def merged(self, winograd: bool, conv_algorithms: Mapping[str, str] | None, memory: int | None) -> CompileOptions:
+    def merged(
+        self,
+        winograd: bool,
+        conv_algorithms: Mapping[str, str] | None,
+        memory: int | None,
+        precision: Precision = Precision.FLOAT32,
+    ) -> CompileOptions:
         """Return these options with keywords of the same meaning added, which wrappers such as `partial` set.
 
         Raise `UsageError` if a keyword contradicts these options.
         """
         if self == DEFAULT:
-            return CompileOptions(winograd, conv_algorithms, memory)
+            return CompileOptions(winograd, conv_algorithms, memory, precision)
         if not winograd and self.winograd:
             raise UsageError(
                 "the engine excludes Winograd's algorithm, and the plan allows it: let the plan exclude it"
             )
         if conv_algorithms is not None and self.conv_algorithms not in (None, conv_algorithms):
             raise UsageError("the engine sets conv_algorithms, and so does the plan: leave them to the plan")
+        if precision is not Precision.FLOAT32 and precision is not self.precision:
+            raise UsageError(
+                f"the engine computes in {precision}, and the plan in {self.precision}: let the plan choose"
+            )
         limits = [limit for limit in (self.memory, memory) if limit is not None]
         algorithms = conv_algorithms if self.conv_algorithms is None else self.conv_algorithms
         return replace(self, conv_algorithms=algorithms, memory=min(limits, default=None))
@@ -57,6 +70,7 @@ REQUESTS: dict[str, tuple[Callable[[CompileOptions], bool], str]] = {
     "winograd": (lambda options: not options.winograd, "exclude Winograd's algorithm"),
     "conv_algorithms": (lambda options: bool(options.conv_algorithms), "choose the algorithms of convolutions"),
     "memory": (lambda options: options.memory is not None, "limit the memory of a program"),
+    "precision": (lambda options: options.precision is not Precision.FLOAT32, "compute in another precision"),
 }
 """For each option: whether it asks for anything, and what that is in words."""
 

@@ -87,5 +87,5 @@ def compile(
     NumPy decides about `threads`. The engine sums convolutions directly, so that it never uses Winograd's algorithm
     and has no choice of algorithms to make; raise `UsageError` if `options` limit the memory.
     """
-    refuse("reference", options, "memory")
+    refuse("reference", options, "memory", "precision")
     return Reference(graph, batch, precision)

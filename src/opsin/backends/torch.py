@@ -106,7 +106,7 @@ def compile(
     PyTorch decides about `threads`, and which algorithm computes a convolution: raise `UsageError` if `options` exclude
     Winograd's or limit the memory. Named algorithms are those of the native engine, and concern only its speed.
     """
-    refuse("torch", options, "winograd", "memory")
+    refuse("torch", options, "winograd", "memory", "precision")
     return Torch(graph, batch, device, dtype)
 
 

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin import ops
 from opsin.backends.base import sizes
 from opsin.backends.native.codegen import host
 from opsin.backends.native.program import Native, compile
@@ -30,6 +31,7 @@ from opsin.compiler.lower.conv_algorithms import (
     fixed_tensors,
     has_algorithms,
 )
+from opsin.compiler.precision import Precision, narrow_tensors
 from opsin.compiler.simplify import simplify
 from opsin.ir import FLOAT, Graph, apply, initial_state, input_tensor, variable
 from opsin.kernels.ir import Target
@@ -121,14 +123,15 @@ class TuningSummary:
             save(records, host().target)
 
 
-def problems(graph: Graph, batch: int) -> dict[ConvProblem, int]:
+def problems(graph: Graph, batch: int, precision: Precision = Precision.FLOAT32) -> dict[ConvProblem, int]:
     """Return the different convolutions of a graph that have several algorithms, and how often each occurs.
 
     Those with the most multiply-accumulate operations in total come first.
     """
     bound_graph = simplify(graph, batch)
     constants = fixed_tensors(bound_graph)
-    counts = Counter(ConvProblem.of(node, constants) for node in bound_graph.nodes if has_algorithms(node))
+    narrow = narrow_tensors(bound_graph, batch, precision) if host().target.bf16_dot else ()
+    counts = Counter(ConvProblem.of(node, constants, narrow) for node in bound_graph.nodes if has_algorithms(node))
     tunable = {problem: count for problem, count in counts.items() if len(candidates(problem)) > 1}
     return dict(sorted(tunable.items(), key=lambda item: -item[0].macs * item[1]))
 
@@ -142,8 +145,9 @@ def tune(
     clock: Callable[[], float] = perf_counter,
     limits: TuningLimits = DEFAULT_LIMITS,
     make_program: MakeProgram = Native,
+    precision: Precision = Precision.FLOAT32,
 ) -> TuningSummary:
-    """Time the algorithms of a graph's convolutions on `threads` threads, within about `seconds`.
+    """Time the algorithms of a graph's convolutions in `precision` on `threads` threads, within about `seconds`.
 
     Problems with a saved record are not timed again. `on_problem` is called with the number (from 1) of the next
     problem, how many there are, and the problem. `clock` returns the current time in seconds; `make_program` returns
@@ -151,7 +155,8 @@ def tune(
     """
     begin, max_seconds = clock(), 0.0
     count, records = threads or processors(), load(host().target)
-    counts, flush = problems(graph, batch), np.ones(limits.flush_bytes // 4 if seconds > 0 else 0, np.float32)
+    counts = problems(graph, batch, precision)
+    flush = np.ones(limits.flush_bytes // 4 if seconds > 0 else 0, np.float32)
     trials: list[TuningResult] = []
     skipped_problems: list[ConvProblem] = []
     for number, (problem, copies) in enumerate(counts.items(), start=1):
@@ -173,10 +178,17 @@ def tune(
 
 
 def compare_steps(
-    graph: Graph, batch: int, threads: int | None, conv_algorithms: Mapping[str, str], turns: int = 5
+    graph: Graph,
+    batch: int,
+    threads: int | None,
+    conv_algorithms: Mapping[str, str],
+    turns: int = 5,
+    precision: Precision = Precision.FLOAT32,
 ) -> tuple[float, float]:
     """Return the seconds of a run of the whole graph by the heuristic and with `conv_algorithms`, each the minimum."""
-    programs = [compile(graph, batch, threads, conv_algorithms=names) for names in ({}, conv_algorithms)]
+    programs = [
+        compile(graph, batch, threads, conv_algorithms=names, precision=precision) for names in ({}, conv_algorithms)
+    ]
     for program in programs:
         program.load_state(initial_state(program.graph, seed=0))
         program.run(**noise(program.graph))
@@ -274,8 +286,11 @@ class _Benchmark:
 
     def plan(self, algorithm: ConvAlgorithm) -> ExecutionPlan:
         if algorithm not in self._plans:
-            names = {str(problem): str(algorithm) for problem in problems(self.graph, self.problem.images)}
-            self._plans[algorithm] = make_plan(self.graph, self.problem.images, self.target, conv_algorithms=names)
+            images, precision = self.problem.images, Precision.BF16 if self.problem.pairs else Precision.FLOAT32
+            names = {str(problem): str(algorithm) for problem in problems(self.graph, images, precision)}
+            self._plans[algorithm] = make_plan(
+                self.graph, images, self.target, conv_algorithms=names, precision=precision
+            )
         return self._plans[algorithm]
 
     def fits(self, algorithm: ConvAlgorithm) -> bool:
@@ -302,14 +317,18 @@ class _Benchmark:
 
 
 def operation(problem: ConvProblem) -> Graph:
-    """Return a graph of nothing but `problem`, with the output "result"."""
+    """Return a graph of nothing but `problem`, with the output "result".
+
+    Inputs of a graph are float32. If the problem is about bfloat16, they are therefore multiplied by 2 first.
+    """
     images, weights = problem.images, (problem.filters, problem.channels // problem.groups, *problem.kernel)
     x = input_tensor("x", (images, problem.channels, *problem.size))
     g = input_tensor("g", (images, problem.filters, *problem.out))
     w = variable("w", weights)
     operands = {"conv2d": (x, w), "conv_transpose2d": (g, w), "conv2d_weight": (x, g)}[problem.operation]
     sizes_attr = {"conv2d": {}, "conv_transpose2d": {"size": problem.size}, "conv2d_weight": {"kernel": problem.kernel}}
-    node = apply(OPS[problem.operation], operands, problem.attrs | sizes_attr[problem.operation])
+    images_in_memory = [t if t is w or not problem.pairs else ops.multiply(t, 2.0) for t in operands]
+    node = apply(OPS[problem.operation], images_in_memory, problem.attrs | sizes_attr[problem.operation])
     return Graph(tuple(t for t in operands if t is not w), {"result": node.output})
 
 

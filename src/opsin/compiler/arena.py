@@ -13,11 +13,11 @@ from opsin.compiler.schedule import CallGroup
 from opsin.compiler.views import Buffer
 
 ALIGNMENT = 16
-"""Elements: a cache line of 64 bytes."""
+"""Words: a cache line of 64 bytes."""
 MAX_OFFSET = 1 << 62
 """An offset, and a group number, greater than any of an arena."""
-OVERREAD_ELEMENTS = 16
-"""Elements after each buffer: kernels may read (never write) up to a vector beyond its end."""
+OVERREAD_WORDS = 16
+"""Words after each buffer: kernels may read (never write) up to a vector beyond its end."""
 
 
 def lifetimes(groups: list[CallGroup], outputs: set[Buffer]) -> dict[Buffer, tuple[int, int]]:
@@ -34,9 +34,9 @@ def lifetimes(groups: list[CallGroup], outputs: set[Buffer]) -> dict[Buffer, tup
 
 
 def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]:
-    """Return the offset of each buffer in elements, and the size of the arena."""
+    """Return the offset of each buffer in words, and the size of the arena."""
     offsets: dict[Buffer, int] = {}
-    order = sorted(spans.items(), key=lambda item: (-item[0].size, item[1]))
+    order = sorted(spans.items(), key=lambda item: (-item[0].words, item[1]))
     placements = starts, ends, first_groups, last_groups = np.zeros((4, len(spans) + 2), np.int64)
     """Offset, end, first and last group of each placed buffer, by offset; the arena's two ends count as placed."""
     placements[:, 1], last_groups[0] = (MAX_OFFSET, MAX_OFFSET, 0, MAX_OFFSET), MAX_OFFSET
@@ -45,7 +45,7 @@ def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]
         neighbours = ((first_groups[:count] <= last) & (last_groups[:count] >= first)).nonzero()[0]
         # A hole begins at the end of everything that starts before it, and reaches to the next start.
         holes = np.maximum.accumulate(ends[neighbours[:-1]])
-        size = aligned_size(buffer.size)
+        size = aligned_size(buffer.words)
         offset = int(holes[(starts[neighbours[1:]] - holes >= size).argmax()])
         offsets[buffer] = offset
         rank = int(starts[:count].searchsorted(offset, "right"))
@@ -56,5 +56,5 @@ def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]
 
 
 def aligned_size(size: int) -> int:
-    """Return `size` elements and the overread, rounded up to whole cache lines."""
-    return -(-(size + OVERREAD_ELEMENTS) // ALIGNMENT) * ALIGNMENT
+    """Return `size` words and the overread, rounded up to whole cache lines."""
+    return -(-(size + OVERREAD_WORDS) // ALIGNMENT) * ALIGNMENT

@@ -9,7 +9,6 @@ from functools import cache
 from typing import TypeAlias, TypeVar
 
 from opsin.compiler.views import Buffer, View
-from opsin.kernels.ir import F32
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.tile import Epilogue
 
@@ -106,13 +105,25 @@ def bind_arguments(
     ]
     for pointer in signature.pointers:
         view = pointers.get(pointer)
-        element = signature.elements.get(pointer, F32)
+        element = spec.element(pointer)
         if isinstance(view, View) and view.buffer.element != element:
             raise TypeError(f"{name}: the pointer '{pointer}' is to {element} elements, not {view.buffer.element}")
     expected = _epilogue_count(spec)
     if len(epilogue) != expected:
         raise TypeError(f"{name}: the epilogue has {expected} arrays, not {len(epilogue)}")
     return tuple(arguments)
+
+
+def with_elements(spec: KernelSpec, pointers: Pointers, epilogue: Sequence[View]) -> KernelSpec:
+    """Return `spec` for the element kinds of its arrays: bfloat16 wherever a view holds it and the kernel allows it."""
+    named: dict[str, View] = {}
+    for name in spec.signature.pointers:
+        value = pointers.get(name.removeprefix("*"), ())
+        group = [(name, value)] if isinstance(value, View) else [(f"{name[1:]}{i}", v) for i, v in enumerate(value)]
+        named |= dict(group)
+    if spec.signature.epilogue:
+        named |= dict(zip(spec.epilogue.names, epilogue, strict=False))  # type: ignore[attr-defined]
+    return spec.narrowed(tuple(name for name, view in named.items() if view.is_narrow))
 
 
 def _in_order(kernel: str, kind: str, names: tuple[str, ...], values: Mapping[str, T | Sequence[T]]) -> list[T]:

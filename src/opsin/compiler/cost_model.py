@@ -40,8 +40,10 @@ class CostModel:
     """Maximum packed weights that a block may read for a few pixels: the L2 cache holds them."""
     direct_max_weights_packed: int
     """Maximum weights of a packed direct convolution: implicit GEMM reads more of them less often."""
+    direct_max_weights_pairs: int
+    """The same if it multiplies pairs of bfloat16."""
     direct_max_weights_strided: int
-    """The same for the input gradient of a strided one."""
+    """Maximum weights of the input gradient of a strided one."""
     direct_max_filters: int
     """Maximum filters of a packed direct 1×1 convolution; more of them fill the panels of implicit GEMM well."""
     direct_min_packed_channels: int
@@ -87,6 +89,8 @@ class CostModel:
     """The same for the fused algorithm, which keeps its transformed tiles in cache."""
     winograd_min_gain: float
     """Minimum ratio of the multiplications of direct summation to those of Winograd's algorithm."""
+    winograd_min_gain_pairs: float
+    """The same if direct summation multiplies pairs of bfloat16."""
     winograd_tiles: int
     """Tiles of a block: transformed inputs and sums stay in the L2 cache for common numbers of channels, and each
     transformed weight that is read is used for this many tiles."""
@@ -154,6 +158,7 @@ EPYC_ZEN3 = CostModel(
     direct_max_padded_elements=64 * 1024,
     direct_max_weights=64 * 1024,
     direct_max_weights_packed=2**20,
+    direct_max_weights_pairs=2**22,
     direct_max_weights_strided=2**18,
     direct_max_filters=64,
     direct_min_packed_channels=16,
@@ -174,6 +179,7 @@ EPYC_ZEN3 = CostModel(
     winograd_min_channels=16,
     winograd_min_channels_fused=8,
     winograd_min_gain=1.6,
+    winograd_min_gain_pairs=3.5,
     winograd_tiles=24,
     winograd_min_blocks=16,
     winograd_max_prefetch_channels=48,

@@ -13,6 +13,7 @@ from opsin.compiler.lower import Lowering, lower_group
 from opsin.compiler.lower.context import ViewAndCalls
 from opsin.compiler.lower.conv_algorithms import NO_ALGORITHMS, ConvAlgorithms, select
 from opsin.compiler.passes import FPROP, RECOMPUTE, UPDATE, assign_passes
+from opsin.compiler.precision import Precision, narrow_tensors
 from opsin.compiler.recompute import memory_bound, recompute
 from opsin.compiler.rematerialize import rematerialize_cheap
 from opsin.compiler.schedule import CallGroup, schedule
@@ -28,7 +29,7 @@ from opsin.kernels.ir import Target
 
 @dataclass
 class ExecutionPlan:
-    """Calls in groups, with the offset of every buffer; offsets and sizes count elements of four bytes.
+    """Calls in groups, with the offset of every buffer; offsets and sizes count words of four bytes.
 
     The first `setup` groups depend only on variables that no run changes, such as the weights of a network that only
     predicts. They run once, and their results stay in memory. `tuned_algorithms` are those that come from tuning
@@ -91,16 +92,21 @@ class ExecutionPlan:
 
 
 def make_plan(
-    graph: Graph, batch: int, target: Target, winograd: bool = True, conv_algorithms: ConvAlgorithms = NO_ALGORITHMS
+    graph: Graph,
+    batch: int,
+    target: Target,
+    winograd: bool = True,
+    conv_algorithms: ConvAlgorithms = NO_ALGORITHMS,
+    precision: Precision = Precision.FLOAT32,
 ) -> ExecutionPlan:
     """Return a plan of `graph` (bound to `batch`, or free) for processors like `target`.
 
     `winograd` allows algorithms with Winograd's rounding. `conv_algorithms` override the heuristic, by problem (see
-    `lower.conv_algorithms`).
+    `lower.conv_algorithms`). `precision` decides what is stored as bfloat16 (see `precision`).
     """
     simplified_graph = rematerialize_cheap(simplify(graph, batch))
     rewritten_graph, copies = recompute(simplified_graph, memory_bound(simplified_graph, batch), batch)
-    return plan_simplified(rewritten_graph, batch, target, winograd, conv_algorithms, copies)
+    return plan_simplified(rewritten_graph, batch, target, winograd, conv_algorithms, copies, precision)
 
 
 def plan_simplified(
@@ -110,6 +116,7 @@ def plan_simplified(
     winograd: bool = True,
     conv_algorithms: ConvAlgorithms = NO_ALGORITHMS,
     recomputed: Collection[Node] = (),
+    precision: Precision = Precision.FLOAT32,
 ) -> ExecutionPlan:
     """Return a plan as `make_plan` does, of a bound and simplified graph; `recomputed` nodes compute a second time."""
     passes = assign_passes(graph, recomputed)
@@ -117,7 +124,9 @@ def plan_simplified(
     costs = EPYC_ZEN3
     destinations, order = update_in_place(graph, fusion_groups(graph, costs), views)
     chunk = max(1, min(costs.max_chunk, batch // costs.min_chunks))
-    lowering = Lowering(batch, chunk, target, select(graph, winograd, conv_algorithms, costs), costs, dict(views))
+    narrow = narrow_tensors(graph, batch, precision)
+    selections = select(graph, winograd, conv_algorithms, costs, narrow if target.bf16_dot else ())
+    lowering = Lowering(batch, chunk, target, selections, costs, narrow, dict(views))
     roots = frozenset(graph.roots)
     calls: list[KernelCall] = []
     for group in order:
@@ -153,6 +162,8 @@ def _split_setup(calls: list[KernelCall]) -> tuple[list[KernelCall], list[Kernel
 def _output(lowering: Lowering, tensor: Tensor) -> ViewAndCalls:
     """Return an output's own view: variables and inputs may change before it is read, so they are copied."""
     view = lowering.view(tensor)
+    if view.is_narrow:
+        return lowering.wide(view)
     return (view, []) if view.buffer.role == "temporary" else lowering.copy(view, view.order)
 
 
@@ -187,15 +198,15 @@ def _placed(
     permanent: dict[Buffer, int] = {}
     tables: dict[Buffer, int] = {}
     permanent_size = table_size = 0
-    for buffer in [*(view.buffer for view in views.values()), *sorted(setup_results, key=lambda b: b.size)]:
+    for buffer in [*(view.buffer for view in views.values()), *sorted(setup_results, key=lambda b: b.words)]:
         permanent[buffer] = permanent_size
-        permanent_size += aligned_size(buffer.size)
+        permanent_size += aligned_size(buffer.words)
     for group in groups:
         for call in group.calls:
             for buffer in call.reads:
                 if buffer.role == "table" and buffer not in tables:
                     tables[buffer] = table_size
-                    table_size += aligned_size(buffer.size)
+                    table_size += aligned_size(buffer.words)
     tuned = {str(s.problem): str(s.algorithm) for s in lowering.selections.values() if s.is_tuned}
     return ExecutionPlan(
         graph=graph,

@@ -11,6 +11,7 @@ from opsin.base.errors import CompileError
 from opsin.base.formatting import megabytes
 from opsin.compiler.execution_plan import ExecutionPlan, plan_simplified
 from opsin.compiler.lower.conv_algorithms import NO_ALGORITHMS, ConvAlgorithms
+from opsin.compiler.precision import Precision
 from opsin.compiler.recompute import StoredActivation, cheap_activations, macs, recompute, segments, stored_activations
 from opsin.compiler.rematerialize import rematerialize_cheap
 from opsin.compiler.simplify import simplify
@@ -30,12 +31,15 @@ class RecomputePlanner:
     target: Target
     winograd: bool = True
     conv_algorithms: ConvAlgorithms = field(default_factory=lambda: NO_ALGORITHMS)
+    precision: Precision = Precision.FLOAT32
 
     def __call__(self, dropped_tensors: Sequence[Tensor]) -> ExecutionPlan:
         # Nodes and tensors refer to each other, so that earlier plans would otherwise stay in memory for long.
         gc.collect()
         rewritten_graph, copies = recompute(self.graph, dropped_tensors, self.batch)
-        plan = plan_simplified(rewritten_graph, self.batch, self.target, self.winograd, self.conv_algorithms, copies)
+        plan = plan_simplified(
+            rewritten_graph, self.batch, self.target, self.winograd, self.conv_algorithms, copies, self.precision
+        )
         return replace(plan, recomputed=macs(rewritten_graph) - macs(self.graph))
 
 
@@ -47,6 +51,7 @@ def plan_within_memory(
     memory: int,
     winograd: bool = True,
     conv_algorithms: ConvAlgorithms = NO_ALGORITHMS,
+    precision: Precision = Precision.FLOAT32,
 ) -> ExecutionPlan:
     """Return a plan as `make_plan` does, for programs of at most `memory` bytes on `threads` threads.
 
@@ -54,7 +59,8 @@ def plan_within_memory(
     needed; then whole segments of the forward pass. A complete plan is made to measure each option. Raise
     `CompileError` with the smallest memory found if none fits.
     """
-    make = RecomputePlanner(rematerialize_cheap(simplify(graph, batch)), batch, target, winograd, conv_algorithms)
+    simplified_graph = rematerialize_cheap(simplify(graph, batch))
+    make = RecomputePlanner(simplified_graph, batch, target, winograd, conv_algorithms, precision)
     items = stored_activations(make.graph, batch)
     cheap_tensors = [s.tensor for s in cheap_activations(items)]
 

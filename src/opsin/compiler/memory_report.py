@@ -68,9 +68,9 @@ def memory_report(plan: ExecutionPlan, threads: int) -> MemoryReport:
     live_sizes = _live(spans, len(plan.groups))
     stored_buffers = {buffer for buffer in spans if _is_stored(plan, buffer, spans[buffer])}
     peak = max(range(len(live_sizes)), key=live_sizes.__getitem__, default=0)
-    activations = sum(BYTES * aligned_size(b.size) for b in stored_buffers if spans[b][0] <= peak <= spans[b][1])
+    activations = sum(BYTES * aligned_size(b.words) for b in stored_buffers if spans[b][0] <= peak <= spans[b][1])
     parameters, optimizer, statistics = _variables(plan)
-    inputs = sum(aligned_size(view.buffer.size) for view in plan.inputs.values())
+    inputs = sum(aligned_size(view.buffer.words) for view in plan.inputs.values())
     prepared = plan.permanent_size - inputs - parameters - optimizer - statistics
     return MemoryReport(
         parameters=BYTES * parameters,
@@ -86,12 +86,12 @@ def memory_report(plan: ExecutionPlan, threads: int) -> MemoryReport:
 
 
 def _variables(plan: ExecutionPlan) -> tuple[int, int, int]:
-    """Return the elements of parameters, of the optimizer's variables, and of others."""
+    """Return the words of parameters, of the optimizer's variables, and of others."""
     sizes = {"parameters": 0, "optimizer": 0, "statistics": 0}
     for name, view in plan.variables.items():
         trainable = plan.graph.variables[name].node.attrs["trainable"]
         kind = "parameters" if trainable else OPTIMIZER if name.startswith(f"{OPTIMIZER}.") else "statistics"
-        sizes[kind] += aligned_size(view.buffer.size)
+        sizes[kind] += aligned_size(view.buffer.words)
     return sizes["parameters"], sizes["optimizer"], sizes["statistics"]
 
 
@@ -99,8 +99,8 @@ def _live(spans: dict[Buffer, tuple[int, int]], groups: int) -> list[int]:
     """Return the bytes in use during each group."""
     changes = [0] * (groups + 2)
     for buffer, (first, last) in spans.items():
-        changes[first] += BYTES * aligned_size(buffer.size)
-        changes[last + 1] -= BYTES * aligned_size(buffer.size)
+        changes[first] += BYTES * aligned_size(buffer.words)
+        changes[last + 1] -= BYTES * aligned_size(buffer.words)
     live_sizes, current = [], 0
     for change in changes[:groups]:
         current += change
@@ -128,7 +128,7 @@ def _stages(
                 peak[side] = max(peak[side], live_sizes[number])
                 if call.direction == FPROP:
                     stored_writes = {b for b in call.writes if b in stored_buffers and spans[b][0] == number}
-                    peak[2] += sum(BYTES * aligned_size(buffer.size) for buffer in stored_writes)
+                    peak[2] += sum(BYTES * aligned_size(buffer.words) for buffer in stored_writes)
     first = {call.scope.partition(".")[0]: -n for n, call in enumerate(reversed(plan.calls)) if call.direction == FPROP}
     order = sorted(peaks, key=lambda name: first.get(name, 1))
     return tuple(StageMemory(name, *peaks[name]) for name in order)

@@ -49,7 +49,7 @@ def _latest(call: KernelCall, users: list[KernelCall], position: dict[KernelCall
 def _saving(
     call: KernelCall, target_group: int, position: dict[KernelCall, int], calls_by_buffer: dict[Buffer, set[KernelCall]]
 ) -> int:
-    """Return how much less memory is in use, in elements × groups, when `call` runs in group `target_group`."""
+    """Return how much less memory is in use, in words × groups, when `call` runs in group `target_group`."""
     saving = 0
     for buffer in dict.fromkeys((*call.reads, *call.writes)):
         if buffer.role == "temporary":
@@ -59,5 +59,5 @@ def _saving(
             first, last = min(other_positions), max(other_positions)
             before = max(last, position[call]) - min(first, position[call])
             after = max(last, target_group) - min(first, target_group)
-            saving += buffer.size * (before - after)
+            saving += buffer.words * (before - after)
     return saving

@@ -35,8 +35,8 @@ def live_elements(groups: list[CallGroup]) -> list[int]:
     """Return the elements of temporary memory that are in use during each group."""
     changes = [0] * (len(groups) + 1)
     for buffer, (first, last) in lifetimes(groups, set()).items():
-        changes[first] += aligned_size(buffer.size)
-        changes[last + 1] -= aligned_size(buffer.size)
+        changes[first] += aligned_size(buffer.words)
+        changes[last + 1] -= aligned_size(buffer.words)
     live_sizes, current = [], 0
     for change in changes[:-1]:
         current += change
@@ -56,9 +56,9 @@ def _split(groups: list[CallGroup], number: int) -> list[CallGroup] | None:
 
     def freed(call: KernelCall) -> int:
         last_reads = (
-            b.size for b in call.reads if b.role == "temporary" and b not in later_buffers and readers[b] == 1
+            b.words for b in call.reads if b.role == "temporary" and b not in later_buffers and readers[b] == 1
         )
-        return sum(last_reads) - sum(b.size for b in call.writes if b in later_buffers)
+        return sum(last_reads) - sum(b.words for b in call.writes if b in later_buffers)
 
     first = [call for call in calls if freed(call) > 0]
     rest = [call for call in calls if freed(call) <= 0]

@@ -11,6 +11,10 @@ from math import prod
 from typing import TypeAlias
 
 from opsin.ir import Tensor
+from opsin.kernels.ir import BF16, ELEMENT_BYTES
+
+WORD_BYTES = 4
+"""Memory is planned in words of the size of a float32."""
 
 
 @dataclass(eq=False)
@@ -22,6 +26,11 @@ class Buffer:
     role: str
     name: str = ""
     data: object = None
+
+    @property
+    def words(self) -> int:
+        """The size in words of four bytes, rounded up."""
+        return -(-self.size * ELEMENT_BYTES[self.element] // WORD_BYTES)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,11 @@ class View:
     @property
     def size(self) -> int:
         return prod(self.shape)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the elements are bfloat16."""
+        return self.buffer.element == BF16
 
     def is_dense(self, order: tuple[int, ...]) -> bool:
         """Whether the elements are contiguous in `order`, the outermost dimension first."""

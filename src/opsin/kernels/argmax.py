@@ -31,7 +31,7 @@ class ArgMax(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("argmax")
-        (x, y), (count, length, block, inner, outer_stride, inner_stride, axis_stride) = self.signature.bind(k)
+        (x, y), (count, length, block, inner, outer_stride, inner_stride, axis_stride) = self.bind(k)
         with k.loop(k.begin * block, k.minimum(k.end * block, count)) as p:
             line = k.offset(x, p // inner * outer_stride + p % inner * inner_stride)
             maximum = k.register(k.load(line, 0))

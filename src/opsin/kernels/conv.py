@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, clear, copy
 from opsin.kernels.tile import (
     PLAIN,
@@ -92,11 +92,14 @@ class Margin:
 
 
 class ConvInput:
-    """The images as the blocks of a kernel read them: in place, or as rows padded on the left and right."""
+    """The images as the blocks of a kernel read them: in place, or as rows of `element`s padded on the left and
+    right."""
 
-    def __init__(self, k: Builder, window: ConvWindow, source: Pointer, height: Value, width: Value) -> None:
+    def __init__(
+        self, k: Builder, window: ConvWindow, source: Pointer, height: Value, width: Value, element: str = F32
+    ) -> None:
         self.k, self.window, self.source = k, window, source
-        self.height, self.width = height, width
+        self.height, self.width, self.rows = height, width, k.scratch.of(element)
 
     def in_place(self, number: Operand) -> tuple[Pointer, Operand]:
         """Return image `number` as (pointer, elements of a row)."""
@@ -116,11 +119,11 @@ class ConvInput:
         padded_row = margin.padded_width * pixel
         before, copy_size = margin.pad_left * pixel, margin.copied * pixel
         with k.loop(first, last) as y:
-            target = k.offset(k.scratch, (y - first) * padded_row)
+            target = k.offset(self.rows, (y - first) * padded_row)
             clear(k, target, 0, before, lanes)
             copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), 0, copy_size, lanes)
             clear(k, target, before + copy_size, padded_row, lanes)
-        return k.offset(k.scratch, 0 - first * padded_row), padded_row
+        return k.offset(self.rows, 0 - first * padded_row), padded_row
 
 
 def rows_read(
@@ -175,9 +178,9 @@ class Conv2d(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")
-        (x, w), words = self.signature.bind(k)
+        (x, w), words = self.bind(k)
         height, width, out_height, kernel, stride, dilation, top, *margin, rows, blocks = words
-        epilogue = self.epilogue.bind(k)
+        epilogue = self.epilogue.bind(k, self.element)
         images = ConvInput(k, self.window, x, height, width)
         with k.loop(k.begin, k.end) as block:
             number = block // blocks

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow
-from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import BF16, F32, I32, PAIR, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import panel_count, panel_loop
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, copy_constant, loop_or_unroll, vector_loop
 from opsin.kernels.tile import (
@@ -36,9 +35,9 @@ from opsin.kernels.tile import (
 class ConvPacked(KernelSpec):
     """`y = epilogue(x ∗ w)` for one group.
 
-    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackPanels`; `count` is N · OH · OW. The epilogue's
-    arrays are N × OH × OW × K; if `strided_output`, `out_strides` are the distances in them between images, rows and
-    columns.
+    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackPanels`, in panels of two vectors, of float32 or, for
+    an even C, pairs of bfloat16; `count` is N · OH · OW. The epilogue's arrays are N × OH × OW × K; if
+    `strided_output`, `out_strides` are the distances in them between images, rows and columns.
 
     A block is `pixels` output pixels, for one of `shares` shares of the panels; the share varies fastest. `copies`: the
     windows are copied. `prefetches`: pixels of the next block, which need no copy, are prefetched during this one.
@@ -63,24 +62,40 @@ class ConvPacked(KernelSpec):
         """Numbers under a window."""
         return self.height * self.window.width * self.window.channels
 
+    @property
+    def pack(self) -> int:
+        """The numbers of a lane: 2 if they are bfloat16, of an even depth."""
+        return 2 if self.element("u") == BF16 else 1
+
+    @property
+    def lane(self) -> str:
+        """The element kind of a lane."""
+        return PAIR if self.pack == 2 else F32
+
+    @property
+    def row_words(self) -> int:
+        """The words of four bytes that the numbers under a window take."""
+        return self.depth // self.pack
+
     def scratch(self, target: Target) -> int:
-        """Return the elements of scratch memory: the numbers under each window, and the index of each output."""
-        return self.pixels * (self.depth * self.copies + self.strided_output) + target.lanes
+        """Return the words of scratch memory: the numbers under each window, and the index of each output."""
+        return self.pixels * (self.row_words * self.copies + self.strided_output) + target.lanes
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_packed")
-        (x, u), words = self.signature.bind(k, out_strides=3 * self.strided_output)
+        (x, u), words = self.bind(k, out_strides=3 * self.strided_output)
         geometry, total, strides = _Geometry(*words[:8]), words[8], words[9:]
-        product_of_block = _Product(self, k, target, u, self.epilogue.bind(k))
+        product = _Product(self, k, target, u, self.epilogue.bind(k, self.element))
         windows = _Windows(self, k, target.lanes, x, geometry)
-        indices = Pointer(k.offset(k.scratch, self.pixels * self.depth * self.copies).address, I32)
+        indices = k.offset(k.scratch, self.pixels * self.row_words * self.copies).of(I32)
+        rows = k.scratch.of(self.element("u"))
         with k.loop(k.begin, k.end) as block:
             first = block // self.shares * self.pixels
             count = k.minimum(self.pixels, total - first)
             if self.copies:
                 with k.loop(0, count) as p:
-                    windows.copy(k.offset(k.scratch, p * self.depth), first + p)
-                left = k.scratch
+                    windows.copy(k.offset(rows, p * self.depth), first + p)
+                left = rows
             else:
                 left = k.offset(x, first * self.depth)
             if self.strided_output:
@@ -91,7 +106,7 @@ class ConvPacked(KernelSpec):
             def output(p: Operand, first: Value = first) -> Value:
                 return k.convert("index", k.load(indices, p)) if self.strided_output else (first + p) * self.filters
 
-            product_of_block.emit(left, count, output, block % self.shares)
+            product.emit(left, count, output, block % self.shares)
         return k.kernel()
 
 
@@ -203,16 +218,21 @@ class _Panel:
         width = 2 * target.lanes
         sums = Tile(k, target, rows, self.columns)
         start, outputs = k.offset(self.left, row * spec.depth), [self.output(row + r) for r in range(rows)]
+        start, right, length = start.of(spec.lane), self.right.of(spec.lane), spec.row_words
         # What the next tile reads at its end; the next tile of strided outputs may be anywhere, so it is this one's.
-        prefetched_rows = min(rows, spec.depth) if epilogue.reads_arrays else 0
-        steps = ((0, prefetched_rows), (prefetched_rows, spec.depth))
+        prefetched_rows = min(rows, length) if epilogue.reads_arrays else 0
+        steps = ((0, prefetched_rows), (prefetched_rows, length))
         for first, last in (limits for limits in steps if limits[0] < limits[1]):
             with k.loop(first, last) as i:
+
+                def numbers(r: int, i: Value = i) -> Value:
+                    return k.load(start, i + r * length)
+
                 if first < prefetched_rows:
                     self._prefetch_output(self.output(row + i) + (0 if spec.strided_output else rows * spec.filters))
                 if spec.prefetches:
                     self._prefetch(start, rows, i)
-                sums.accumulate(lambda r, i=i: k.load(start, i + r * spec.depth), self.right, i * width)
+                sums.accumulate(numbers, right, i * width)
         for r, output in enumerate(outputs):
             for j, count in enumerate(sums.lane_counts()):
                 column = self.number * width + j * target.lanes
@@ -227,7 +247,7 @@ class _Panel:
         """
         spec, k = self.product.spec, self.product.k
         step = -(-rows // panel_count(spec.filters, self.product.target))
-        k.prefetch(start, (self.number * spec.depth + i) * step + spec.pixels * spec.depth)
+        k.prefetch(start, (self.number * spec.row_words + i) * step + spec.pixels * spec.row_words)
 
     def _prefetch_output(self, output: Value) -> None:
         """Prefetch what the epilogue reads and writes from element `output` on."""

@@ -26,13 +26,14 @@ from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile
 class ConvPanels(KernelSpec):
     """`y = epilogue(x ∗ w)` for one group: `filters` outputs, `out_width` pixels in a row.
 
-    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackInterleaved`, in panels of `shape`; `top` is the
+    `x` is N × H × W × C; `u` is the weights kh kw C × K from `PackPanels`, in panels of `shape`; `top` is the
     padding above the image. The words of `Margin` are unused unless the rows are `padded`. The epilogue's arrays are
     N × OH × OW × K; if `strided_output`, `out_strides` are the distances in them between images, rows and columns.
 
     A block is `rows` rows of an image with `blocks` blocks of rows, for one of `shares` shares of the panels; the share
     varies fastest. `prefetches`: the numbers that follow those of a register tile, which are those of the next tile of
-    a 1×1 convolution in place, are prefetched. Scratch if `padded`: the rows that a block reads × padded width × channels.
+    a 1×1 convolution in place, are prefetched. Scratch if `padded`: the rows that a block reads × padded width ×
+    channels.
     """
 
     signature: ClassVar[Signature] = Signature(
@@ -48,20 +49,20 @@ class ConvPanels(KernelSpec):
     padded: bool
     strided_output: bool = False
     shares: int = 1
-    prefetches: bool = False
     epilogue: Epilogue = PLAIN
+    prefetches: bool = False
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_panels")
-        (x, u), words = self.signature.bind(k, out_strides=3 * self.strided_output)
+        (x, u), words = self.bind(k, out_strides=3 * self.strided_output)
         height, width, out_height, kernel, stride, dilation, top, *margin, rows, blocks = words[:13]
         image_step, row_step, pixel_step = words[13:] or (
             out_height * self.out_width * self.filters,
             k.constant(self.out_width * self.filters, out_height.kind),
             k.constant(self.filters, out_height.kind),
         )
-        rows_of_output = _OutputRow(self, k, target, kernel, pixel_step, self.epilogue.bind(k))
-        images = ConvInput(k, self.window, x, height, width)
+        rows_of_output = _OutputRow(self, k, target, kernel, pixel_step, self.epilogue.bind(k, self.element))
+        images = ConvInput(k, self.window, x, height, width, self.shape.element)
         with k.loop(k.begin, k.end) as block:
             number, row_block = block // self.shares // blocks, block // self.shares % blocks
             first = row_block * rows
@@ -134,22 +135,26 @@ class _OutputRow:
     def _add_row(self, sums: Tile, left: Pointer, right: Pointer) -> None:
         """Add the products of one row of the kernel: `window.runs` runs of `window.run` elements."""
         k, window, shape = self.k, self.spec.window, self.spec.shape
-        step, width = window.stride * window.pixel, shape.columns(self.target)
+        step, width, pack = window.stride * window.pixel, shape.columns(self.target), shape.pack
         with k.loop(0, window.runs) as run:
             source = k.offset(left, run * (window.dilation * window.pixel))
             weights = k.offset(right, run * (window.run * width))
-            with k.loop(0, window.run, shape.interleave) as i:
+            with k.loop(0, window.run // pack, shape.folds) as i:
                 if self.spec.prefetches:
                     for line in range(0, sums.rows * shape.interleave, CACHE_LINE):
-                        k.prefetch(source, (window.run + i) * sums.rows + line)
-                sums.accumulate(lambda row: k.load(source, i + row * step, shape.interleave), weights, i * width)
+                        k.prefetch(source, (window.run + i * pack) * sums.rows + line)
+
+                def numbers(row: int, i: Value = i, source: Pointer = source) -> Value:
+                    return k.load(k.offset(source, i * pack + row * step).of(shape.lane), 0, shape.folds)
+
+                sums.accumulate(numbers, weights.of(shape.lane), i * width)
 
     def _store(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:
         """Store `columns` columns from `column` on; `first` is the element of the first result."""
         lanes = self.target.lanes
         for row in range(sums.rows):
             at = first + row * self.pixel_step
-            for j, value in enumerate(sums.folded(row, self.spec.shape.interleave)):
+            for j, value in enumerate(sums.folded(row, self.spec.shape.folds)):
                 count = min(lanes, columns - j * lanes)
                 if count > 0:
                     self.epilogue.store(value, at + j * lanes, column + j * lanes, count)

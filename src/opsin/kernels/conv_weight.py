@@ -45,7 +45,7 @@ class Conv2dWeight(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d_weight")
-        (x, g, partial), words = self.signature.bind(k)
+        (x, g, partial), words = self.bind(k)
         count, height, width, out_height, kernel, stride, dilation, top, *margin, images = words
         filters = self.filters * self.window.groups
         kernel_row = self.window.width * self.window.channels * filters

@@ -13,10 +13,11 @@ MAC peak.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow, first_inside, first_outside
-from opsin.kernels.ir import INDEX, Builder, Kernel, Operand, Pointer, ScalarType, Target, Value
+from opsin.kernels.ir import BF16, F32, INDEX, PAIR, Builder, Kernel, Operand, Pointer, ScalarType, Target, Value
 from opsin.kernels.panels import panel_loop, round_up
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, clear_constant
 from opsin.kernels.tile import Tile, max_panel_rows, row_loop, row_ranges
@@ -28,7 +29,8 @@ class ConvWeightTaps(KernelSpec):
 
     `panel` channels, a divisor of `rows`, are packed together; `columns` divides the filters. `x` is N × H × W × C, `g`
     is N × OH × OW × K, and `result` is parts × kh × kw × C × K. A part is `images` images. There are
-    parts × kh × kw × C / rows × K / columns blocks. `depth` pixels are packed at a time.
+    parts × kh × kw × C / rows × K / columns blocks. `depth` pixels are packed at a time. If `pairs`, `x` and `g` are
+    bfloat16, `depth` pairs of pixels are packed, and both of a pair are multiplied at once.
     """
 
     signature: ClassVar[Signature] = Signature(
@@ -41,14 +43,20 @@ class ConvWeightTaps(KernelSpec):
     panel: int
     columns: int
     depth: int
+    pairs: bool = False
 
     def scratch(self, target: Target) -> int:
-        """Return the float32 elements of scratch memory: `depth` pixels of both operands."""
+        """Return the words of scratch memory: `depth` pixels of both operands, or pairs of pixels."""
         return self.depth * (self.rows + round_up(self.columns, 2 * target.lanes)) + target.lanes
+
+    @property
+    def lane(self) -> str:
+        """The element kind of the packed operands."""
+        return PAIR if self.pairs else F32
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_weight_taps")
-        (x, g, result), words = self.signature.bind(k)
+        (x, g, result), words = self.bind(k)
         number, height, width, out_height, out_width, kernel, stride, dilation, top, left, images = words
         window = self.window
         column_blocks, row_blocks = self.filters // self.columns, window.channels // self.rows
@@ -82,30 +90,40 @@ class _PackedPixels:
     def __init__(self, k: Builder, spec: ConvWeightTaps, target: Target, x: Pointer, g: Pointer, sums: Pointer) -> None:
         self.k, self.spec, self.target, self.x, self.g, self.sums = k, spec, target, x, g, sums
         self.count = k.register(k.constant(0, ScalarType(INDEX)))
-        self.left, self.right = k.scratch, k.offset(k.scratch, spec.depth * spec.rows)
+        self.left, self.right = (k.offset(k.scratch, at).of(spec.lane) for at in (0, spec.depth * spec.rows))
 
     def add(self, input_row: Value, output_row: Value, columns: tuple[Value, Value]) -> None:
         """Add the pixels `columns` of one row: of x from element `input_row` on, of g from pixel `output_row` on."""
+        k, spec = self.k, self.spec
+        x_step, (first, last) = spec.window.stride * spec.window.channels, columns
+        x, g = k.offset(self.x, input_row), k.offset(self.g, output_row * spec.filters)
+        if not spec.pairs:
+            with k.loop(first, last) as c:
+                self._pack([k.offset(x, c * x_step)], [k.offset(g, c * spec.filters)])
+            return
+        main_end = first + (last - first) // 2 * 2
+        with k.loop(first, main_end, 2) as c:
+            self._pack(*([k.offset(p, (c + i) * step) for i in (0, 1)] for p, step in ((x, x_step), (g, spec.filters))))
+        with k.loop(main_end, last) as c:
+            self._pack([k.offset(x, c * x_step)], [k.offset(g, c * spec.filters)])
+
+    def _pack(self, pixels: list[Pointer], gradients: list[Pointer]) -> None:
+        """Add one pixel of both operands, or a pair of them, and multiply if that makes `depth`."""
         k, spec, lanes = self.k, self.spec, self.target.lanes
         width = 2 * lanes
-        with k.loop(*columns) as c:
-            p = self.count.get()
-            pixel = k.offset(self.x, input_row + c * (spec.window.stride * spec.window.channels))
-            left = k.offset(self.left, p * spec.panel)
-            for number in range(spec.rows // spec.panel):
-                source, destination = (
-                    k.offset(pixel, number * spec.panel),
-                    k.offset(left, number * (spec.depth * spec.panel)),
-                )
-                copy_unrolled(k, source, destination, spec.panel, lanes)
-            gradient, right = k.offset(self.g, (output_row + c) * spec.filters), k.offset(self.right, p * width)
-            for panel, filters in panel_loop(k, spec.columns, lanes):
-                source, destination = k.offset(gradient, panel * width), k.offset(right, panel * (spec.depth * width))
-                copy_unrolled(k, source, destination, filters.width(lanes), lanes)
-            self.count.set(p + 1)
-            with k.when(p + 1 >= spec.depth):
-                self._multiply(k.constant(spec.depth, p.kind), (pixel, gradient))
-                self.count.set(0)
+        p = self.count.get()
+        left, right = k.offset(self.left, p * spec.panel), k.offset(self.right, p * width)
+        for number in range(spec.rows // spec.panel):
+            sources = [k.offset(pixel, number * spec.panel) for pixel in pixels]
+            pack_unrolled(k, sources, k.offset(left, number * (spec.depth * spec.panel)), spec.panel, lanes)
+        for panel, filters in panel_loop(k, spec.columns, lanes):
+            sources = [k.offset(gradient, panel * width) for gradient in gradients]
+            destination = k.offset(right, panel * (spec.depth * width))
+            pack_unrolled(k, sources, destination, filters.width(lanes), lanes)
+        self.count.set(p + 1)
+        with k.when(p + 1 >= spec.depth):
+            self._multiply(k.constant(spec.depth, p.kind), (pixels[-1], gradients[-1]))
+            self.count.set(0)
 
     def finish(self) -> None:
         """Multiply the remaining pixels."""
@@ -138,9 +156,7 @@ class _PackedPixels:
                 k.prefetch(line, p * step)
             sums.accumulate(lambda i: k.load(left, p * panel + at + i), right, p * (2 * self.target.lanes))
 
-    def _next_lines(
-        self, last: tuple[Pointer, Pointer], number: Operand, row: Value
-    ) -> list[tuple[Pointer, int]]:
+    def _next_lines(self, last: tuple[Pointer, Pointer], number: Operand, row: Value) -> list[tuple[Pointer, int]]:
         """Return the lines to prefetch during the tile of panel `number` that begins in `row`.
 
         The tiles of a panel share its lines of the gradient and as many of the input as each panel has to fetch. Pixels
@@ -151,22 +167,30 @@ class _PackedPixels:
         tiles, panels = in_panel * (spec.rows // spec.panel), -(-spec.columns // width)
         tile = row * in_panel // spec.panel
         lines: list[tuple[Pointer, int]] = []
+        pack = 1 + spec.pairs
+        line_size = CACHE_LINE * pack
         operands = (
-            (last[0], spec.window.stride * spec.window.channels, -(-spec.rows // (CACHE_LINE * panels))),
-            (last[1], spec.filters, -(-width // CACHE_LINE)),
+            (last[0], spec.window.stride * spec.window.channels, -(-spec.rows // (line_size * panels))),
+            (last[1], spec.filters, -(-width // line_size)),
         )
         for pixel, step, count in operands:
-            for i in range(0, count, tiles):
+            for i, ahead in product(range(0, count, tiles), range(1, pack + 1)):
                 line = number * count + k.minimum(tile + i, count - 1)
-                lines.append((k.offset(pixel, step + line * CACHE_LINE), step))
+                lines.append((k.offset(pixel, ahead * step + line * line_size), pack * step))
         return lines
 
 
-def copy_unrolled(k: Builder, source: Pointer, target: Pointer, count: int, lanes: int) -> None:
-    """Copy `count` elements without a loop."""
+def pack_unrolled(k: Builder, sources: list[Pointer], target: Pointer, count: int, lanes: int) -> None:
+    """Copy `count` elements without a loop, or make pairs of those of two `sources`; a missing one is zero."""
     for first in range(0, count, lanes):
         n = min(lanes, count - first)
-        k.store(target, first, k.load(source, first, lanes, n), n)
+        if target.element != PAIR:
+            k.store(target, first, k.load(sources[0], first, lanes, n), n)
+            continue
+        lower, upper = [k.load_narrow(source, first, lanes, n) for source in sources] + [
+            k.broadcast(0, lanes, BF16)
+        ] * (2 - len(sources))
+        k.store(target, first, k.pair(lower, upper), n)
 
 
 def _outputs(k: Builder, shift: Value, stride: Value, limit: Value, count: Value) -> tuple[Value, Value]:

@@ -124,8 +124,8 @@ class Depthwise(DepthwiseSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise")
-        (x, w), (width, out_width) = self.signature.bind(k)
-        tile = _DepthwiseTile(self, k, target.lanes, w, width, self.epilogue.bind(k))
+        (x, w), (width, out_width) = self.bind(k)
+        tile = _DepthwiseTile(self, k, target.lanes, w, width, self.epilogue.bind(k, self.element))
         with k.loop(k.begin // out_width, (k.end + out_width - 1) // out_width) as number:
             first = number * out_width
             columns = k.maximum(0, k.begin - first), k.minimum(out_width, k.end - first)

@@ -46,7 +46,7 @@ class DepthwiseWeight(DepthwiseSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise_weight")
-        (x, g, partial), (count, width, out_width, images) = self.signature.bind(k)
+        (x, g, partial), (count, width, out_width, images) = self.bind(k)
         size = self.rows.taps * self.columns.taps * self.channels
         schedule = self.schedule(target)
         with k.loop(k.begin, k.end) as block:

@@ -45,7 +45,7 @@ class MapReduceByChannel(KernelSpec):
     def build(self, target: Target) -> Kernel:
         k = Builder("map_reduce_by_channel")
         sizes = {"operands": len(self.operands), "results": self.results, "sums": self.sums}
-        pointers, words = self.signature.bind(k, **sizes, segment=int(self.divided))
+        pointers, words = self.bind(k, **sizes, segment=int(self.divided))
         pixels, block = words[0], words[-1]
         operands, rest = pointers[: len(self.operands)], pointers[len(self.operands) :]
         results, sums = rest[: self.results], rest[self.results :]

@@ -39,8 +39,8 @@ class MatMul(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul")
-        (a, b), (m, depth, a_step, b_row) = self.signature.bind(k)
-        product = _Product(self, k, target, a, b, depth, a_step, b_row, self.epilogue.bind(k))
+        (a, b), (m, depth, a_step, b_row) = self.bind(k)
+        product = _Product(self, k, target, a, b, depth, a_step, b_row, self.epilogue.bind(k, self.element))
         ranges = column_ranges(self.n, target)
         full_blocks = m // self.rows
         with k.loop(k.begin, k.minimum(k.end, full_blocks)) as number:

@@ -43,8 +43,8 @@ class MatMulWide(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul_wide")
-        (a, b), (m, depth, a_row, b_step) = self.signature.bind(k)
-        epilogue = self.epilogue.bind(k)
+        (a, b), (m, depth, a_row, b_step) = self.bind(k)
+        epilogue = self.epilogue.bind(k, self.element)
         stripes = -(-self.n // self.width)
         panels, sums = k.scratch, k.offset(k.scratch, self.depth * self.width)
         with k.loop(k.begin, k.end) as block:

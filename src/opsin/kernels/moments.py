@@ -41,7 +41,7 @@ class Moments(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("moments")
-        (x, partial), (pixels, block) = self.signature.bind(k)
+        (x, partial), (pixels, block) = self.bind(k)
         lanes, channels = target.lanes, self.channels
         means, squares = k.scratch, k.offset(k.scratch, channels)
         with k.loop(k.begin, k.end) as number:
@@ -92,7 +92,7 @@ class MergeMoments(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("merge_moments")
-        (partial, sums, variances), (pixels, block) = self.signature.bind(k)
+        (partial, sums, variances), (pixels, block) = self.bind(k)
         lanes, channels = target.lanes, self.channels
         with k.loop(k.begin, k.end):
             total = k.scratch

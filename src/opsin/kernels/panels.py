@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import BF16, F32, PAIR, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, transpose_in_registers
 from opsin.kernels.tile import ColumnRange
 
@@ -24,14 +24,32 @@ class PanelShape:
     vectors waste fewer lanes this way: with 16 lanes, 24 columns need two vectors for every term, or three for every
     two terms. The left operand is read `interleave` numbers at a time, and lanes of the same column are added at the
     end.
+
+    Each lane holds `pack` of the interleaved numbers: 1 float32, or 2 bfloat16, whose products are added at once.
     """
 
     vectors: int
     interleave: int
+    pack: int = 1
+
+    @property
+    def folds(self) -> int:
+        """The adjacent lanes that belong to one column."""
+        return self.interleave // self.pack
+
+    @property
+    def element(self) -> str:
+        """The element kind of a packed matrix."""
+        return BF16 if self.pack == 2 else F32
+
+    @property
+    def lane(self) -> str:
+        """The element kind of a lane of its vectors."""
+        return PAIR if self.pack == 2 else F32
 
     def columns(self, target: Target) -> int:
         """Return the columns of a panel."""
-        return self.vectors * target.lanes // self.interleave
+        return self.vectors * target.lanes // self.folds
 
     def count(self, columns: int, target: Target) -> int:
         """Return the number of panels for `columns` columns."""
@@ -43,15 +61,15 @@ class PanelShape:
 
     def cost(self, columns: int, target: Target) -> float:
         """Return the vector operations per term and row, with a tenth of the loads and of the additions at the end."""
-        multiplications = self.count(columns, target) * self.vectors / self.interleave
+        multiplications = self.count(columns, target) * self.vectors / self.folds
         loads = multiplications * (1 / self.vectors + 1 / self.rows(target))
-        return multiplications * (1 + 0.01 * (self.interleave - 1)) + 0.1 * loads
+        return multiplications * (1 + 0.01 * (self.folds - 1)) + 0.1 * loads
 
 
-def panel_shape(columns: int, depth: int, target: Target) -> PanelShape:
+def panel_shape(columns: int, depth: int, target: Target, pack: int = 1) -> PanelShape:
     """Return the shape of panels that wastes the fewest lanes for `columns` columns; `interleave` divides `depth`."""
-    interleaves = [n for n in (1, 2, 4) if depth % n == 0 and n <= target.lanes]
-    shapes = [PanelShape(vectors, n) for n in interleaves for vectors in range(1, 6)]
+    interleaves = [n for n in (pack, 2 * pack, 4 * pack) if depth % n == 0 and n <= target.lanes]
+    shapes = [PanelShape(vectors, n, pack) for n in interleaves for vectors in range(1, 6)]
     return min(shapes, key=lambda shape: (shape.cost(columns, target), shape.interleave, shape.vectors))
 
 
@@ -84,82 +102,8 @@ def panel_loop(
         yield full_panels, tail
 
 
-def _block_panels(k: Builder, columns: int, lanes: int) -> Iterator[tuple[tuple[int, int], Value]]:
-    """Yield (columns in each of the two vectors, number) for the panels from `k.begin` up to `k.end`."""
-    full_panels, tail_columns = divmod(columns, 2 * lanes)
-    with k.loop(k.begin, k.minimum(k.end, full_panels)) as number:
-        yield (lanes, lanes), number
-    if tail_columns:
-        with k.loop(k.maximum(k.begin, full_panels), k.end) as number:
-            yield (min(tail_columns, lanes), max(0, tail_columns - lanes)), number
-
-
 @dataclass(frozen=True)
 class PackPanels(KernelSpec):
-    """u[p, i, j] = w[i, p · width + j], and 0 beyond the last column.
-
-    `w` is depth × columns, row-major; `u` is panels × depth × two vectors. A block is one panel.
-    """
-
-    signature: ClassVar[Signature] = Signature(("w", "u"), ("depth",))
-
-    columns: int
-
-    def build(self, target: Target) -> Kernel:
-        k = Builder("pack_panels")
-        (w, u), (depth,) = self.signature.bind(k)
-        lanes = target.lanes
-        width = 2 * lanes
-        for counts, number in _block_panels(k, self.columns, lanes):
-            with k.loop(0, depth) as i:
-                for j, count in enumerate(counts):
-                    at = i * self.columns + number * width + j * lanes
-                    value = k.load(w, at, lanes, count) if count else k.broadcast(0.0, lanes)
-                    k.store(u, (number * depth + i) * width + j * lanes, value)
-        return k.kernel()
-
-
-@dataclass(frozen=True)
-class PackTransposed(KernelSpec):
-    """u[p, (r, s, i), j] = w[p · width + j, r, s, i]: like `PackPanels`, for a matrix whose columns are contiguous.
-
-    `w` has the strides `column_stride` between columns, and `kh_stride` and `kw_stride` between the rows and columns
-    of the convolution's kernel; elements i are contiguous. `u` is panels × kh · kw · depth × two vectors. A block is
-    one panel.
-    """
-
-    signature: ClassVar[Signature] = Signature(
-        ("w", "u"), ("kh", "kw", "depth", "column_stride", "kh_stride", "kw_stride")
-    )
-
-    columns: int
-
-    def build(self, target: Target) -> Kernel:
-        k = Builder("pack_transposed")
-        (w, u), (height, width, depth, column_stride, kh_stride, kw_stride) = self.signature.bind(k)
-        lanes = target.lanes
-        panel = 2 * lanes
-        for counts, number in _block_panels(k, self.columns, lanes):
-            with k.loop(0, height) as r, k.loop(0, width) as s:
-                source = k.offset(w, number * panel * column_stride + r * kh_stride + s * kw_stride)
-                destination = k.offset(u, ((number * height + r) * width + s) * depth * panel)
-                main_end = depth // lanes * lanes
-                with k.loop(0, main_end, lanes) as i:
-                    for j, count in enumerate(counts):
-                        rows = [k.load(source, (j * lanes + n) * column_stride + i, lanes) for n in range(count)]
-                        rows += [k.broadcast(0.0, lanes)] * (lanes - count)
-                        for n, value in enumerate(transpose_in_registers(k, rows)):
-                            k.store(destination, (i + n) * panel + j * lanes, value)
-                with k.loop(main_end, depth) as i:
-                    for n in range(panel):
-                        is_column = n % lanes < counts[n // lanes]
-                        value = k.load(source, n * column_stride + i) if is_column else k.broadcast(0.0, 1)
-                        k.store(destination, i * panel + n, value)
-        return k.kernel()
-
-
-@dataclass(frozen=True)
-class PackInterleaved(KernelSpec):
     """u[p, (r, s, i / n), j, i % n] = w[r, s, i, p · width + j], and 0 beyond the last column.
 
     `n` and the `width` of a panel are those of `shape`; `n` divides `depth`, the number of elements i. Of `w`, either
@@ -174,8 +118,8 @@ class PackInterleaved(KernelSpec):
     transposed: bool
 
     def build(self, target: Target) -> Kernel:
-        k = Builder("pack_interleaved")
-        (w, u), (height, width, depth, kh_stride, kw_stride, step) = self.signature.bind(k)
+        k = Builder("pack_panels")
+        (w, u), (height, width, depth, kh_stride, kw_stride, step) = self.bind(k)
         panel = self.shape.columns(target)
         full_panels, tail_columns = divmod(self.columns, panel)
         ranges = (
@@ -225,7 +169,7 @@ class PackInterleaved(KernelSpec):
 
     def _store(self, k: Builder, result: Pointer, rows: list[Value], first: int, target: Target) -> None:
         """Interleave vectors of the columns from `first` on, and store what belongs to the panel."""
-        lanes, size = target.lanes, self.shape.vectors * target.lanes
+        lanes, size = target.lanes, self.shape.vectors * target.lanes * self.shape.pack
         for number, vector in enumerate(_woven(k, rows)):
             at = first * self.shape.interleave + number * lanes
             if at < size:

@@ -6,8 +6,9 @@ kernels are one long loop over contiguous vectors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from opsin.kernels.expression import Expression
 from opsin.kernels.ir import F32, I32, Builder, Kernel, Operand, Pointer, Target, Value
@@ -18,8 +19,9 @@ from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 class Stream:
     """An operand or a result, and how it is read or written along the innermost dimension.
 
-    `element` is `f32`, `i32`, or `place`: no memory, the value is the index as a 32-bit number, `Σ stride · position`.
-    `inner` is the stride: 1 (contiguous), 0 (one element for all) or None (any stride, given at run time).
+    `element` is `f32`, `bf16`, `i32`, or `place`: no memory, the value is the index as a 32-bit number,
+    `Σ stride · position`. `inner` is the stride: 1 (contiguous), 0 (one element for all) or None (any stride, given at
+    run time).
     """
 
     element: str
@@ -46,6 +48,10 @@ class Pointwise(KernelSpec):
     extent: int
 
     MAX_OUTER: ClassVar[int] = 7
+
+    def narrowed(self, names: Sequence[str]) -> Self:
+        """Return the specification itself: its streams say what their elements are."""
+        return self
 
     def build(self, target: Target) -> Kernel:
         k = Builder("pointwise")

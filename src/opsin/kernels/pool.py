@@ -142,7 +142,7 @@ class MaxPool(_Pool):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("max_pool")
-        (x, y), words = self.signature.bind(k)
+        (x, y), words = self.bind(k)
         sizes = PoolSizes(*words)
         for source, result, row in self._rows(k, sizes, x, y):
             for window in self._windows(k, sizes, row):
@@ -176,7 +176,7 @@ class AvgPool(_Pool):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool")
-        (x, y), (*words, bottom, right) = self.signature.bind(k)
+        (x, y), (*words, bottom, right) = self.bind(k)
         sizes = PoolSizes(*words)
         for source, result, row in self._rows(k, sizes, x, y):
             for window in self._windows(k, sizes, row):
@@ -208,7 +208,7 @@ class MaxPoolGradient(_Pool):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("max_pool_gradient")
-        (x, g, dx), words = self.signature.bind(k)
+        (x, g, dx), words = self.bind(k)
         sizes = PoolSizes(*words)
         for source, sums, gradient in self._images(k, sizes, [x, dx], [g]):
             for row in _cleared_rows(k, self, sizes, sums, self.tiles, target.lanes):
@@ -246,7 +246,7 @@ class AvgPoolGradient(_Pool):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool_gradient")
-        (g, dx), (*words, bottom, right) = self.signature.bind(k)
+        (g, dx), (*words, bottom, right) = self.bind(k)
         sizes = PoolSizes(*words)
         for sums, gradient in self._images(k, sizes, [dx], [g]):
             for row in _cleared_rows(k, self, sizes, sums, self.tiles, target.lanes):

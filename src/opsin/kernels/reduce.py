@@ -84,7 +84,7 @@ class Reduce(KernelSpec):
     def build(self, target: Target) -> Kernel:
         k = Builder("reduce")
         groups = {"kept": 3 * self.kept, "reduced": 2 * self.reduced, "extent": int(self.channels is None)}
-        (x, y), words = self.signature.bind(k, **groups, segment=int(self.segment_loop is not None))
+        (x, y), words = self.bind(k, **groups, segment=int(self.segment_loop is not None))
         extents, (shared, block) = words[: sum(groups.values())], words[-2:]
         segment = words[-3] if self.segment_loop is not None else None
         outer_extents = [extents[3 * d : 3 * d + 3] for d in range(self.kept)]
@@ -243,7 +243,7 @@ class Combine(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("combine")
-        (partial, y), (count, parts, block) = self.signature.bind(k)
+        (partial, y), (count, parts, block) = self.bind(k)
         start = k.begin * block
         stop = k.minimum(count, k.end * block)
         for i, lanes in range_loop(k, start, stop, target.lanes):

@@ -81,7 +81,7 @@ class Resample(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("resample")
-        (x, y, *tables), (height, width, out_height, out_width, row_taps, column_taps) = self.signature.bind(k)
+        (x, y, *tables), (height, width, out_height, out_width, row_taps, column_taps) = self.bind(k)
         rows, columns = _Axis.of(tables[:3], row_taps), _Axis.of(tables[3:], column_taps)
         with k.loop(k.begin, k.end) as image, k.loop(0, out_height) as row:
             first_row, row_count, row_weights = rows.run(k, row)

@@ -33,7 +33,7 @@ class ResizeSeparable(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("resize_separable")
-        (x, y, row_starts, row_weights, column_starts, column_weights), words = self.signature.bind(k)
+        (x, y, row_starts, row_weights, column_starts, column_weights), words = self.bind(k)
         stride, width, out_height, out_width, row_taps, column_taps = words
         lanes = target.lanes
         with k.loop(k.begin, k.end) as panel:

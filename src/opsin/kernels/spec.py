@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
 
-from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import BF16, F32, Builder, Kernel, Operand, Pointer, Target, Value
 
 CACHE_LINE = 16
 """Float32 elements of a cache line."""
@@ -30,13 +30,8 @@ class Signature:
     epilogue: bool = False
     elements: Mapping[str, str] = field(default_factory=dict)
 
-    def bind(self, k: Builder, **groups: int) -> tuple[list[Pointer], list[Value]]:
-        """Declare the pointers and words; `groups` gives the number of arguments of each group by its name."""
-        pointers = [k.buffer(name, self.elements.get(name, F32)) for name in self._expand(self.pointers, groups)]
-        return pointers, [k.index(name) for name in self._expand(self.words, groups)]
-
     @staticmethod
-    def _expand(names: tuple[str, ...], groups: Mapping[str, int]) -> Iterator[str]:
+    def expanded(names: tuple[str, ...], groups: Mapping[str, int]) -> Iterator[str]:
         """Return the names in order, groups as `name0`, `name1`, …"""
         for name in names:
             group = name.removeprefix("*")
@@ -53,9 +48,26 @@ class KernelSpec:
     A subclass adds fields of plain data, declares the `signature`, and says in its docstring what the arguments are
     and what one block of work is. The representation of a specification is its key in the code cache, so the fields
     must determine everything that `build` depends on besides the target.
+
+    `elements` are the element kinds of the arrays that are not those of the signature, by the names of their pointers:
+    bfloat16 where the signature says float32.
     """
 
     signature: ClassVar[Signature]
+    elements: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
+
+    def narrowed(self, names: Sequence[str]) -> Self:
+        """Return the specification for arrays `names` of bfloat16."""
+        return replace(self, elements=tuple((name, BF16) for name in names)) if names else self
+
+    def element(self, name: str) -> str:
+        """Return the element kind of the array that pointer `name` is to."""
+        return dict(self.elements).get(name) or self.signature.elements.get(name, F32)
+
+    def bind(self, k: Builder, **groups: int) -> tuple[list[Pointer], list[Value]]:
+        """Declare the pointers and words; `groups` gives the number of arguments of each group by its name."""
+        pointers, words = (self.signature.expanded(n, groups) for n in (self.signature.pointers, self.signature.words))
+        return [k.buffer(name, self.element(name)) for name in pointers], [k.index(name) for name in words]
 
     def build(self, target: Target) -> Kernel:
         """Return the kernel for a processor like `target`."""
@@ -97,16 +109,23 @@ def range_loop(k: Builder, start: Operand, stop: Value, lanes: int) -> Iterator[
         yield first, 1
 
 
+def move(k: Builder, source: Pointer, at: Operand, target: Pointer, to: Operand, lanes: int, count: int) -> None:
+    """Copy `count` elements by a vector of `lanes`, from `at` in `source` to `to` in `target`, which may differ in
+    kind."""
+    load = k.load_narrow if source.element == target.element else k.load
+    k.store(target, to, load(source, at, lanes, count), count)
+
+
 def copy(k: Builder, source: Pointer, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
     """Copy the elements from `start` up to `stop`."""
     for i, n in range_loop(k, start, stop, lanes):
-        k.store(target, i, k.load(source, i, n))
+        move(k, source, i, target, i, n, n)
 
 
 def copy_constant(k: Builder, source: Pointer, target: Pointer, count: int, lanes: int) -> None:
     """Copy `count` elements, a number that is known when the kernel is built."""
     for i, n in vector_loop(k, count, lanes):
-        k.store(target, i, k.load(source, i, lanes, n), n)
+        move(k, source, i, target, i, lanes, n)
 
 
 def clear(k: Builder, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from opsin.kernels.expression import IDENTITY, Expression
-from opsin.kernels.ir import F32, Builder, Operand, Pointer, Register, Target, Value
+from opsin.kernels.ir import F32, PAIR, Builder, Operand, Pointer, Register, Target, Value
 
 
 @dataclass(frozen=True)
@@ -86,20 +86,21 @@ class Tile:
 
         Whole vectors are read even if the last has fewer columns; the other lanes are never stored. If `left` returns
         several lanes, they are repeated along the vector; the right operand must be interleaved to match (see
-        `panels.PanelShape`).
+        `panels.PanelShape`). If the operands are pairs of bfloat16, both products of each are added.
         """
         k = self.k
+        multiply_add = k.dot if right.element == PAIR else k.fma
         row = [k.load(right, index + j * self.lanes, self.lanes) for j in range(self.columns.vectors)]
         for i in range(self.rows):
             factor = self._repeat(left(i))
             for sum, vector in zip(self.sums[accumulator_set][i], row, strict=True):
-                sum.set(k.fma(factor, vector, sum.get()))
+                sum.set(multiply_add(factor, vector, sum.get()))
 
     def _repeat(self, value: Value) -> Value:
         """Return a whole vector with the lanes of `value` repeated."""
         lanes = value.kind.lanes
         if lanes in (1, self.lanes):
-            return self.k.broadcast(value, self.lanes) if lanes == 1 else value
+            return self.k.broadcast(value, self.lanes, value.kind.element) if lanes == 1 else value
         return self.k.shuffle(value, value, [lane % lanes for lane in range(self.lanes)])
 
     def folded(self, i: int, interleave: int) -> list[Value]:
@@ -143,11 +144,16 @@ class Epilogue:
     expression: Expression
     operands: tuple[str, ...] = ()
 
-    def bind(self, k: Builder) -> BoundEpilogue:
-        """Declare the arguments: a pointer for each operand, then one for each result."""
-        operands = [k.buffer(f"e{i}") for i in range(len(self.operands))]
-        results = [k.buffer(f"y{i}") for i in range(len(self.expression.results))]
-        return BoundEpilogue(self, k, operands, results)
+    @property
+    def names(self) -> list[str]:
+        """The names of the arguments: `e0`, … for the operands but the sum, and `y0`, … for the results."""
+        operands = [f"e{i}" for i in range(len(self.operands))]
+        return operands + [f"y{i}" for i in range(len(self.expression.results))]
+
+    def bind(self, k: Builder, element: Callable[[str], str]) -> BoundEpilogue:
+        """Declare the arguments, arrays of `element(name)`."""
+        pointers = [k.buffer(name, element(name)) for name in self.names]
+        return BoundEpilogue(self, k, pointers[: len(self.operands)], pointers[len(self.operands) :])
 
 
 PLAIN = Epilogue(IDENTITY)

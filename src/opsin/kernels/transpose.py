@@ -29,7 +29,7 @@ class Transpose(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("transpose")
-        (x, y), words = self.signature.bind(k, extents=self.outer, x_strides=self.outer, y_strides=self.outer)
+        (x, y), words = self.bind(k, extents=self.outer, x_strides=self.outer, y_strides=self.outer)
         extents, x_strides, y_strides = (words[i * self.outer : (i + 1) * self.outer] for i in range(3))
         rows, columns, x_step, y_step = words[3 * self.outer :]
         blocks = (rows + (self.ROWS - 1)) // self.ROWS

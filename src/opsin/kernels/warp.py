@@ -49,7 +49,7 @@ class Warp(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("warp")
-        (x, y, maps, colors, boxes, scale, shift), (height, width, rows, columns) = self.signature.bind(k)
+        (x, y, maps, colors, boxes, scale, shift), (height, width, rows, columns) = self.bind(k)
         scales, shifts = ([k.load(buffer, channel) for channel in range(self.channels)] for buffer in (scale, shift))
         last_row, last_column = (_int_and_float(k, k.convert("i32", size - 1)) for size in (height, width))
         size, ranges = self.channels * (self.channels + 1), _vector_ranges(columns, target.lanes)

@@ -91,7 +91,7 @@ class WinogradFilters(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_filters")
-        (w, u), _ = self.signature.bind(k)
+        (w, u), _ = self.bind(k)
         lanes, width = target.lanes, 2 * target.lanes
         point = filters_point(self.channels, self.filters, target)
         with k.loop(k.begin, k.end) as channel:
@@ -164,9 +164,9 @@ class Winograd(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd")
-        (x, u), words = self.signature.bind(k)
+        (x, u), words = self.bind(k)
         tiling, schedule = Tiling(*words), self.schedule(target)
-        epilogue = self.epilogue.bind(k)
+        epilogue = self.epilogue.bind(k, self.element)
         panel = 2 * target.lanes
         row_size = schedule.panels * panel
         v_point = schedule.padded_tiles * self.channels + CACHE_LINE
@@ -214,7 +214,7 @@ class WinogradProducts(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_products")
-        (v, u, m), (count, padded_tiles) = self.signature.bind(k)
+        (v, u, m), (count, padded_tiles) = self.bind(k)
         panels, width = panel_count(self.filters, target), 2 * target.lanes
         products = Products(k, target, self.channels, panels, self.rows)
         with k.loop(k.begin, k.end) as block:
@@ -241,9 +241,9 @@ class WinogradOutputs(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_outputs")
-        (m,), (*words, padded_tiles) = self.signature.bind(k)
+        (m,), (*words, padded_tiles) = self.bind(k)
         tiling = Tiling(*words)
-        epilogue = self.epilogue.bind(k)
+        epilogue = self.epilogue.bind(k, self.element)
         row_size = panel_count(self.filters, target) * 2 * target.lanes
         first = k.offset(m, k.begin * row_size)
         with tiling.loop(k.begin, k.end - k.begin) as (tile, corner):

@@ -70,7 +70,7 @@ class WinogradTiles(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_tiles")
-        (source, result), (*words, first_tile, padded_tiles) = self.signature.bind(k)
+        (source, result), (*words, first_tile, padded_tiles) = self.bind(k)
         tiling = Tiling(*words)
         point = padded_tiles * round_up(self.channels, self.panel) + CACHE_LINE
 
@@ -149,7 +149,7 @@ class WinogradReduction(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_reduction")
-        (v, z, du), (count, accumulate) = self.signature.bind(k)
+        (v, z, du), (count, accumulate) = self.bind(k)
         shares, width = self.channels // self.rows, 2 * target.lanes
         with k.loop(k.begin, k.end) as block:
             point, first = block // shares, block % shares * self.rows
@@ -188,7 +188,7 @@ class WinogradParts(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_parts")
-        (x, g, du), (*words, tiles_per_part) = self.signature.bind(k)
+        (x, g, du), (*words, tiles_per_part) = self.bind(k)
         tiling = Tiling(*words)
         schedule, tiles = self.schedule, self.schedule.tiles
         lanes, panel = target.lanes, 2 * target.lanes
@@ -236,7 +236,7 @@ class WinogradWeight(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("winograd_weight")
-        (du, dw), _ = self.signature.bind(k)
+        (du, dw), _ = self.bind(k)
         size = self.channels * self.filters
         with k.loop(k.begin, k.end) as channel:
             for first, count in vector_loop(k, self.filters, target.lanes):

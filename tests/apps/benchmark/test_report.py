@@ -14,6 +14,7 @@ from opsin.apps.benchmark.cases import Case
 from opsin.apps.benchmark.measure import Figures, Result
 from opsin.apps.benchmark.peers import OPSIN, Competitor
 from opsin.apps.benchmark.plot import bars, lines
+from opsin.apps.benchmark.precision import PRECISIONS
 from opsin.apps.benchmark.scaling import Sweep, measure_sweep, rows, sweeps
 
 MACHINE: dict[str, Any] = {
@@ -74,7 +75,7 @@ def test_reduced_precision_has_a_table_of_its_own(result: Result) -> None:
     assert both.best is result.best and both.precisions == ("float32", "bf16")
     assert [title for title, _, _ in report.tables([result])] == ["Training steps, float32"]
     (_, _, first), (title, selected, second) = report.tables([both])
-    assert title == "Training steps, peers in their fastest precision" and selected == [both]
+    assert title == "Training steps, each in its fastest precision" and selected == [both]
     assert report.summary([both], first)[0][3:6] == ("Torch eager", "485", "3.00 (2.50 to 4.00)")
     assert report.summary([both], second)[0][3:6] == ("Torch half bf16", "1,600", "1.00 (0.83 to 1.00)")
     data = report.to_data([both], MACHINE)["results"][0]
@@ -82,7 +83,18 @@ def test_reduced_precision_has_a_table_of_its_own(result: Result) -> None:
     assert data["ratio"]["median"] == pytest.approx(3) and data["ratio_any_precision"]["median"] == pytest.approx(1)
     assert [figure["precision"] for figure in data["figures"]] == ["float32"] * 6 + ["bf16"]
     text = report.markdown([both], MACHINE)
-    assert "peers in their fastest precision" in text and "| Torch half bf16 | 1,600 | 1.00 (0.83 to 1.00) |" in text
+    assert "each in its fastest precision" in text and "| Torch half bf16 | 1,600 | 1.00 (0.83 to 1.00) |" in text
+
+
+def test_opsin_is_compared_in_its_fastest_precision(result: Result) -> None:
+    half = figures("Opsin bf16", 0.005, 0.006, 0.005, precision="bf16")
+    both = Result(result.case, result.macs, [*result.figures, half], result.peaks, result.bandwidths)
+    assert both.best is result.best and both.best_of(PRECISIONS) is result.best
+    assert report.summary([both]) == report.summary([result])
+    ours = report.summary([both], PRECISIONS)[0]
+    assert ours[2] == "3,200 (bf16)" and ours[4:] == ("485", "6.00 (5.00 to 8.00)", "64%")
+    data = report.to_data([both], MACHINE)["results"][0]
+    assert data["opsin_any_precision"] == "Opsin bf16" and data["ratio_any_precision"]["median"] == pytest.approx(6)
 
 
 def test_without_peers_there_is_no_ratio(result: Result) -> None:

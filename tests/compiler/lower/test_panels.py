@@ -11,7 +11,7 @@ X = (4, 24, 20, 20)
 
 def test_a_convolution_reads_packed_weights(any_target: Target) -> None:
     pack, call = lowered_conv("conv2d", X, (36, 24, 5, 5), any_target, stride=2)
-    assert kernels([pack, call]) == ["PackInterleaved", "ConvPanels"]
+    assert kernels([pack, call]) == ["PackPanels", "ConvPanels"]
     assert pointer(pack, "u") is pointer(call, "u") and not pack.spec.transposed
     assert call.partition is Partition.PER_SAMPLE and call.spec.shares == 1
     assert call.macs == 4 * 36 * 10 * 10 * 24 * 25
@@ -31,7 +31,7 @@ def test_small_weights_are_not(any_target: Target) -> None:
 
 def test_a_strided_input_gradient_has_a_convolution_for_each_phase(any_target: Target) -> None:
     calls = lowered_conv("conv_transpose2d", X, (36, 24, 3, 3), any_target, stride=2)
-    assert kernels(calls) == ["PackInterleaved"] * 4 + ["ConvPanels"] * 4
+    assert kernels(calls) == ["PackPanels"] * 4 + ["ConvPanels"] * 4
     assert all(call.spec.transposed for call in calls[:4]) and all(call.spec.strided_output for call in calls[4:])
     assert [(word(c, "kh"), word(c, "kw")) for c in calls[:4]] == [(1, 1), (1, 2), (2, 1), (2, 2)]
     assert [call.macs * 9 // sum(c.macs for c in calls) for call in calls[4:]] == [1, 2, 2, 4]
@@ -40,4 +40,4 @@ def test_a_strided_input_gradient_has_a_convolution_for_each_phase(any_target: T
 
 def test_phases_without_taps_read_no_weights(any_target: Target) -> None:
     calls = lowered_conv("conv_transpose2d", X, (36, 24, 2, 2), any_target, stride=3)
-    assert sorted(kernels(calls)) == ["ConvPacked"] * 5 + ["ConvPanels"] * 4 + ["PackInterleaved"] * 4
+    assert sorted(kernels(calls)) == ["ConvPacked"] * 5 + ["ConvPanels"] * 4 + ["PackPanels"] * 4

@@ -21,7 +21,14 @@ def patterns(count: int) -> np.ndarray:
 
 
 def test_narrow_rounds_to_the_nearest_and_to_even() -> None:
-    cases = {1.0: 1.0, 1 + 2**-8: 1.0, 1 + 3 * 2**-8: 1 + 2**-6, 1 + 2**-8 + 2**-20: 1 + 2**-7, -0.0: -0.0, 3.4e38: np.inf}
+    cases = {
+        1.0: 1.0,
+        1 + 2**-8: 1.0,
+        1 + 3 * 2**-8: 1 + 2**-6,
+        1 + 2**-8 + 2**-20: 1 + 2**-7,
+        -0.0: -0.0,
+        3.4e38: np.inf,
+    }
     actual = bfloat16.rounded(np.array(list(cases), np.float32))
     np.testing.assert_array_equal(actual.view(np.int32), np.array(list(cases.values()), np.float32).view(np.int32))
 
@@ -63,7 +70,9 @@ def narrowing(lanes: int) -> Kernel:
 def test_stores_round_and_loads_widen(target: Target, divisor: int) -> None:
     lanes = max(1, target.lanes // divisor)
     x = patterns(4096)
-    _, y, z = agree(narrowing(lanes), [x, np.zeros(4096, np.uint16), np.zeros(4096, np.float32)], target, 0, 4096 // lanes)
+    _, y, z = agree(
+        narrowing(lanes), [x, np.zeros(4096, np.uint16), np.zeros(4096, np.float32)], target, 0, 4096 // lanes
+    )
     np.testing.assert_array_equal(y, bfloat16.narrow(x))
     np.testing.assert_array_equal(z, bfloat16.widen(y))
 
@@ -78,7 +87,10 @@ def test_parts_and_strides(target: Target) -> None:
         k.store(z, count * lanes, k.load(x, 0, lanes), count)
     k.store(y, (lanes + 1) * lanes, k.load(x, 1, lanes, stride=2))
     k.store(z, (lanes + 1) * lanes, k.load(x, 1, lanes), stride=3)
-    arrays = [bfloat16.narrow(RNG.standard_normal(3 * lanes).astype(np.float32)), *np.full((2, (lanes + 5) * lanes), 77, np.uint16)]
+    arrays = [
+        bfloat16.narrow(RNG.standard_normal(3 * lanes).astype(np.float32)),
+        *np.full((2, (lanes + 5) * lanes), 77, np.uint16),
+    ]
     x_actual, y_actual, z_actual = agree(k.kernel(), arrays, target)
     for count in range(lanes + 1):
         assert y_actual[count * lanes :][:lanes].tolist() == [*x_actual[1 : count + 1], *[0] * (lanes - count)]

@@ -14,6 +14,7 @@ from opsin.backends.native.program import Native, Timing
 from opsin.compiler.algorithm_names import algorithm
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.views import View
+from opsin.kernels.ir import ELEMENT_BYTES
 
 BYTES = 4
 """Bytes of an element."""
@@ -140,4 +141,4 @@ def _view_bytes(view: View) -> int:
     count = 1
     for n, stride in zip(view.shape, view.strides, strict=True):
         count *= n if stride else 1
-    return BYTES * min(count, view.buffer.size)
+    return ELEMENT_BYTES[view.buffer.element] * min(count, view.buffer.size)

@@ -24,11 +24,12 @@ from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithms
 from opsin.compiler.memory_limit import plan_within_memory
+from opsin.compiler.precision import Precision
 from opsin.compiler.views import Buffer, View
 from opsin.ir import Graph, gc_paused
-from opsin.ir.arguments import instance
+from opsin.ir.arguments import instance, one_of
 from opsin.ir.checked import checked
-from opsin.kernels.ir import Target
+from opsin.kernels.ir import ELEMENT_BYTES, Target
 
 MAX_CHANNELS_COPIED = 16
 """Channels up to which an image is copied channel by channel."""
@@ -82,7 +83,7 @@ class Native:
     def _array(self, view: View) -> Array:
         """Return the memory of `view` as a NumPy array of its logical shape."""
         array, offset = self._allocation(view.buffer)
-        elements = array[offset : offset + view.buffer.size]
+        elements = array[offset : offset + view.buffer.words]
         if view.buffer.element == "i32":
             elements = elements.view(np.int32)
         strides = tuple(4 * stride for stride in view.strides)
@@ -103,7 +104,10 @@ class Native:
         starts = []
         for call in plan.calls:
             starts.append(len(arguments))
-            arguments += [a if isinstance(a, int) else address[a.buffer] + 4 * a.offset for a in call.arguments]
+            arguments += [
+                a if isinstance(a, int) else address[a.buffer] + ELEMENT_BYTES[a.buffer.element] * a.offset
+                for a in call.arguments
+            ]
         words = np.array(arguments or [0], np.int64)
         calls = np.zeros((len(plan.calls), CALL_WORDS), np.int64)
         calls[:, 0], calls[:, 1] = functions, words.ctypes.data + 8 * np.array(starts, np.int64)
@@ -232,17 +236,19 @@ def compile(
     *,
     winograd: bool = True,
     conv_algorithms: ConvAlgorithms | None = None,
+    precision: str = Precision.FLOAT32,
     options: CompileOptions = DEFAULT,
 ) -> Native:
     """Return `graph` as a program for `batch` samples a run, on `threads` threads (all processors by default).
 
     `winograd=False` excludes Winograd's algorithm, so that convolutions are rounded as direct summation does. `memory`
     is the most bytes that the program may take: as far as needed, activations are computed again in the backward pass,
-    with bit-identical results. `conv_algorithms` names algorithms by convolution problem (see
+    with bit-identical results in float32. `conv_algorithms` names algorithms by convolution problem (see
     `compiler.lower.conv_algorithms`); the heuristic chooses all others. Without it, and with Winograd's algorithm
-    allowed, the algorithms tuned on this machine are used (see `backends.tuning`). `options` hold the same for callers
-    that pass them on; a keyword that contradicts them is a `UsageError`. `target` overrides the row of the target
-    table, for tests. With the same algorithms, all results are bit-identical for every number of threads.
+    allowed, the algorithms tuned on this machine are used (see `backends.tuning`). `precision` is "float32" or "bf16":
+    feature maps and their gradients are then stored as bfloat16 (see `compiler.precision`). `options` hold the same for
+    callers that pass them on; a keyword that contradicts them is a `UsageError`. `target` overrides the row of the
+    target table, for tests. With the same algorithms, all results are bit-identical for every number of threads.
 
     Raise `CompileError` if this processor has no row in the target table, if the graph has an operation without a
     kernel, or if `memory` is too small. `exact` and `choices` are the names in Opsin 0.1.0 of `winograd`, negated, and
@@ -255,7 +261,10 @@ def compile(
             "release", DeprecationWarning, stacklevel=4,
         )  # fmt: skip
     merged_options = options.merged(
-        winograd and not exact, choices if conv_algorithms is None else conv_algorithms, memory
+        winograd and not exact,
+        choices if conv_algorithms is None else conv_algorithms,
+        memory,
+        Precision(one_of("the precision", precision, [*Precision])),
     )
     row = target or codegen.host().target
     if threads is not None and threads < 1:
@@ -265,6 +274,9 @@ def compile(
     if algorithms is None:
         algorithms = tuning_cache.tuned_algorithms(row) if merged_options.winograd else {}
     if merged_options.memory is None:
-        return Native(make_plan(graph, batch, row, merged_options.winograd, algorithms), count, row)
-    plan = plan_within_memory(graph, batch, row, count, merged_options.memory, merged_options.winograd, algorithms)
+        plan = make_plan(graph, batch, row, merged_options.winograd, algorithms, merged_options.precision)
+        return Native(plan, count, row)
+    plan = plan_within_memory(
+        graph, batch, row, count, merged_options.memory, merged_options.winograd, algorithms, merged_options.precision
+    )
     return Native(plan, count, row)

@@ -6,7 +6,7 @@ calls that fill it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from opsin.compiler.calls import (
     Words,
     bind_arguments,
     is_per_sample,
+    with_elements,
 )
 from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.conv_algorithms import ConvSelection
@@ -29,7 +30,7 @@ from opsin.compiler.lower.loop_nest import loop_nest, merged_loops
 from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
 from opsin.ir import INT, Node, Tensor
 from opsin.kernels.expression import IDENTITY, Expression, Step
-from opsin.kernels.ir import F32, I32, Target
+from opsin.kernels.ir import BF16, F32, I32, Target
 from opsin.kernels.pointwise import Pointwise
 from opsin.kernels.reduce import Combine
 from opsin.kernels.spec import KernelSpec
@@ -49,6 +50,8 @@ class Lowering:
     selections: Mapping[Node, ConvSelection] = field(default_factory=dict)
     """The algorithms of the graph's convolutions."""
     costs: CostModel = EPYC_ZEN3
+    narrow: Collection[Tensor] = frozenset()
+    """The tensors that are stored as bfloat16 (see `compiler.precision`)."""
     views: dict[Tensor, View] = field(default_factory=dict)
 
     @property
@@ -84,6 +87,22 @@ class Lowering:
         order = channels_last(len(shape)) if order is None else tuple(order)
         return View(Buffer(prod(shape), element, "temporary"), shape, dense_strides(shape, order))
 
+    def result(self, tensor: Tensor, order: Sequence[int] | None = None) -> View:
+        """Return new memory for `tensor`, dense in `order`, of the elements that it is stored as."""
+        element = I32 if tensor.dtype == INT else BF16 if tensor in self.narrow else F32
+        return self.new(tensor.shape, order, element)  # type: ignore[arg-type]
+
+    def wide(self, view: View) -> ViewAndCalls:
+        """Return `view` itself, or a copy in float32 if it holds bfloat16."""
+        if not view.is_narrow:
+            return view, []
+        result = self.new(view.shape, view.order)
+        return result, [self.pointwise(IDENTITY, [view], [result])]
+
+    def multiplies_pairs(self, x: View, channels: int) -> bool:
+        """Whether a convolution of `x`, with so many channels in a group, multiplies pairs of bfloat16."""
+        return self.target.bf16_dot and x.is_narrow and channels % 2 == 0
+
     def dense(self, view: View, order: Sequence[int]) -> ViewAndCalls:
         """Return `view` itself if it is dense in `order`, and otherwise a copy that is."""
         return (view, []) if view.is_dense(tuple(order)) else self.copy(view, order)
@@ -104,7 +123,7 @@ class Lowering:
         contiguous_loops = [d for d, (n, (x, _)) in enumerate(loops) if x == 1 and n >= self.target.lanes]
         if (
             view.size < self.costs.transpose_min_elements
-            or view.buffer.element != F32
+            or view.buffer.element not in (F32, BF16)
             or not contiguous_loops
             or contiguous_loops[0] == len(loops) - 1
         ):
@@ -159,6 +178,7 @@ class Lowering:
         if partition is Partition.ANY:
             reads, shared = (), (*reads, *shared)
         write_accesses = self._accesses((), writes) if partition is Partition.ANY else self._accesses(writes, ())
+        spec = with_elements(spec, pointers, epilogue)
         return KernelCall(
             spec,
             bind_arguments(spec, pointers, words, epilogue),

@@ -21,10 +21,12 @@ def direct(
 ) -> list[KernelCall]:
     """Return the calls of a convolution, or of an input gradient with a flipped kernel, image by image."""
     w, copies = lowering.dense(w, FILTERS)
-    rows, blocks, scratch = geometry.block(-(-lowering.costs.min_blocks // x.shape[0]), lowering.costs)
+    # Numbers are broadcast one by one, so bfloat16 is widened while rows are copied.
+    is_padded = geometry.is_padded or x.is_narrow
+    rows, blocks, scratch = geometry.block(-(-lowering.costs.min_blocks // x.shape[0]), lowering.costs, is_padded)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
-        Conv2d(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, epilogue.epilogue),
+        Conv2d(geometry.window, geometry.filters, geometry.out[1], is_padded, epilogue.epilogue),
         pointers={"x": x, "w": w},
         words={**sizes, **geometry.row_words, "rows": rows, "blocks": blocks},
         epilogue=epilogue.arguments,
@@ -106,7 +108,7 @@ def _dilated(lowering: Lowering, y: View, stride: tuple[int, int]) -> ViewAndCal
     """Return `y` with zeros between its pixels."""
     n, c, h, w = y.shape
     size = ((h - 1) * stride[0] + 1, (w - 1) * stride[1] + 1)
-    result = lowering.new((n, c, *size))
+    result = lowering.new((n, c, *size), None, y.buffer.element)
     pixels = result.sliced((0, 0, 0, 0), (n, c, *size), (1, 1, *stride))
     return result, [lowering.fill(result, 0.0), lowering.pointwise(IDENTITY, [y], [pixels])]
 
@@ -130,7 +132,7 @@ def conv2d_weight(lowering: Lowering, node: Node) -> list[KernelCall]:
     selection = lowering.selections.get(node)
     is_direct = selection is not None and selection.algorithm is ConvAlgorithm.DIRECT
     is_transposed = is_direct and _fills_lanes_transposed(lowering, selection.problem.geometry)  # type: ignore[union-attr]
-    result = lowering.new(node.output.shape, FILTERS_BY_ROWS if is_transposed else FILTERS)  # type: ignore[arg-type]
+    result = lowering.result(node.output, FILTERS_BY_ROWS if is_transposed else FILTERS)
     lowering.bind(node.output, result)
     if selection is None:
         partial, calls = depthwise.weight_gradient(lowering, x, g, node)
@@ -173,16 +175,17 @@ def _direct_weight(
     sizes = {"N": count, "H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     # Whole vectors are read, up to one beyond the end.
     scratch = geometry.height * geometry.padded_width * geometry.window.pixel + lowering.target.lanes
+    is_padded = geometry.is_padded or x.is_narrow
     blocking = lowering.costs.direct_gradient_block, lowering.costs.direct_min_accumulators
     call = lowering.call(
-        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], geometry.is_padded, *blocking, transposed),
+        Conv2dWeight(geometry.window, geometry.filters, geometry.out[1], is_padded, *blocking, transposed),
         pointers={"x": x, "g": g, "partial": destination},
         words={**sizes, **geometry.row_words, "images": images},
         partition=Partition.PER_CHUNK if per_chunk else Partition.ANY,
         blocks=chunks,
         reads=[x, g],
         writes=[destination],
-        scratch=scratch if geometry.is_padded else 0,
+        scratch=scratch if is_padded else 0,
         macs=macs,
     )
     return [call, lowering.combine(partial, result)] if chunks > 1 else [call]

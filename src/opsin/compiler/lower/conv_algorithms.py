@@ -56,7 +56,8 @@ class ConvProblem:
     """The convolution N × C × `size` → N × K × `out`, or one of its gradients.
 
     `before` are the rows of padding above an image and the columns to its left. `prepared` says that the weights never
-    change, so that packing or transforming them costs nothing in a run.
+    change, so that packing or transforming them costs nothing in a run. `pairs` says that the images are bfloat16, and
+    that the processor multiplies pairs of them.
     """
 
     operation: str
@@ -71,10 +72,14 @@ class ConvProblem:
     before: Pair
     groups: int
     prepared: bool = False
+    pairs: bool = False
 
     @classmethod
-    def of(cls, node: Node, constants: Collection[Tensor] = ()) -> Self:
-        """Return the problem of `node`, one of `DIRECTIONS` in a bound graph; `constants` are never updated."""
+    def of(cls, node: Node, constants: Collection[Tensor] = (), narrow: Collection[Tensor] = ()) -> Self:
+        """Return the problem of `node`, one of `DIRECTIONS` in a bound graph.
+
+        `constants` are never updated; `narrow` are the tensors that are multiplied in pairs.
+        """
         first, second, result = (cast("tuple[int, ...]", t.shape) for t in (*node.inputs, node.output))
         attrs: dict[str, Any] = node.attrs
         (n, channels, *size), (filters, depth, *kernel), out = first, second, result[2:]
@@ -84,6 +89,8 @@ class ConvProblem:
         if node.op.name == "conv2d_weight":
             filters, kernel, out, prepared = depth, attrs["kernel"], second[2:], False
         (top, _), (left, _) = attrs["padding"]
+        is_wgrad = node.op.name == "conv2d_weight"
+        pairs = node.inputs[0] in narrow and (node.inputs[1] in narrow if is_wgrad else first[1] % 2 == 0)
         return cls(
             operation=node.op.name,
             images=n,
@@ -97,6 +104,7 @@ class ConvProblem:
             before=(top, left),
             groups=attrs["groups"],
             prepared=prepared,
+            pairs=pairs and attrs["groups"] == 1,
         )
 
     @property
@@ -136,6 +144,7 @@ class ConvProblem:
     def __str__(self) -> str:
         """Return all fields on a line: the key of tuning records and plans."""
         suffix = ", weights prepared" if self.prepared else ""
+        suffix += ", pairs of bfloat16" if self.pairs else ""
         return (
             f"{self.direction} {self.images}x{self.channels}x{_by(self.size)} to {self.filters}x{_by(self.out)}, "
             f"kernel {_by(self.kernel)}, stride {_by(self.stride)}, from {_by(self.before)}, "
@@ -188,17 +197,22 @@ def candidates(problem: ConvProblem, winograd: bool = True, costs: CostModel = E
 
 
 def select(
-    graph: Graph, winograd: bool = True, tuned: ConvAlgorithms = NO_ALGORITHMS, costs: CostModel = EPYC_ZEN3
+    graph: Graph,
+    winograd: bool = True,
+    tuned: ConvAlgorithms = NO_ALGORITHMS,
+    costs: CostModel = EPYC_ZEN3,
+    narrow: Collection[Tensor] = (),
 ) -> dict[Node, ConvSelection]:
     """Return the algorithm of each convolution of a bound `graph` that has a choice.
 
-    It is the one in `tuned` if that can solve the problem, and the heuristic's otherwise.
+    `narrow` are the tensors that are multiplied in pairs. The algorithm is the one in `tuned` if that can solve the
+    problem, and the heuristic's otherwise.
     """
     constants = fixed_tensors(graph)
     selections: dict[Node, ConvSelection] = {}
     for node in graph.nodes:
         if has_algorithms(node):
-            problem = ConvProblem.of(node, constants)
+            problem = ConvProblem.of(node, constants, narrow)
             algorithms = candidates(problem, winograd, costs)
             name = tuned.get(str(problem)) if tuned else None
             name = CONV_ALGORITHMS.get(name, name) if name else None
@@ -221,7 +235,8 @@ def _heuristic(
     if ConvAlgorithm.WINOGRAD_NONFUSED in algorithms:
         fuses = _sums_fit_cache(geometry, costs) if is_wgrad else _fills_blocks(geometry, problem.images, costs)
         threshold = costs.winograd_min_channels_fused if fuses else costs.winograd_min_channels
-        if min_side >= threshold and _winograd_gain(geometry) >= costs.winograd_min_gain:
+        min_gain = costs.winograd_min_gain_pairs if problem.pairs else costs.winograd_min_gain
+        if min_side >= threshold and _winograd_gain(geometry) >= min_gain:
             return ConvAlgorithm.WINOGRAD_FUSED if fuses else ConvAlgorithm.WINOGRAD_NONFUSED
     if not is_wgrad and geometry.groups == 1:
         return _direct_or_gemm(problem, weights, costs)
@@ -240,7 +255,8 @@ def _direct_or_gemm(problem: ConvProblem, weights: int, costs: CostModel) -> Con
         fills_panels = geometry.filters >= costs.direct_max_filters or geometry.filters % costs.gemm_min_filters == 0
         is_wide = fills_panels and geometry.window.channels >= costs.gemm_min_channels
     else:
-        is_wide = weights > costs.direct_max_weights_packed
+        limit = costs.direct_max_weights_pairs if problem.pairs else costs.direct_max_weights_packed
+        is_wide = weights > limit
     if is_wide:
         return ConvAlgorithm.IMPLICIT_GEMM
     repays_packing = problem.prepared or problem.images * prod(geometry.out) >= costs.direct_min_packed_pixels

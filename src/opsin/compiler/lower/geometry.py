@@ -54,14 +54,14 @@ class Geometry:
         """Return how many input rows `rows` output rows read."""
         return min(self.height, (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1)
 
-    def block(self, blocks: int, costs: CostModel) -> tuple[int, int, int]:
+    def block(self, blocks: int, costs: CostModel, padded: bool) -> tuple[int, int, int]:
         """Return (rows of a block, blocks of an image, scratch elements of a thread), for about `blocks` blocks.
 
-        A block pads at most `direct_max_padded_elements`, unless a single row needs more.
+        If rows are `padded`, a block pads at most `direct_max_padded_elements`, unless a single row needs more.
         """
         height = self.out[0]
         rows = -(-height // blocks)
         row = self.padded_width * self.window.pixel
-        while self.is_padded and rows > 1 and self.rows_read(rows) * row > costs.direct_max_padded_elements:
+        while padded and rows > 1 and self.rows_read(rows) * row > costs.direct_max_padded_elements:
             rows = -(-rows // 2)
-        return rows, -(-height // rows), self.rows_read(rows) * row if self.is_padded else 0
+        return rows, -(-height // rows), self.rows_read(rows) * row if padded else 0

@@ -5,12 +5,8 @@ from __future__ import annotations
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.views import row_major
-from opsin.ir import INT, Node
+from opsin.ir import Node
 from opsin.kernels.expression import IDENTITY
-
-
-def _element(node: Node) -> str:
-    return "i32" if node.output.dtype == INT else "f32"
 
 
 def reshape(lowering: Lowering, node: Node) -> list[KernelCall]:
@@ -44,7 +40,7 @@ def slice(lowering: Lowering, node: Node) -> list[KernelCall]:
 
 def pad(lowering: Lowering, node: Node) -> list[KernelCall]:
     view = lowering.view(node.inputs[0])
-    result = lowering.new(node.output.shape, None, _element(node))  # type: ignore[arg-type]
+    result = lowering.result(node.output)
     low, interior = node.attrs["low"], node.attrs["interior"]
     calls = [lowering.fill(result, 0.0)] if result.size != view.size else []
     steps = tuple(gap + 1 for gap in interior)
@@ -57,7 +53,7 @@ def pad(lowering: Lowering, node: Node) -> list[KernelCall]:
 
 def concat(lowering: Lowering, node: Node) -> list[KernelCall]:
     axis: int = node.attrs["axis"]
-    result = lowering.new(node.output.shape, None, _element(node))  # type: ignore[arg-type]
+    result = lowering.result(node.output)
     calls: list[KernelCall] = []
     begin = 0
     for operand in node.inputs:

@@ -34,7 +34,7 @@ def lower_sums(lowering: Lowering, group: FusionGroup, outputs: list[Tensor]) ->
         dense, calls = lowering.dense(view, order) if kind == "same" else (view, [])
         operands.append(dense)
         copies += calls
-    results = [lowering.new(expression.shape, order) for _ in tensors]
+    results = [lowering.result(tensor, order) for tensor in tensors]
     for tensor, view in zip(tensors, results, strict=True):
         lowering.bind(tensor, view)
     channels, pixels = expression.shape[1], prod(expression.shape) // expression.shape[1]
@@ -58,7 +58,7 @@ def lower_sums(lowering: Lowering, group: FusionGroup, outputs: list[Tensor]) ->
 
 def _combined(lowering: Lowering, node: Node, partial: View) -> KernelCall:
     """Return the call that adds the partial sums of `node`."""
-    result = lowering.new(node.output.shape)  # type: ignore[arg-type]
+    result = lowering.result(node.output)
     lowering.bind(node.output, result)
     return lowering.combine(partial, result)
 
@@ -90,7 +90,7 @@ def variance(lowering: Lowering, node: Node, group: FusionGroup) -> list[KernelC
         writes=[partial],
         scratch=2 * channels,
     )
-    sums, variances = lowering.new(node.output.shape), lowering.new(node.output.shape)  # type: ignore[arg-type]
+    sums, variances = lowering.result(node.output), lowering.result(node.output)
     merge = lowering.call(
         MergeMoments(channels),
         pointers={"partial": partial, "sums": sums, "variances": variances},

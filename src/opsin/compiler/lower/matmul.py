@@ -16,7 +16,7 @@ from opsin.kernels.tile import max_rows
 def matmul(
     lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
-    a, b = (lowering.view(t) for t in node.inputs)
+    (a, a_copies), (b, b_copies) = (lowering.wide(lowering.view(t)) for t in node.inputs)
     if node.attrs["transpose_a"]:
         a = a.transposed((1, 0))
     if node.attrs["transpose_b"]:
@@ -28,12 +28,12 @@ def matmul(
         a, b = b.transposed((1, 0)), a.transposed((1, 0))
     costs = lowering.costs
     is_wide = a.shape[0] <= costs.matmul_wide_max_rows and b.size >= costs.matmul_wide_min_elements
-    a_copies: list[KernelCall] = []
-    b_copies: list[KernelCall] = []
     if (1 not in a.strides or 0 in a.strides) or (is_wide and a.strides[1] != 1):
-        a, a_copies = lowering.copy(a, row_major(2))
+        a, copies = lowering.copy(a, row_major(2))
+        a_copies = [*a_copies, *copies]
     if b.strides[1] != 1 and not (is_wide and b.strides[0] == 1):
-        b, b_copies = lowering.copy(b, row_major(2))
+        b, copies = lowering.copy(b, row_major(2))
+        b_copies = [*b_copies, *copies]
     order, channel = ((1, 0), 0) if by_columns else ((0, 1), 1)
     epilogue = bind_epilogue(lowering, expression, outputs, destinations, order, channel)
     product = _wide(lowering, a, b, epilogue) if is_wide else _blocked(lowering, a, b, epilogue)

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
 from opsin.compiler.lower.geometry import Geometry, divisor
+from opsin.compiler.lower.packing import pack_panels
 from opsin.compiler.lower.pointwise import LoweredEpilogue
-from opsin.compiler.views import Buffer, View, row_major
+from opsin.compiler.views import View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
-from opsin.kernels.panels import PackPanels, PackTransposed, panel_count
+from opsin.kernels.panels import PanelShape, panel_count
 
 
 class Phase(NamedTuple):
@@ -96,9 +97,12 @@ def convolve_phase(
     """Return the calls for weights w (kh kw C K), None for a kernel without taps, of all results or of one phase."""
     kernel, window, out, costs = geometry.kernel, geometry.window, geometry.out, lowering.costs
     depth = kernel[0] * kernel[1] * window.channels
-    u, packing = (x, []) if w is None else _panels(lowering, w)
+    pack = 2 if lowering.multiplies_pairs(x, window.channels) else 1
+    u, packing = (x, []) if w is None else pack_panels(lowering, w, PanelShape(2, pack, pack))
     count = x.shape[0] * out[0] * out[1]
     reads_in_place = geometry.is_in_place or not depth
+    # Numbers are broadcast one by one, so bfloat16 is widened while windows are copied.
+    reads_in_place = reads_in_place and (pack == 2 or not x.is_narrow or not depth)
     pixels = -(-count // -(-count // costs.gemm_pixels))
     blocks = -(-count // pixels)
     shares = min(panel_count(geometry.filters, lowering.target), -(-costs.min_blocks // blocks))
@@ -123,7 +127,7 @@ def convolve_phase(
         blocks=blocks * shares,
         reads=[x, u, *epilogue.per_sample, *epilogue.shared],
         writes=epilogue.results,
-        scratch=spec.scratch(lowering.target),
+        scratch=spec.narrowed(("u",) if pack == 2 else ()).scratch(lowering.target),
         macs=macs,
     )
     return [*packing, call]
@@ -153,32 +157,6 @@ def _sizes(geometry: Geometry) -> dict[str, int]:
     }
 
 
-def _panels(lowering: Lowering, w: View) -> ViewAndCalls:
-    """Return weights w (kh kw C K), of any strides, in panels of K."""
-    height, width, channels, filters = w.shape
-    blocks, depth = panel_count(filters, lowering.target), height * width * channels
-    size = blocks * depth * 2 * lowering.target.lanes
-    u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
-    kh_stride, kw_stride, channel_stride, column_stride = w.strides
-    if channel_stride == 1 and column_stride != 1:
-        strides = {"column_stride": column_stride, "kh_stride": kh_stride, "kw_stride": kw_stride}
-        words = {"kh": height, "kw": width, "depth": channels, **strides}
-        pack = lowering.call(
-            PackTransposed(filters), pointers={"w": w, "u": u}, words=words, blocks=blocks, reads=[w], writes=[u]
-        )
-        return u, [pack]
-    dense, copies = lowering.dense(w, row_major(4))
-    pack = lowering.call(
-        PackPanels(filters),
-        pointers={"w": dense, "u": u},
-        words={"depth": depth},
-        blocks=blocks,
-        reads=[dense],
-        writes=[u],
-    )
-    return u, [*copies, pack]
-
-
 def weight_gradient(lowering: Lowering, x: View, g: View, geometry: Geometry, macs: int) -> ViewAndCalls:
     """Return partial gradients, parts × elements: several parts only if one would make too few blocks."""
     kernel, channels, count, costs = geometry.kernel, geometry.window.channels, x.shape[0], lowering.costs
@@ -189,7 +167,8 @@ def weight_gradient(lowering: Lowering, x: View, g: View, geometry: Geometry, ma
     parts = -(-count // images)
     partial = lowering.new((parts, kernel[0] * kernel[1] * channels * geometry.filters), row_major(2))
     panel = divisor(rows, costs.wgrad_max_panel)
-    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, panel, columns, costs.wgrad_depth)
+    pairs = lowering.target.bf16_dot and x.is_narrow and g.is_narrow
+    spec = ConvWeightTaps(geometry.window, geometry.filters, rows, panel, columns, costs.wgrad_depth, pairs)
     call = lowering.call(
         spec,
         pointers={"x": x, "g": g, "result": partial},

@@ -5,13 +5,14 @@ from __future__ import annotations
 from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.cost_model import CostModel
 from opsin.compiler.lower import packed
-from opsin.compiler.lower.context import Lowering, ViewAndCalls
+from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.geometry import Geometry
 from opsin.compiler.lower.packed import Phase
+from opsin.compiler.lower.packing import pack_panels
 from opsin.compiler.lower.pointwise import LoweredEpilogue
-from opsin.compiler.views import Buffer, View, row_major
+from opsin.compiler.views import View
 from opsin.kernels.conv_panels import ConvPanels
-from opsin.kernels.panels import PackInterleaved, PanelShape, panel_shape
+from opsin.kernels.panels import panel_shape
 
 
 def convolve(
@@ -34,14 +35,16 @@ def convolve_phase(
     if w is None:
         return packed.convolve_phase(lowering, x, w, geometry, epilogue, macs, phase)
     images, costs = x.shape[0], lowering.costs
-    shape = panel_shape(geometry.filters, geometry.window.channels, lowering.target)
-    u, packing = _panels(lowering, w, shape)
+    pack = 2 if lowering.multiplies_pairs(x, geometry.window.channels) else 1
+    shape = panel_shape(geometry.filters, geometry.window.channels, lowering.target, pack)
+    u, packing = pack_panels(lowering, w, shape)
     pieces = max(1, -(-costs.min_blocks // images))
     panels = shape.count(geometry.filters, lowering.target)
     row_blocks = pieces if w.size <= costs.direct_max_weights else _row_blocks(geometry, pieces, panels, costs)
-    rows, blocks, scratch = geometry.block(row_blocks, costs)
+    is_padded = geometry.is_padded or (x.is_narrow and pack == 1)
+    rows, blocks, scratch = geometry.block(row_blocks, costs, is_padded)
     shares = min(panels, -(-pieces // blocks))
-    prefetch = geometry.is_in_place and x.size > costs.gemm_min_prefetch_elements
+    prefetch = geometry.is_in_place and not is_padded and x.size > costs.gemm_min_prefetch_elements
     strides, arrays = packed.phase_arguments(epilogue, phase)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
@@ -50,11 +53,11 @@ def convolve_phase(
             geometry.filters,
             geometry.out[1],
             shape,
-            geometry.is_padded,
+            is_padded,
             phase is not None,
             shares,
-            prefetch,
             epilogue.epilogue,
+            prefetch,
         ),
         pointers={"x": x, "u": u},
         words={**sizes, **geometry.row_words, "rows": rows, "blocks": blocks, "out_strides": strides},
@@ -74,25 +77,3 @@ def _row_blocks(geometry: Geometry, pieces: int, panels: int, costs: CostModel) 
     """Return in how many blocks of rows to divide an image with large weights: each reads all weights of its panels."""
     pixels = geometry.out[0] * geometry.out[1]
     return min(pieces, max(pixels // costs.gemm_pixels, -(-pieces // panels), 1))
-
-
-def _panels(lowering: Lowering, w: View, shape: PanelShape) -> ViewAndCalls:
-    """Return weights w (kh kw C K), of any strides, in panels of K."""
-    is_transposed, copies = w.strides[2] == 1 != w.strides[3], list[KernelCall]()
-    if w.strides[3] != 1 and not is_transposed:
-        w, copies = lowering.copy(w, row_major(4))
-    height, width, channels, filters = w.shape
-    panels = shape.count(filters, lowering.target)
-    size = panels * height * width * channels * shape.columns(lowering.target)
-    u = View(Buffer(size, "f32", "temporary"), (size,), (1,))
-    kh_stride, kw_stride, *steps = w.strides
-    strides = {"kh_stride": kh_stride, "kw_stride": kw_stride, "step": steps[is_transposed]}
-    pack = lowering.call(
-        PackInterleaved(filters, shape, is_transposed),
-        pointers={"w": w, "u": u},
-        words={"kh": height, "kw": width, "depth": channels, **strides},
-        blocks=panels,
-        reads=[w],
-        writes=[u],
-    )
-    return u, [*copies, pack]

@@ -121,8 +121,7 @@ def lower_pointwise(
     order = _order(expression, [destinations[t] for t in outputs if t in destinations])
     results = []
     for tensor in outputs:
-        element = "i32" if tensor.dtype == INT else "f32"
-        results.append(destinations.get(tensor) or lowering.new(expression.shape, order, element))
+        results.append(destinations.get(tensor) or lowering.result(tensor, order))
         lowering.bind(tensor, results[-1])
     final_expression = expression.finish([expression.number[t] for t in outputs])
     return [lowering.pointwise(final_expression, expression.operands, results)]
@@ -196,7 +195,7 @@ def bind_epilogue(
     for tensor in outputs:
         destination = destinations.get(tensor)
         if destination is None or not destination.is_dense(order):
-            destination = lowering.new(expression.shape, order)
+            destination = lowering.result(tensor, order)
         results.append(destination)
         lowering.bind(tensor, results[-1])
     final_expression = expression.finish([expression.number[t] for t in outputs])

@@ -35,7 +35,7 @@ class PoolGeometry:
 
 def max_pool2d(lowering: Lowering, node: Node) -> list[KernelCall]:
     x, copies = lowering.image(node.inputs[0])
-    y = lowering.new(node.output.shape)  # type: ignore[arg-type]
+    y = lowering.result(node.output)
     lowering.bind(node.output, y)
     geometry = PoolGeometry(x.shape, y.shape, node.attrs)
     call = lowering.call(
@@ -52,7 +52,7 @@ def max_pool2d(lowering: Lowering, node: Node) -> list[KernelCall]:
 
 def max_pool2d_grad(lowering: Lowering, node: Node) -> list[KernelCall]:
     (x, x_copies), (g, g_copies) = (lowering.image(t) for t in node.inputs)
-    dx = lowering.new(x.shape)
+    dx = lowering.result(node.output)
     lowering.bind(node.output, dx)
     geometry = PoolGeometry(x.shape, g.shape, node.attrs)
     call = lowering.call(
@@ -68,7 +68,7 @@ def max_pool2d_grad(lowering: Lowering, node: Node) -> list[KernelCall]:
 
 def avg_pool2d(lowering: Lowering, node: Node) -> list[KernelCall]:
     x, copies = lowering.image(node.inputs[0])
-    y = lowering.new(node.output.shape)  # type: ignore[arg-type]
+    y = lowering.result(node.output)
     lowering.bind(node.output, y)
     geometry = PoolGeometry(x.shape, y.shape, node.attrs)
     call = lowering.call(
@@ -85,7 +85,7 @@ def avg_pool2d(lowering: Lowering, node: Node) -> list[KernelCall]:
 
 def avg_pool2d_grad(lowering: Lowering, node: Node) -> list[KernelCall]:
     g, copies = lowering.image(node.inputs[0])
-    dx = lowering.new(node.output.shape)  # type: ignore[arg-type]
+    dx = lowering.result(node.output)
     lowering.bind(node.output, dx)
     geometry = PoolGeometry(dx.shape, g.shape, node.attrs)
     call = lowering.call(
@@ -101,7 +101,7 @@ def avg_pool2d_grad(lowering: Lowering, node: Node) -> list[KernelCall]:
 
 def resample2d(lowering: Lowering, node: Node) -> list[KernelCall]:
     x, copies = lowering.image(node.inputs[0])
-    y = lowering.new(node.output.shape)  # type: ignore[arg-type]
+    y = lowering.result(node.output)
     lowering.bind(node.output, y)
     attrs = node.attrs
     words = dict(zip(("H", "W", "OH", "OW"), (*x.shape[2:], *y.shape[2:]), strict=True))

@@ -18,7 +18,7 @@ def reduce(lowering: Lowering, node: Node) -> list[KernelCall]:
     copies: list[KernelCall] = []
     if not _is_readable(x):
         x, copies = lowering.copy(x, row_major(len(x.shape)))
-    result = lowering.new(node.output.shape, _result_order(x, axes))  # type: ignore[arg-type]
+    result = lowering.result(node.output, _result_order(x, axes))
     lowering.bind(node.output, result)
     return [*copies, *_reduce(lowering, node.op.name, axes, x, result)]
 

@@ -39,7 +39,7 @@ def rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def flushed(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return float32 `values` with subnormal numbers replaced by zeros of the same sign."""
-    values = np.ascontiguousarray(values, np.float32)
+    values = np.asarray(values, np.float32)
     return np.where(np.abs(values) < SMALLEST_NORMAL, np.copysign(np.float32(0), values), values)
 
 

@@ -101,7 +101,7 @@ class InterpreterMemory:
         size = np.dtype(dtype).itemsize
         number = bisect_right(self._bases, address + index * size) - 1
         array, offset = self._arrays[number], address + index * size - self._bases[number]
-        if array.dtype != dtype and (number in self._untyped or (array.dtype, dtype) == (np.uint16, np.uint32)):
+        if array.dtype != dtype and (number in self._untyped or (array.dtype == np.uint16 and dtype == np.uint32)):
             first = offset % size
             octets = array.view(np.uint8)
             array, offset = octets[first : first + (octets.size - first) // size * size].view(dtype), offset - first
