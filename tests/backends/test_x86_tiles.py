@@ -13,10 +13,10 @@ from tests.scripts import script
 spills = script("bench/spills.py")
 
 
-@pytest.mark.parametrize(("name", "cpu"), [("avx512", "skylake-avx512"), ("avx512", "znver5"), ("avx2", "znver3")])
-def test_the_first_layer_of_lenet_stays_in_registers(name: str, cpu: str) -> None:
+@pytest.mark.parametrize("cpu", ["skylake-avx512", "znver5"])
+def test_the_first_layer_of_lenet_stays_in_registers(cpu: str) -> None:
     """Its run of five numbers is short enough to unroll, but not for every height of the tile."""
-    target = next(row for row in TARGETS if row.name == name)
+    target = next(row for row in TARGETS if row.name == "avx512")
     host: codegen.Host = spills.processor(target, cpu)
     try:
         llvm.Target.from_triple(host.triple)
