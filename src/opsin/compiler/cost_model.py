@@ -70,6 +70,8 @@ class CostModel:
     """The same for a weight gradient with several taps, each of which packs the same pixels."""
     gemm_pixels: int
     """Output pixels of a block: each packed weight that is read is used for this many."""
+    gemm_pixels_tiles: int
+    """The same for products in tile registers: a multiple of their blocks' rows."""
     gemm_min_prefetch_elements: int
     """Minimum elements of an input to prefetch it: most of it is then outside the caches of one core."""
     wgrad_max_rows: int
@@ -171,6 +173,7 @@ EPYC_ZEN3 = CostModel(
     gemm_min_channels_strided=16,
     wgrad_min_channels=32,
     gemm_pixels=48,
+    gemm_pixels_tiles=64,
     gemm_min_prefetch_elements=2**20,
     wgrad_max_rows=256,
     wgrad_max_panel=48,

@@ -12,15 +12,30 @@ MAC peak.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow, first_inside, first_outside
-from opsin.kernels.ir import BF16, F32, INDEX, PAIR, Builder, Kernel, Operand, Pointer, ScalarType, Target, Value
+from opsin.kernels.ir import (
+    BF16,
+    F32,
+    INDEX,
+    PAIR,
+    TILE_ROWS,
+    Builder,
+    Kernel,
+    Operand,
+    Pointer,
+    ScalarType,
+    Target,
+    Value,
+)
 from opsin.kernels.panels import panel_loop, round_up
-from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, clear_constant
+from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, clear_constant, transpose_in_registers
 from opsin.kernels.tile import Tile, max_panel_rows, row_loop, row_ranges
+from opsin.kernels.tiles import COLUMNS, SUMS, multiply_block
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,12 @@ class ConvWeightTaps(KernelSpec):
 
     def scratch(self, target: Target) -> int:
         """Return the words of scratch memory: `depth` pixels of both operands, or pairs of pixels."""
-        return self.depth * (self.rows + round_up(self.columns, 2 * target.lanes)) + target.lanes
+        tiles = self.depth * self.panel + SUMS if self.uses_tiles(target) else 0
+        return self.depth * (self.rows + round_up(self.columns, 2 * target.lanes)) + tiles + target.lanes
+
+    def uses_tiles(self, target: Target) -> bool:
+        """Whether the products are computed in tile registers."""
+        return target.tiles and self.pairs and self.panel % TILE_ROWS == 0 and self.depth % TILE_ROWS == 0
 
     @property
     def lane(self) -> str:
@@ -60,7 +80,8 @@ class ConvWeightTaps(KernelSpec):
         number, height, width, out_height, out_width, kernel, stride, dilation, top, left, images = words
         window = self.window
         column_blocks, row_blocks = self.filters // self.columns, window.channels // self.rows
-        with k.loop(k.begin, k.end) as block:
+        tiles = k.tiles() if self.uses_tiles(target) else nullcontext()
+        with tiles, k.loop(k.begin, k.end) as block:
             first, row_block = block % column_blocks * self.columns, block // column_blocks % row_blocks
             tap = block // (column_blocks * row_blocks)
             s, r = tap % window.width, tap // window.width % kernel
@@ -135,6 +156,9 @@ class _PackedPixels:
         """Add the products of `count` pixels; those after the `last` pixels of both operands are prefetched."""
         k, spec, target = self.k, self.spec, self.target
         width = 2 * target.lanes
+        if spec.uses_tiles(target):
+            self._multiply_tiles(count)
+            return
         for number, columns in panel_loop(k, spec.columns, target.lanes):
             right = k.offset(self.right, number * (spec.depth * width))
             with k.loop(0, spec.rows, spec.panel) as first:
@@ -145,6 +169,56 @@ class _PackedPixels:
                     lines = self._next_lines(last, number, first + at) if last else []
                     self._accumulate(sums, count, left, at, right, lines)
                     sums.store(self.sums, index, spec.filters, add=True)
+
+    def _multiply_tiles(self, count: Value) -> None:
+        """Multiply in tile registers, in which the pixels are adjacent in the left operand: it is transposed first."""
+        k, spec, lanes = self.k, self.spec, self.target.lanes
+        steps = (count + (TILE_ROWS - 1)) // TILE_ROWS
+        self._clear_pairs(count, steps * TILE_ROWS)
+        transposed = k.offset(k.scratch, spec.depth * (spec.rows + round_up(spec.columns, COLUMNS))).of(PAIR)
+        sums = k.offset(transposed, spec.depth * spec.panel).of(F32)
+        with k.loop(0, spec.rows, spec.panel) as first:
+            left = k.offset(self.left, first * spec.depth)
+            for group in range(spec.panel // TILE_ROWS):
+                with k.loop(0, steps) as step:
+                    corner = k.offset(left, step * (TILE_ROWS * spec.panel) + group * TILE_ROWS)
+                    rows = [k.load(corner, i * spec.panel, lanes) for i in range(TILE_ROWS)]
+                    tile = k.offset(transposed, group * (spec.depth * TILE_ROWS) + step * (TILE_ROWS * TILE_ROWS))
+                    for i, row in enumerate(transpose_in_registers(k, rows)):
+                        k.store(tile, i * TILE_ROWS, row)
+            for number, columns in panel_loop(k, spec.columns, lanes):
+                right = k.offset(self.right, number * (spec.depth * COLUMNS))
+                for at, groups in row_loop(k, row_ranges(spec.panel // TILE_ROWS, 2)):
+                    self._block(transposed, at, right, steps, sums, groups)
+                    with k.loop(0, groups * TILE_ROWS) as r:
+                        target = (first + at * TILE_ROWS + r) * spec.filters + number * COLUMNS
+                        for j, n in enumerate(columns.lane_counts(lanes)):
+                            value = k.load(sums, r * COLUMNS + j * lanes, lanes, n)
+                            old = k.load(self.sums, target + j * lanes, lanes, n)
+                            k.store(self.sums, target + j * lanes, old + value, n)
+
+    def _block(self, left: Pointer, at: Operand, right: Pointer, steps: Value, sums: Pointer, groups: int) -> None:
+        """Multiply `groups` groups of 16 transposed rows, from group `at` on, by the panel `right`."""
+        depth = self.spec.depth
+
+        def place(group: int, step: Value) -> tuple[Pointer, Operand]:
+            return left, (at + group) * (depth * TILE_ROWS) + step * (TILE_ROWS * TILE_ROWS)
+
+        multiply_block(self.k, place, TILE_ROWS, right, steps, sums, groups)
+
+    def _clear_pairs(self, first: Value, last: Value) -> None:
+        """Clear the pairs of pixels from `first` up to `last`, which complete a tile."""
+        k, spec, lanes = self.k, self.spec, self.target.lanes
+        zero = k.broadcast(0, lanes, PAIR)
+        with k.loop(first, last) as p:
+            for operand, panel, panels in (
+                (self.left, spec.panel, spec.rows // spec.panel),
+                (self.right, COLUMNS, round_up(spec.columns, COLUMNS) // COLUMNS),
+            ):
+                with k.loop(0, panels) as number:
+                    row = k.offset(operand, number * (spec.depth * panel) + p * panel)
+                    for at in range(0, panel, lanes):
+                        k.store(row, at, zero)
 
     def _accumulate(
         self, sums: Tile, count: Value, left: Pointer, at: Operand, right: Pointer, lines: list[tuple[Pointer, int]]

@@ -92,7 +92,7 @@ def test_opsin_is_compared_in_its_fastest_precision(result: Result) -> None:
     assert both.best is result.best and both.best_of(PRECISIONS) is result.best
     assert report.summary([both]) == report.summary([result])
     ours = report.summary([both], PRECISIONS)[0]
-    assert ours[2] == "3,200 (bf16)" and ours[4:] == ("485", "6.00 (5.00 to 8.00)", "64%")
+    assert ours[2] == "3,200 (bf16)" and ours[4:] == ("485", "6.00 (5.50 to 8.00)", "64%")
     data = report.to_data([both], MACHINE)["results"][0]
     assert data["opsin_any_precision"] == "Opsin bf16" and data["ratio_any_precision"]["median"] == pytest.approx(6)
 

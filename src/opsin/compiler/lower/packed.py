@@ -15,6 +15,7 @@ from opsin.compiler.views import View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
 from opsin.kernels.panels import PanelShape, panel_count
+from opsin.kernels.tiles import TILE_PAIRS
 
 
 class Phase(NamedTuple):
@@ -104,6 +105,8 @@ def convolve_phase(
     # Numbers are broadcast one by one, so bfloat16 is widened while windows are copied.
     reads_in_place = reads_in_place and (pack == 2 or not x.is_narrow or not depth)
     pixels = -(-count // -(-count // costs.gemm_pixels))
+    if pack == 2 and lowering.target.tiles and depth % TILE_PAIRS == 0:
+        pixels = costs.gemm_pixels_tiles
     blocks = -(-count // pixels)
     shares = min(panel_count(geometry.filters, lowering.target), -(-costs.min_blocks // blocks))
     prefetch = reads_in_place and count * depth > costs.gemm_min_prefetch_elements
