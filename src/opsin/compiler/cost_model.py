@@ -49,7 +49,7 @@ class CostModel:
     direct_max_filters: int
     """Maximum filters of a packed direct 1×1 convolution; more of them fill the panels of implicit GEMM well."""
     direct_min_packed_channels: int
-    """Minimum channels on either side to pack the weights."""
+    """Minimum input channels to pack the weights. Even few filters then fill the lanes, with several terms of a sum."""
     direct_min_packed_pixels: int
     """Minimum output pixels to pack weights in every step."""
     direct_min_lane_gain: float
@@ -174,7 +174,7 @@ EPYC_ZEN3 = CostModel(
     gemm_min_filters=32,
     gemm_min_channels=24,
     gemm_min_channels_strided=16,
-    wgrad_min_channels=48,
+    wgrad_min_channels=32,
     gemm_pixels=48,
     gemm_pixels_tiles=64,
     gemm_min_prefetch_elements=2**20,
@@ -184,7 +184,7 @@ EPYC_ZEN3 = CostModel(
     wgrad_depth=96,
     winograd_min_channels=16,
     winograd_min_channels_fused=8,
-    winograd_min_gain=1.5,
+    winograd_min_gain=1.6,
     winograd_min_gain_pairs=3.5,
     winograd_tiles=24,
     winograd_min_blocks=16,

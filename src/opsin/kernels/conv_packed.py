@@ -239,14 +239,21 @@ class _Panel:
         width = 2 * target.lanes
         sums = Tile(k, target, rows, self.columns)
         start, outputs = k.offset(self.left, row * spec.depth), [self.output(row + r) for r in range(rows)]
-        if epilogue.reads_arrays:
-            for output in outputs:
-                epilogue.prefetch(output + self.number * width)
-        if spec.prefetches:
-            self._prefetch(start, rows)
         start, right, length = start.of(spec.lane), self.right.of(spec.lane), spec.row_words
-        with k.loop(0, length) as i:
-            sums.accumulate(lambda r: k.load(start, i + r * length), right, i * width)
+        # What the next tile reads at its end; the next tile of strided outputs may be anywhere, so it is this one's.
+        prefetched_rows = min(rows, length) if epilogue.reads_arrays else 0
+        steps = ((0, prefetched_rows), (prefetched_rows, length))
+        for first, last in (limits for limits in steps if limits[0] < limits[1]):
+            with k.loop(first, last) as i:
+
+                def numbers(r: int, i: Value = i) -> Value:
+                    return k.load(start, i + r * length)
+
+                if first < prefetched_rows:
+                    self._prefetch_output(self.output(row + i) + (0 if spec.strided_output else rows * spec.filters))
+                if spec.prefetches:
+                    self._prefetch(start, rows, i)
+                sums.accumulate(numbers, right, i * width)
         for r, output in enumerate(outputs):
             for j, count in enumerate(sums.lane_counts()):
                 column = self.number * width + j * target.lanes
@@ -270,12 +277,19 @@ class _Panel:
                 value = k.load(sums, r * COLUMNS + j * lanes, lanes)
                 self.product.epilogue.store(value, output + column, column, count)
 
-    def _prefetch(self, start: Pointer, rows: int) -> None:
-        """Prefetch the pixels of the next block that correspond to this tile, an equal share with every panel.
+    def _prefetch(self, start: Pointer, rows: int, i: Value) -> None:
+        """Prefetch the pixels of the next block that correspond to step `i` of this tile, an equal share with every
+        panel.
 
-        A tile reads its rows in parallel, and hardware prefetchers follow a single stream better than several.
+        A tile reads its rows in parallel, and hardware prefetchers follow a single stream better than several. Steps
+        take a line each, because many prefetches at once would wait for each other, and the product for them.
         """
         spec, k = self.product.spec, self.product.k
-        lines = -(-rows * spec.row_words // (CACHE_LINE * panel_count(spec.filters, self.product.target)))
-        for line in range(lines):
-            k.prefetch(start.of(spec.lane), spec.pixels * spec.row_words + (self.number * lines + line) * CACHE_LINE)
+        step = -(-rows // panel_count(spec.filters, self.product.target))
+        k.prefetch(start, (self.number * spec.row_words + i) * step + spec.pixels * spec.row_words)
+
+    def _prefetch_output(self, output: Value) -> None:
+        """Prefetch what the epilogue reads and writes from element `output` on."""
+        target = self.product.target
+        for line in range(0, self.columns.width(target.lanes), CACHE_LINE):
+            self.product.epilogue.prefetch(output + self.number * (2 * target.lanes) + line)

@@ -3,7 +3,8 @@
 For one tap of the kernel, `dw[c, k] = Σ x[pixel under the tap, c] · g[pixel, k]` is a matrix product. Its operands are
 packed some pixels at a time, because in place the rows of successive pixels are so far apart that they compete for the
 same sets of a cache. A block owns some channels of one tap, so partial sums are needed only if there would be too few
-blocks.
+blocks. While some pixels are multiplied, the next ones are prefetched: otherwise the product would wait for memory each
+time, because nothing else is read from it.
 
 On two cores of an AMD EPYC (Zen 3, AVX2), weight gradients of 1×1 layers of ResNet-50 run at 83 to 91% of the
 MAC peak.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow, first_inside, first_outside
@@ -31,7 +33,7 @@ from opsin.kernels.ir import (
     Value,
 )
 from opsin.kernels.panels import panel_loop, round_up
-from opsin.kernels.spec import KernelSpec, Signature, clear_constant, transpose_in_registers
+from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, clear_constant, transpose_in_registers
 from opsin.kernels.tile import Tile, max_panel_rows, row_loop, row_ranges
 from opsin.kernels.tiles import COLUMNS, SUMS, multiply_block
 
@@ -141,7 +143,7 @@ class _PackedPixels:
             pack_unrolled(k, sources, destination, filters.width(lanes), lanes)
         self.count.set(p + 1)
         with k.when(p + 1 >= spec.depth):
-            self._multiply(k.constant(spec.depth, p.kind))
+            self._multiply(k.constant(spec.depth, p.kind), (pixels[-1], gradients[-1]))
             self.count.set(0)
 
     def finish(self) -> None:
@@ -150,7 +152,8 @@ class _PackedPixels:
         with self.k.when(count > 0):
             self._multiply(count)
 
-    def _multiply(self, count: Value) -> None:
+    def _multiply(self, count: Value, last: tuple[Pointer, Pointer] | None = None) -> None:
+        """Add the products of `count` pixels; those after the `last` pixels of both operands are prefetched."""
         k, spec, target = self.k, self.spec, self.target
         width = 2 * target.lanes
         if spec.uses_tiles(target):
@@ -163,7 +166,8 @@ class _PackedPixels:
                 for at, rows in row_loop(k, row_ranges(spec.panel, max_panel_rows(target))):
                     sums = Tile(k, target, rows, columns)
                     index = (first + at) * spec.filters + number * width
-                    self._accumulate(sums, count, left, at, right)
+                    lines = self._next_lines(last, number, first + at) if last else []
+                    self._accumulate(sums, count, left, at, right, lines)
                     sums.store(self.sums, index, spec.filters, add=True)
 
     def _multiply_tiles(self, count: Value) -> None:
@@ -216,10 +220,38 @@ class _PackedPixels:
                     for at in range(0, panel, lanes):
                         k.store(row, at, zero)
 
-    def _accumulate(self, sums: Tile, count: Value, left: Pointer, at: Operand, right: Pointer) -> None:
+    def _accumulate(
+        self, sums: Tile, count: Value, left: Pointer, at: Operand, right: Pointer, lines: list[tuple[Pointer, int]]
+    ) -> None:
+        """`lines` are (cache line of the first pixel to prefetch, distance of pixels)."""
         k, panel = self.k, self.spec.panel
         with k.loop(0, count) as p:
+            for line, step in lines:
+                k.prefetch(line, p * step)
             sums.accumulate(lambda i: k.load(left, p * panel + at + i), right, p * (2 * self.target.lanes))
+
+    def _next_lines(self, last: tuple[Pointer, Pointer], number: Operand, row: Value) -> list[tuple[Pointer, int]]:
+        """Return the lines to prefetch during the tile of panel `number` that begins in `row`.
+
+        The tiles of a panel share its lines of the gradient and as many of the input as each panel has to fetch. Pixels
+        are taken to be contiguous, which they are except at the ends of rows.
+        """
+        k, spec, width = self.k, self.spec, 2 * self.target.lanes
+        in_panel = -(-spec.panel // max_panel_rows(self.target))
+        tiles, panels = in_panel * (spec.rows // spec.panel), -(-spec.columns // width)
+        tile = row * in_panel // spec.panel
+        lines: list[tuple[Pointer, int]] = []
+        pack = 1 + spec.pairs
+        line_size = CACHE_LINE * pack
+        operands = (
+            (last[0], spec.window.stride * spec.window.channels, -(-spec.rows // (line_size * panels))),
+            (last[1], spec.filters, -(-width // line_size)),
+        )
+        for pixel, step, count in operands:
+            for i, ahead in product(range(0, count, tiles), range(1, pack + 1)):
+                line = number * count + k.minimum(tile + i, count - 1)
+                lines.append((k.offset(pixel, ahead * step + line * line_size), pack * step))
+        return lines
 
 
 def pack_unrolled(k: Builder, sources: list[Pointer], target: Pointer, count: int, lanes: int) -> None:

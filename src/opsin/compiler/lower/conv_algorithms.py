@@ -255,13 +255,16 @@ def _heuristic(
         if min_side >= threshold and _winograd_gain(geometry) >= min_gain:
             return ConvAlgorithm.WINOGRAD_FUSED if fuses else ConvAlgorithm.WINOGRAD_NONFUSED
     if not is_wgrad and geometry.groups == 1:
-        return _direct_or_gemm(problem, weights, min_side, costs)
-    threshold = costs.gemm_min_channels_strided if geometry.kernel == (1, 1) else costs.wgrad_min_channels
-    is_wide = geometry.groups == 1 and filters >= costs.gemm_min_filters and channels >= threshold
+        return _direct_or_gemm(problem, weights, costs)
+    if geometry.kernel == (1, 1):
+        is_wide = min_side >= costs.gemm_min_channels_strided
+    else:
+        is_wide = filters >= costs.gemm_min_filters and channels >= costs.wgrad_min_channels
+    is_wide = is_wide and geometry.groups == 1
     return ConvAlgorithm.IMPLICIT_GEMM if is_wide else ConvAlgorithm.DIRECT
 
 
-def _direct_or_gemm(problem: ConvProblem, weights: int, min_side: int, costs: CostModel) -> ConvAlgorithm:
+def _direct_or_gemm(problem: ConvProblem, weights: int, costs: CostModel) -> ConvAlgorithm:
     """Return the fastest algorithm without Winograd's: which one depends on the number of weights."""
     geometry = problem.geometry
     if geometry.kernel == (1, 1):
@@ -273,7 +276,7 @@ def _direct_or_gemm(problem: ConvProblem, weights: int, min_side: int, costs: Co
     if is_wide:
         return ConvAlgorithm.IMPLICIT_GEMM
     repays_packing = problem.prepared or problem.images * prod(geometry.out) >= costs.direct_min_packed_pixels
-    is_packed = min_side >= costs.direct_min_packed_channels and repays_packing
+    is_packed = geometry.window.channels >= costs.direct_min_packed_channels and repays_packing
     return ConvAlgorithm.DIRECT_PACKED if is_packed else ConvAlgorithm.DIRECT
 
 

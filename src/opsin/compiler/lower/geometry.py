@@ -48,6 +48,12 @@ class Geometry:
         self.is_padded = left != 0 or self.padded_width > self.width
 
     @property
+    def is_in_place(self) -> bool:
+        """Whether every output pixel reads the input pixel of the same number, and nothing else."""
+        is_plain = self.kernel == self.stride == (1, 1) and not self.is_padded and self.top == 0
+        return is_plain and self.out == (self.height, self.width)
+
+    @property
     def row_words(self) -> dict[str, int]:
         """The words of the direct kernels that say how windows move by rows, and how rows are padded."""
         before, skip = max(0, self.left), max(0, -self.left)

@@ -101,8 +101,7 @@ def convolve_phase(
     pack = 2 if lowering.multiplies_pairs(x, window.channels) else 1
     u, packing = (x, []) if w is None else pack_panels(lowering, w, PanelShape(2, pack, pack))
     count = x.shape[0] * out[0] * out[1]
-    reads_in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.is_padded and geometry.top == 0
-    reads_in_place = (reads_in_place and out == (geometry.height, geometry.width)) or not depth
+    reads_in_place = geometry.is_in_place or not depth
     # Numbers are broadcast one by one, so bfloat16 is widened while windows are copied.
     reads_in_place = reads_in_place and (pack == 2 or not x.is_narrow or not depth)
     pixels = -(-count // -(-count // block_size(count, costs.gemm_pixels, costs)))
