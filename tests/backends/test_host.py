@@ -8,7 +8,14 @@ import llvmlite.binding as llvm
 import pytest
 
 from opsin.backends.native import codegen, render
-from opsin.backends.native.host import AMD, INTEL, feature_string, processor_model, shown_features
+from opsin.backends.native.host import (
+    AMD,
+    INTEL,
+    feature_string,
+    permitted_features,
+    processor_model,
+    shown_features,
+)
 from opsin.kernels.ir import TARGETS
 from tests.scripts import script
 
@@ -34,6 +41,17 @@ AVX512 = ("avx512f", "avx512vl", "avx512bw", "avx512dq", "avx2", "fma", "sse4.2"
 )
 def test_the_model_follows_from_the_features(name: str, features: tuple[str, ...], model: str) -> None:
     assert processor_model(name, features) == model
+
+
+def test_tile_registers_need_the_permission_of_the_system() -> None:
+    features = {*AVX512, "avx512bf16", "amx-tile", "amx-bf16"}
+    assert permitted_features(features, lambda: True) == features
+    assert permitted_features(features, lambda: False) == {*AVX512, "avx512bf16"}
+    assert permitted_features({"avx2"}, lambda: pytest.fail("asked without need")) == {"avx2"}
+    (row,) = (row for row in TARGETS if row.lanes == 16)
+    assert (
+        row.with_features(features).tiles and not row.with_features(permitted_features(features, lambda: False)).tiles
+    )
 
 
 def test_absent_features_are_disabled_after_those_that_imply_them() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import llvmlite.binding as llvm
 
 from opsin.backends.native.driver import architecture
-from opsin.backends.native.host import feature_string, processor_model
+from opsin.backends.native.host import feature_string, permitted_features, processor_model
 from opsin.base.concurrency import ForkLock, lazy, locked_cache
 from opsin.base.errors import CompileError
 from opsin.kernels.ir import Target, best_target, usable_targets
@@ -53,7 +53,8 @@ def host() -> Host:
         # LLVM reads the features from /proc/cpuinfo. Other systems and emulators have no such file, but all of them
         # require Advanced SIMD.
         features.setdefault("neon", True)
-    present = {name for name, has in features.items() if has}
+    present = permitted_features({name for name, has in features.items() if has})
+    features.update({name: name in present for name in features})
     return Host(processor_model(llvm.get_host_cpu_name(), present), triple, feature_string(features))
 
 

@@ -8,7 +8,10 @@ the processor has, and all features that it lacks are disabled.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import ctypes
+import platform
+import sys
+from collections.abc import Callable, Collection, Mapping
 
 INTEL = (
     ("graniterapids", ("avx512f", "amx-fp16")),
@@ -61,6 +64,31 @@ def processor_model(name: str, features: Collection[str]) -> str:
         if all(need in features for need in needs):
             return model
     return name
+
+
+AMX = "amx-"
+"""How LLVM's names of the features of AMX begin."""
+ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
+"""Linux on x86-64: the system call, its request (ARCH_REQ_XCOMP_PERM), and the number of the tile registers' state."""
+
+
+def tiles_permitted() -> bool:
+    """Ask the system for the tile registers of AMX, and return whether this process may use them.
+
+    Linux gives them only to processes that ask (Documentation/arch/x86/xstate.rst). Threads and forks inherit them.
+    """
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return False
+    status: int = ctypes.CDLL(None).syscall(ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA)
+    return status == 0
+
+
+def permitted_features(features: Collection[str], is_permitted: Callable[[], bool] = tiles_permitted) -> frozenset[str]:
+    """Return `features` without those of AMX if the system does not give this process its registers."""
+    has_tiles = any(name.startswith(AMX) for name in features)
+    if not has_tiles or is_permitted():
+        return frozenset(features)
+    return frozenset(name for name in features if not name.startswith(AMX))
 
 
 def feature_string(features: Mapping[str, bool]) -> str:
