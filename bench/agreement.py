@@ -45,7 +45,8 @@ def batches(size: int, steps: int, seed: int) -> list[Batch]:
     """The batches of as many epochs as it takes."""
     train = data.load("digits").train
     source = data.Batches(train, data.Preprocessing.of(train), size, seed)
-    return list(islice(chain.from_iterable(source.epoch(number) for number in count(1)), steps))
+    endless = chain.from_iterable(source.epoch(number) for number in count(1))
+    return [(images, targets["labels"]) for images, targets in islice(endless, steps)]
 
 
 def opsin_losses(

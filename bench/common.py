@@ -16,7 +16,9 @@ import record as records
 
 import opsin
 from opsin.backends.native import codegen
+from opsin.backends.native.host import shown_features
 from opsin.backends.native.machine_peak import cpu_model
+from opsin.base.caches import cache_sizes
 from opsin.base.processors import processors
 
 Step = Callable[[], object]
@@ -70,7 +72,8 @@ def machine() -> dict[str, Any]:
     this = codegen.host()
     packages = [name for name in ("numpy", "llvmlite", "torch") if name in sys.modules]
     return {
-        "cpu": f"{cpu_model()} ({this.cpu}, {this.target.name})",
+        "cpu": f"{cpu_model()} ({', '.join(shown_features(this.enabled))}; code for {this.cpu})",
+        "caches": str(cache_sizes()),
         "cores": processors(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
@@ -93,8 +96,8 @@ def begin(options: argparse.Namespace) -> dict[str, Any]:
     """Print the machine and return the beginning of a record."""
     record = {"machine": machine(), **records.provenance(), "options": vars(options)}
     this = record["machine"]
-    print(f"{this['cpu']}, {this['cores']} cores, load {this['load']}")
-    print(", ".join(f"{name} {this[name]}" for name in list(this)[3:]))
+    print(f"{this['cpu']}, {this['caches']}, {this['cores']} cores, load {this['load']}")
+    print(", ".join(f"{name} {this[name]}" for name in list(this)[4:]))
     return record
 
 

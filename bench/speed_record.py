@@ -36,9 +36,15 @@ def row(case: Mapping[str, Any], any_precision: bool = False) -> list[str]:
     """Return the row of one case; cells are empty if no peer was measured."""
     figures = {each["title"]: each for each in case["figures"]}
     suffix = "_any_precision" if any_precision else ""
-    peer, ratio, share = figures.get(case[f"best_peer{suffix}"]), case[f"ratio{suffix}"], case["share_of_peak"]
+    peer, ratio, share = (
+        figures.get(case[f"best_peer{suffix}"]),
+        case[f"ratio{suffix}"],
+        case[f"share_of_peak{suffix}"],
+    )
+    own = figures[case["opsin_any_precision"] if any_precision else "Opsin"]
     return [
-        NAMES.get(case["network"], case["network"]), str(case["batch"]), rate(case, figures["Opsin"]),
+        NAMES.get(case["network"], case["network"]), str(case["batch"]),
+        rate(case, own) + (f" ({own['precision']})" if any_precision else ""),
         title(peer, case["task"]) if peer else "", rate(case, peer) if peer else "",
         f"{ratio['median']:.2f} ({ratio['minimum']:.2f} to {ratio['maximum']:.2f})" if ratio else "",
         f"{share:.0%}" if share else "",

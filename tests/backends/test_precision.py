@@ -1,4 +1,4 @@
-"""Programs in bfloat16: exact where nothing is rounded, close to float32 elsewhere, the same bits on all threads."""
+"""Programs in bfloat16: exact where nothing is rounded, close to float32 elsewhere, bit-identical on all threads."""
 
 from __future__ import annotations
 

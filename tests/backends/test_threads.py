@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from opsin import nn, zoo
 from opsin.backends.native import Native, codegen
 from opsin.backends.reference import Reference
+from opsin.compiler import divide_groups
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.ir import Graph
 from opsin.kernels.ir import Target
@@ -56,10 +58,12 @@ def trained(plan: ExecutionPlan, graph: Graph, threads: int, target: Target) -> 
     return {name: value.tobytes() for name, value in program.state().items()}, losses
 
 
-def check_threads(plan: ExecutionPlan, graph: Graph, target: Target) -> list[float]:
-    """Check that results are bit-identical for all numbers of threads; return the losses."""
+def check_threads(
+    plan: ExecutionPlan, graph: Graph, target: Target, counts: Sequence[int] = THREADS[1:]
+) -> list[float]:
+    """Check that results are bit-identical to those of one thread for all `counts`; return the losses of one."""
     expected, losses = trained(plan, graph, 1, target)
-    for threads in THREADS[1:]:
+    for threads in counts:
         found, _ = trained(plan, graph, threads, target)
         assert [name for name, value in expected.items() if found[name] != value] == []
     return losses
@@ -81,3 +85,12 @@ def test_a_whole_network() -> None:
     target = codegen.host().target
     graph = nn.training_graph(zoo.create("resnet20_cifar"), (3, 32, 32), nn.optimizers.SGD(momentum=0.9))
     check_threads(make_plan(graph, BATCH, target), graph, target)
+
+
+def test_many_threads_of_divided_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(divide_groups, "BARRIER_SECONDS", 0.0)
+    target, graph = codegen.host().target, step()
+    plan = make_plan(graph, BATCH, target)
+    for threads in (16, 64):
+        assert len(divide_groups.divide_groups(plan.groups, BATCH, plan.chunk, threads)) > len(plan.groups)
+    check_threads(plan, graph, target, (16, 64))

@@ -20,8 +20,8 @@ WRITER = """
 import sys
 from dataclasses import replace
 from opsin.backends.native.tuning_cache import TuningRecord, save
-from opsin.kernels.ir import TARGETS
-(target,) = (row for row in TARGETS if row.name == sys.argv[2])
+from opsin.backends.native.codegen import host
+(target,) = (row for row in host().targets if row.name == sys.argv[2])
 for number in range(40):
     save([TuningRecord(f"{sys.argv[1]} {number}", "direct", "implicit GEMM", 2.0, 1.0, 1)], target)
 """

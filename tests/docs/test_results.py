@@ -76,10 +76,14 @@ def test_results_of_opsin_bench_are_converted() -> None:
     check_record(record)
     row = ["LeNet-5", "64", "45,714", "eager, channels_last", "10,667", "4.42 (4.13 to 4.58)", "55%"]
     assert record["rows"] == [row]
-    case["figures"] += [{"title": "PyTorch compile bf16", "library": "PyTorch", "seconds": [0.002]}]
+    case["figures"] += [
+        {"title": "PyTorch compile bf16", "library": "PyTorch", "seconds": [0.002]},
+        {"title": "Opsin bf16", "library": "Opsin", "precision": "bf16", "seconds": [0.001]},
+    ]
     case |= {"best_peer_any_precision": "PyTorch compile bf16", "ratio_any_precision": case["ratio"]}
+    case |= {"opsin_any_precision": "Opsin bf16", "share_of_peak_any_precision": 0.77}
     fastest = script("bench/speed_record.py").convert(data, "train", any_precision=True)["rows"]
-    assert fastest[0][3:5] == ["compile, bf16", "32,000"]
+    assert fastest[0][2:5] == ["64,000 (bf16)", "compile, bf16", "32,000"] and fastest[0][-1] == "77%"
     recorded = json.loads((tables.RESULTS / "training_speed.json").read_text(encoding="utf-8"))
     assert record["columns"] == recorded["columns"]
 

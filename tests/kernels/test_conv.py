@@ -204,7 +204,7 @@ def test_panels(
     y, bias, shape = guarded((case.images, rows, columns, filters)), g[0, 0, 0], PanelShape(vectors, interleave)
     block_rows = 1 + seed % 3
     blocks = -(-case.out[0] // block_rows)
-    spec = ConvPanels(case.window, filters, case.out[1], shape, case.padded, strided, shares, BIAS_RELU)
+    spec = ConvPanels(case.window, filters, case.out[1], shape, case.padded, strided, shares, epilogue=BIAS_RELU)
     strides = [rows * columns * filters, 2 * columns * filters, 3 * filters] if strided else []
     u = interleaved(w.reshape(-1, filters), shape, target)
     args = arguments(spec, bias, y, x=x, u=u, **case.words, rows=block_rows, blocks=blocks, out_strides=strides)
@@ -217,6 +217,20 @@ def test_panels(
     np.testing.assert_allclose(results, np.maximum(case.outputs(x, w) + bias, 0), atol=1e-4)
     if strided:
         assert (y[:, 1::2] == UNTOUCHED).all() and (y[:, :, 1::3] == UNTOUCHED).all()
+    assert margins_hold(y)
+
+
+@each_run
+def test_panels_in_place_with_prefetches(run: Run, target: Target) -> None:
+    """The numbers to prefetch may be beyond the end of the image."""
+    case = Case(2, (3, 37), (1, 1), (1, 1), (1, 1), (0, 0), (3, 37), 1, 4, 24)
+    x, w, _ = case.arrays()
+    y, shape = guarded((2, 3, 37, 24)), PanelShape(3, 2)
+    spec = ConvPanels(case.window, 24, 37, shape, case.padded, prefetches=True)
+    u = interleaved(w.reshape(-1, 24), shape, target)
+    args = arguments(spec, y, x=x, u=u, **case.words, rows=3, blocks=1, out_strides=[])
+    run(spec, args, 0, 2, 0, target)
+    np.testing.assert_allclose(y, case.outputs(x, w), atol=1e-4)
     assert margins_hold(y)
 
 
@@ -258,11 +272,14 @@ def test_weight_gradient_by_taps(
 
 
 @each_run
-def test_weight_gradient_of_more_pixels_than_are_packed_at_a_time(run: Run, target: Target) -> None:
-    case = Case(2, (8, 9), (1, 1), (1, 1), (1, 1), (0, 0), (8, 9), 1, 2, 3)
+@pytest.mark.parametrize(("channels", "filters", "panel", "depth"), [(2, 3, 2, 96), (20, 37, 10, 5)])
+def test_weight_gradient_of_more_pixels_than_are_packed_at_a_time(
+    channels: int, filters: int, panel: int, depth: int, run: Run, target: Target
+) -> None:
+    case = Case(2, (8, 9), (1, 1), (1, 1), (1, 1), (0, 0), (8, 9), 1, channels, filters)
     x, w, g = case.arrays()
     result = guarded((1, *w.shape))
-    spec = ConvWeightTaps(case.window, 3, 2, 2, 3, depth=96)
+    spec = ConvWeightTaps(case.window, filters, channels, panel, filters, depth)
     args = arguments(spec, x=x, g=g, result=result, N=2, kh=1, **case.packed_words, images=2)
     run(spec, args, 0, 1, spec.scratch(target), target)
     np.testing.assert_allclose(result[0], case.weight_gradients(x, g).sum(0), atol=1e-4)

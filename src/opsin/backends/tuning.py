@@ -130,8 +130,10 @@ def problems(graph: Graph, batch: int, precision: Precision = Precision.FLOAT32)
     """
     bound_graph = simplify(graph, batch)
     constants = fixed_tensors(bound_graph)
-    narrow = narrow_tensors(bound_graph, batch, precision) if host().target.bf16_dot else ()
-    counts = Counter(ConvProblem.of(node, constants, narrow) for node in bound_graph.nodes if has_algorithms(node))
+    narrow, target = narrow_tensors(bound_graph, batch, precision), host().target
+    counts = Counter(
+        ConvProblem.of(node, constants, narrow, target) for node in bound_graph.nodes if has_algorithms(node)
+    )
     tunable = {problem: count for problem, count in counts.items() if len(candidates(problem)) > 1}
     return dict(sorted(tunable.items(), key=lambda item: -item[0].macs * item[1]))
 

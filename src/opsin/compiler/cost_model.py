@@ -25,6 +25,8 @@ class CostModel:
     """Minimum chunks of a batch, as long as a chunk has a sample."""
     min_blocks: int
     """Minimum blocks of a call: threads share this many evenly."""
+    min_long_blocks: int
+    """The same for weight gradients and products with a large right operand: fewer threads would wait for one block."""
     max_partial_elements: int
     """Maximum elements of all partial weight gradients of one convolution."""
     sweep_min_elements: int
@@ -47,7 +49,7 @@ class CostModel:
     direct_max_filters: int
     """Maximum filters of a packed direct 1×1 convolution; more of them fill the panels of implicit GEMM well."""
     direct_min_packed_channels: int
-    """Minimum channels on either side to pack the weights."""
+    """Minimum input channels to pack the weights. Even few filters then fill the lanes, with several terms of a sum."""
     direct_min_packed_pixels: int
     """Minimum output pixels to pack weights in every step."""
     direct_min_lane_gain: float
@@ -70,6 +72,8 @@ class CostModel:
     """The same for a weight gradient with several taps, each of which packs the same pixels."""
     gemm_pixels: int
     """Output pixels of a block: each packed weight that is read is used for this many."""
+    gemm_pixels_tiles: int
+    """The same for products in tile registers: a multiple of their blocks' rows."""
     gemm_min_prefetch_elements: int
     """Minimum elements of an input to prefetch it: most of it is then outside the caches of one core."""
     wgrad_max_rows: int
@@ -152,6 +156,7 @@ EPYC_ZEN3 = CostModel(
     max_chunk=4,
     min_chunks=16,
     min_blocks=16,
+    min_long_blocks=32,
     max_partial_elements=16 * 1024 * 1024,
     sweep_min_elements=64 * 1024,
     sweep_min_channels=16,
@@ -169,8 +174,9 @@ EPYC_ZEN3 = CostModel(
     gemm_min_filters=32,
     gemm_min_channels=24,
     gemm_min_channels_strided=16,
-    wgrad_min_channels=48,
+    wgrad_min_channels=32,
     gemm_pixels=48,
+    gemm_pixels_tiles=64,
     gemm_min_prefetch_elements=2**20,
     wgrad_max_rows=256,
     wgrad_max_panel=48,
@@ -178,7 +184,7 @@ EPYC_ZEN3 = CostModel(
     wgrad_depth=96,
     winograd_min_channels=16,
     winograd_min_channels_fused=8,
-    winograd_min_gain=1.5,
+    winograd_min_gain=1.6,
     winograd_min_gain_pairs=3.5,
     winograd_tiles=24,
     winograd_min_blocks=16,

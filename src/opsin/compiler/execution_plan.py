@@ -125,7 +125,7 @@ def plan_simplified(
     destinations, order = update_in_place(graph, fusion_groups(graph, costs), views)
     chunk = max(1, min(costs.max_chunk, batch // costs.min_chunks))
     narrow = narrow_tensors(graph, batch, precision)
-    selections = select(graph, winograd, conv_algorithms, costs, narrow if target.bf16_dot else ())
+    selections = select(graph, winograd, conv_algorithms, costs, narrow, target)
     lowering = Lowering(batch, chunk, target, selections, costs, narrow, dict(views))
     roots = frozenset(graph.roots)
     calls: list[KernelCall] = []

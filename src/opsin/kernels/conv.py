@@ -36,6 +36,8 @@ MARGIN_WORDS = ("pad_left", "skip", "copied", "padded_width")
 """The arguments of `Margin`, in order."""
 MAX_UNROLLED_ELEMENTS = 8
 """Runs of up to this many numbers are unrolled."""
+MAX_UNROLLED_PRODUCTS = 112
+"""Vector products of an unrolled run. Of more, LLVM keeps numbers that several products share, and spills sums."""
 
 
 def windows(
@@ -261,14 +263,15 @@ def add_window_row(k: Builder, window: ConvWindow, sums: Tile, left: Pointer, ri
         at = run * (window.dilation * window.pixel) + i
         sums.accumulate(lambda row: k.load(left, at + row * step), right, (run * window.run + i) * filters)
 
-    for run in _short_loop(k, window.runs, window.runs * window.run):
-        for i in _short_loop(k, window.run, window.run):
+    limit = min(MAX_UNROLLED_ELEMENTS, MAX_UNROLLED_PRODUCTS // (sums.rows * sums.columns.vectors))
+    for run in _short_loop(k, window.runs, window.runs * window.run, limit):
+        for i in _short_loop(k, window.run, window.run, limit):
             add(run, i)
 
 
-def _short_loop(k: Builder, count: int, work: int) -> Iterator[Operand]:
-    """Yield the numbers up to `count`, unrolled if there is one or the `work` is small."""
-    if count == 1 or work <= MAX_UNROLLED_ELEMENTS:
+def _short_loop(k: Builder, count: int, work: int, limit: int) -> Iterator[Operand]:
+    """Yield the numbers up to `count`, unrolled if there is one or the `work` is at most `limit`."""
+    if count == 1 or work <= limit:
         yield from range(count)
     else:
         with k.loop(0, count) as number:

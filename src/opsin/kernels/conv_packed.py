@@ -12,13 +12,14 @@ and at 75 to 95% in input gradients.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.conv import ConvWindow
-from opsin.kernels.ir import BF16, F32, I32, PAIR, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import BF16, F32, I32, PAIR, TILE_ROWS, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import panel_count, panel_loop
-from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, copy_constant, loop_or_unroll, vector_loop
+from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, copy, copy_constant, loop_or_unroll, vector_loop
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -29,6 +30,7 @@ from opsin.kernels.tile import (
     row_loop,
     row_ranges,
 )
+from opsin.kernels.tiles import BLOCK_ROWS, COLUMNS, SUMS, TILE_PAIRS, multiply_block
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,14 @@ class ConvPacked(KernelSpec):
         """The words of four bytes that the numbers under a window take."""
         return self.depth // self.pack
 
+    def uses_tiles(self, target: Target) -> bool:
+        """Whether the product is computed in tile registers; `pixels` must then be a multiple of a block's rows."""
+        return target.tiles and self.pack == 2 and self.depth % TILE_PAIRS == 0 and self.depth > 0
+
     def scratch(self, target: Target) -> int:
-        """Return the words of scratch memory: the numbers under each window, and the index of each output."""
-        return self.pixels * (self.row_words * self.copies + self.strided_output) + target.lanes
+        """Return the words of scratch memory: the numbers under each window, the index of each output, and sums."""
+        sums, copies = (SUMS, True) if self.uses_tiles(target) else (0, self.copies)
+        return self.pixels * (self.row_words * copies + self.strided_output) + sums + target.lanes
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_packed")
@@ -87,9 +94,10 @@ class ConvPacked(KernelSpec):
         geometry, total, strides = _Geometry(*words[:8]), words[8], words[9:]
         product = _Product(self, k, target, u, self.epilogue.bind(k, self.element))
         windows = _Windows(self, k, target.lanes, x, geometry)
-        indices = k.offset(k.scratch, self.pixels * self.row_words * self.copies).of(I32)
+        tiles = self.uses_tiles(target)
+        indices = k.offset(k.scratch, self.pixels * self.row_words * (self.copies or tiles)).of(I32)
         rows = k.scratch.of(self.element("u"))
-        with k.loop(k.begin, k.end) as block:
+        with k.tiles() if tiles else nullcontext(), k.loop(k.begin, k.end) as block:
             first = block // self.shares * self.pixels
             count = k.minimum(self.pixels, total - first)
             if self.copies:
@@ -106,7 +114,16 @@ class ConvPacked(KernelSpec):
             def output(p: Operand, first: Value = first) -> Value:
                 return k.convert("index", k.load(indices, p)) if self.strided_output else (first + p) * self.filters
 
-            product.emit(left, count, output, block % self.shares)
+            share = block % self.shares
+            if tiles and not self.copies:
+                # Tiles are whole. In place, those of an incomplete block would reach beyond the images.
+                with k.when(count >= self.pixels) as branch:
+                    product.emit(left, count, output, share)
+                with k.otherwise(branch):
+                    copy(k, left, rows, 0, count * self.depth, target.lanes)
+                    product.emit(rows, count, output, share)
+            else:
+                product.emit(left, count, output, share)
         return k.kernel()
 
 
@@ -190,6 +207,10 @@ class _Product:
         for number, columns in panel_loop(k, spec.filters, self.target.lanes, limits):
             right = k.offset(self.u, number * (spec.depth * (2 * self.target.lanes)))
             panel = _Panel(self, left, output, number, right, columns)
+            if spec.uses_tiles(self.target):
+                with k.loop(0, count, BLOCK_ROWS) as start:
+                    panel.block(start, k.minimum(BLOCK_ROWS, count - start))
+                continue
             with k.when(count >= spec.pixels) as branch:
                 for row, rows in row_loop(k, row_ranges(spec.pixels, max_rows)):
                     panel.tile(row, rows)
@@ -218,25 +239,57 @@ class _Panel:
         width = 2 * target.lanes
         sums = Tile(k, target, rows, self.columns)
         start, outputs = k.offset(self.left, row * spec.depth), [self.output(row + r) for r in range(rows)]
-        if epilogue.reads_arrays:
-            for output in outputs:
-                epilogue.prefetch(output + self.number * width)
-        if spec.prefetches:
-            self._prefetch(start, rows)
         start, right, length = start.of(spec.lane), self.right.of(spec.lane), spec.row_words
-        with k.loop(0, length) as i:
-            sums.accumulate(lambda r: k.load(start, i + r * length), right, i * width)
+        # What the next tile reads at its end; the next tile of strided outputs may be anywhere, so it is this one's.
+        prefetched_rows = min(rows, length) if epilogue.reads_arrays else 0
+        steps = ((0, prefetched_rows), (prefetched_rows, length))
+        for first, last in (limits for limits in steps if limits[0] < limits[1]):
+            with k.loop(first, last) as i:
+
+                def numbers(r: int, i: Value = i) -> Value:
+                    return k.load(start, i + r * length)
+
+                if first < prefetched_rows:
+                    self._prefetch_output(self.output(row + i) + (0 if spec.strided_output else rows * spec.filters))
+                if spec.prefetches:
+                    self._prefetch(start, rows, i)
+                sums.accumulate(numbers, right, i * width)
         for r, output in enumerate(outputs):
             for j, count in enumerate(sums.lane_counts()):
                 column = self.number * width + j * target.lanes
                 epilogue.store(sums.value(r, j), output + column, column, count)
 
-    def _prefetch(self, start: Pointer, rows: int) -> None:
-        """Prefetch the pixels of the next block that correspond to this tile, an equal share with every panel.
+    def block(self, row: Value, rows: Value) -> None:
+        """Multiply a block of tiles from pixel `row` on, and store `rows` of its rows."""
+        k, spec, lanes = self.product.k, self.product.spec, self.product.target.lanes
+        words = spec.pixels * (spec.row_words + spec.strided_output)
+        sums, left = k.offset(k.scratch, words), self.left.of(PAIR)
 
-        A tile reads its rows in parallel, and hardware prefetchers follow a single stream better than several.
+        def place(group: int, step: Value) -> tuple[Pointer, Operand]:
+            return left, (row + group * TILE_ROWS) * spec.row_words + step * TILE_ROWS
+
+        steps = spec.row_words // TILE_ROWS
+        multiply_block(k, place, spec.row_words, self.right.of(PAIR), steps, sums, groups=2)
+        with k.loop(0, rows) as r:
+            output = self.output(row + r)
+            for j, count in enumerate(self.columns.lane_counts(lanes)):
+                column = self.number * COLUMNS + j * lanes
+                value = k.load(sums, r * COLUMNS + j * lanes, lanes)
+                self.product.epilogue.store(value, output + column, column, count)
+
+    def _prefetch(self, start: Pointer, rows: int, i: Value) -> None:
+        """Prefetch the pixels of the next block that correspond to step `i` of this tile, an equal share with every
+        panel.
+
+        A tile reads its rows in parallel, and hardware prefetchers follow a single stream better than several. Steps
+        take a line each, because many prefetches at once would wait for each other, and the product for them.
         """
         spec, k = self.product.spec, self.product.k
-        lines = -(-rows * spec.row_words // (CACHE_LINE * panel_count(spec.filters, self.product.target)))
-        for line in range(lines):
-            k.prefetch(start.of(spec.lane), spec.pixels * spec.row_words + (self.number * lines + line) * CACHE_LINE)
+        step = -(-rows // panel_count(spec.filters, self.product.target))
+        k.prefetch(start, (self.number * spec.row_words + i) * step + spec.pixels * spec.row_words)
+
+    def _prefetch_output(self, output: Value) -> None:
+        """Prefetch what the epilogue reads and writes from element `output` on."""
+        target = self.product.target
+        for line in range(0, self.columns.width(target.lanes), CACHE_LINE):
+            self.product.epilogue.prefetch(output + self.number * (2 * target.lanes) + line)

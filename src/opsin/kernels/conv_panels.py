@@ -31,7 +31,9 @@ class ConvPanels(KernelSpec):
     N × OH × OW × K; if `strided_output`, `out_strides` are the distances in them between images, rows and columns.
 
     A block is `rows` rows of an image with `blocks` blocks of rows, for one of `shares` shares of the panels; the share
-    varies fastest. Scratch if `padded`: the rows that a block reads × padded width × channels.
+    varies fastest. `prefetches`: the numbers that follow those of a register tile, which are those of the next tile of
+    a 1×1 convolution in place, are prefetched. Scratch if `padded`: the rows that a block reads × padded width ×
+    channels.
     """
 
     signature: ClassVar[Signature] = Signature(
@@ -48,6 +50,7 @@ class ConvPanels(KernelSpec):
     strided_output: bool = False
     shares: int = 1
     epilogue: Epilogue = PLAIN
+    prefetches: bool = False
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_panels")
@@ -137,6 +140,9 @@ class _OutputRow:
             source = k.offset(left, run * (window.dilation * window.pixel))
             weights = k.offset(right, run * (window.run * width))
             with k.loop(0, window.run // pack, shape.folds) as i:
+                if self.spec.prefetches:
+                    for line in range(0, sums.rows * shape.interleave, CACHE_LINE):
+                        k.prefetch(source, (window.run + i * pack) * sums.rows + line)
 
                 def numbers(row: int, i: Value = i, source: Pointer = source) -> Value:
                     return k.load(k.offset(source, i * pack + row * step).of(shape.lane), 0, shape.folds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -75,7 +75,25 @@ class _Product:
         a_row = 1 if self.spec.a_row is None else self.spec.a_row
         sums = Tile(k, self.target, rows, columns)
         left = k.offset(self.a, row * a_row)
-        with k.loop(0, self.depth) as i:
-            at = i * self.a_step
-            sums.accumulate(lambda r: k.load(left, at + r * a_row), self.b, i * self.b_row + column)
+        prefetched_rows = k.minimum(self.depth, rows) if self.epilogue.reads_arrays else None
+        if prefetched_rows is not None:
+            with k.loop(0, prefetched_rows) as i:
+                self._prefetch((row + i) * n + column, columns)
+                self._accumulate(sums, left, a_row, i, column)
+        with k.loop(0 if prefetched_rows is None else prefetched_rows, self.depth) as i:
+            self._accumulate(sums, left, a_row, i, column)
         self.epilogue.store_tile(sums, lambda r: (row + r) * n, column)
+
+    def _accumulate(self, sums: Tile, left: Pointer, a_row: int, i: Value, column: Operand) -> None:
+        """Add the products of step `i` of the sum."""
+        k, at = self.k, i * self.a_step
+        sums.accumulate(lambda r: k.load(left, at + r * a_row), self.b, i * self.b_row + column)
+
+    def _prefetch(self, index: Operand, columns: ColumnRange) -> None:
+        """Prefetch what the epilogue of the next columns reads and writes, in the row of element `index`.
+
+        Its rows are far apart, and hardware prefetchers follow few streams. One row in each step keeps memory busy.
+        """
+        width = columns.width(self.target.lanes)
+        for line in range(0, width, CACHE_LINE):
+            self.epilogue.prefetch(index + width + line)

@@ -2,7 +2,7 @@
 
 A block owns a stripe of columns of the right operand and reads it once, in long contiguous runs, a few rows at a time.
 The rows are packed into panels as wide as the register tile (and transposed if the columns are contiguous) and
-multiplied by all rows of the left operand before the next rows are read.
+multiplied by all rows of the left operand before the next rows are read. These are prefetched meanwhile.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
-from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, max_panel_rows, row_loop, row_ranges
 
 
@@ -171,8 +171,25 @@ class _Step:
         tile = Tile(k, self.target, rows, ColumnRange(0, 1, 2, lanes))
         start = k.offset(self.left, row * self.a_row)
         with k.loop(0, self.length) as i:
+            self._prefetch(row, column, i)
             tile.accumulate(lambda r: k.load(start, r * self.a_row + i), panel, i * (2 * lanes))
         tile.store(self.sums, row * self.spec.width + column, self.spec.width, add=True)
+
+    def _prefetch(self, row: Operand, column: Value, i: Value) -> None:
+        """Prefetch a cache line of the next rows of the right operand, in step `i` of the tile from `row` on.
+
+        The first tiles of a panel share its lines: each takes one line of every row, or adjacent lines of some columns
+        if the columns are contiguous.
+        """
+        k, spec = self.k, self.spec
+        parts = -(-2 * self.target.lanes // CACHE_LINE)
+        tiles = -(-spec.rows // max_panel_rows(self.target))
+        part = k.minimum(k.constant(row, i.kind) * tiles // spec.rows, parts - 1) * CACHE_LINE
+        if spec.transposed:
+            lines = -(-spec.depth // CACHE_LINE)
+            k.prefetch(self.right, (column + part + i // lines) * self.b_step + spec.depth + i % lines * CACHE_LINE)
+        else:
+            k.prefetch(self.right, (spec.depth + i) * self.b_step + column + part)
 
 
 def _vector_loop(k: Builder, count: Value, lanes: int, tail_lanes: int) -> Iterator[tuple[Operand, int]]:

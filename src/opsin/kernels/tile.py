@@ -24,6 +24,10 @@ class ColumnRange:
     vectors: int
     last: int
 
+    def lane_counts(self, lanes: int) -> list[int]:
+        """Return the columns in each vector of a row."""
+        return [lanes] * (self.vectors - 1) + [self.last]
+
     def width(self, lanes: int) -> int:
         """Return the columns of one tile."""
         return (self.vectors - 1) * lanes + self.last
@@ -77,7 +81,7 @@ class Tile:
 
     def lane_counts(self) -> list[int]:
         """Return the number of columns in each vector of a row."""
-        return [self.lanes] * (self.columns.vectors - 1) + [self.columns.last]
+        return self.columns.lane_counts(self.lanes)
 
     def accumulate(
         self, left: Callable[[int], Value], right: Pointer, index: Operand, accumulator_set: int = 0

@@ -14,10 +14,12 @@ from opsin.apps.benchmark.cases import Case
 from opsin.apps.benchmark.measure import Figures, Result
 from opsin.apps.benchmark.peers import OPSIN, Competitor
 from opsin.apps.benchmark.plot import bars, lines
+from opsin.apps.benchmark.precision import PRECISIONS
 from opsin.apps.benchmark.scaling import Sweep, measure_sweep, rows, sweeps
 
 MACHINE: dict[str, Any] = {
-    "cpu": "Some CPU", "kind": "kind, avx2", "cores": 2, "load": 0.5, "system": "Linux", "python": "3.11",
+    "cpu": "Some CPU", "kind": "avx2", "features": ["AVX2", "FMA"], "tuned_for": "znver3",
+    "caches": {"l1d": None, "l2": 524288, "l3": None}, "cores": 2, "load": 0.5, "system": "Linux", "python": "3.11",
     "opsin": "9.9",
 }  # fmt: skip
 
@@ -64,7 +66,10 @@ def test_the_summary_and_its_markdown(result: Result) -> None:
     ]
     text = report.markdown([result], MACHINE)
     assert "| resnet18 | 16 | 1,455 | Torch eager | 485 | 3.00 (2.50 to 4.00) | 29% |" in text
-    assert text.startswith("Some CPU (kind, avx2), 2 cores, load 0.5; Opsin 9.9") and "Training steps" in text
+    assert (
+        text.startswith("Some CPU (AVX2, FMA; code for znver3; L2 512 KiB), 2 cores, load 0.5; Opsin 9.9")
+        and "Training steps" in text
+    )
     assert "Inference" not in text and "Compared with Torch 1" in text
 
 
@@ -74,7 +79,7 @@ def test_reduced_precision_has_a_table_of_its_own(result: Result) -> None:
     assert both.best is result.best and both.precisions == ("float32", "bf16")
     assert [title for title, _, _ in report.tables([result])] == ["Training steps, float32"]
     (_, _, first), (title, selected, second) = report.tables([both])
-    assert title == "Training steps, peers in their fastest precision" and selected == [both]
+    assert title == "Training steps, each in its fastest precision" and selected == [both]
     assert report.summary([both], first)[0][3:6] == ("Torch eager", "485", "3.00 (2.50 to 4.00)")
     assert report.summary([both], second)[0][3:6] == ("Torch half bf16", "1,600", "1.00 (0.83 to 1.00)")
     data = report.to_data([both], MACHINE)["results"][0]
@@ -82,7 +87,18 @@ def test_reduced_precision_has_a_table_of_its_own(result: Result) -> None:
     assert data["ratio"]["median"] == pytest.approx(3) and data["ratio_any_precision"]["median"] == pytest.approx(1)
     assert [figure["precision"] for figure in data["figures"]] == ["float32"] * 6 + ["bf16"]
     text = report.markdown([both], MACHINE)
-    assert "peers in their fastest precision" in text and "| Torch half bf16 | 1,600 | 1.00 (0.83 to 1.00) |" in text
+    assert "each in its fastest precision" in text and "| Torch half bf16 | 1,600 | 1.00 (0.83 to 1.00) |" in text
+
+
+def test_opsin_is_compared_in_its_fastest_precision(result: Result) -> None:
+    half = figures("Opsin bf16", 0.005, 0.006, 0.005, precision="bf16")
+    both = Result(result.case, result.macs, [*result.figures, half], result.peaks, result.bandwidths)
+    assert both.best is result.best and both.best_of(PRECISIONS) is result.best
+    assert report.summary([both]) == report.summary([result])
+    ours = report.summary([both], PRECISIONS)[0]
+    assert ours[2] == "3,200 (bf16)" and ours[4:] == ("485", "6.00 (5.50 to 8.00)", "64%")
+    data = report.to_data([both], MACHINE)["results"][0]
+    assert data["opsin_any_precision"] == "Opsin bf16" and data["ratio_any_precision"]["median"] == pytest.approx(6)
 
 
 def test_without_peers_there_is_no_ratio(result: Result) -> None:

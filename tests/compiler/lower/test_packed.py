@@ -43,4 +43,6 @@ def test_a_weight_gradient_of_few_blocks_has_several_parts(any_target: Target) -
     assert kernels([products, total]) == ["ConvWeightTaps", "Combine"]
     assert pointer(products, "result").shape == (4, 64 * 32) and word(products, "images") == 1
     products, total = lowered_conv("conv2d_weight", (4, 64, 14, 14), (64, 64, 5, 5), any_target)
-    assert pointer(products, "result").shape == (1, 64 * 64 * 25) and word(products, "images") == 4
+    assert pointer(products, "result").shape == (2, 64 * 64 * 25) and word(products, "images") == 2
+    (products, *_) = lowered_conv("conv2d_weight", (4, 64, 14, 14), (64, 64, 7, 7), any_target)
+    assert pointer(products, "result").shape == (1, 64 * 64 * 49) and word(products, "images") == 4

@@ -1,4 +1,4 @@
-"""bfloat16: its meaning in NumPy, and the same bits as machine code."""
+"""bfloat16: its meaning in NumPy; machine code is bit-identical."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.apps.benchmark.cases import Case, prepare
-from opsin.apps.benchmark.peers import OPEN_LIMIT, TURN_LIMIT, Competitor, PeerError, Worker
+from opsin.apps.benchmark.peers import OPEN_LIMIT, OPSIN, TURN_LIMIT, Competitor, PeerError, Worker
 from opsin.apps.benchmark.precision import FLOAT32, LIMITS, PRECISIONS
 from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native.machine_peak import Peak, Triad
@@ -62,7 +62,8 @@ class Figures:
 
 @dataclass
 class Result:
-    """The results of a case: Opsin's, then the peers', and the limits of the machine in the same rounds."""
+    """The results of a case: Opsin's in each precision, float32 first, then the peers', and the limits of the machine
+    in the same rounds."""
 
     case: Case
     macs: int
@@ -74,8 +75,13 @@ class Result:
 
     @property
     def opsin(self) -> Figures:
-        """The results of Opsin."""
+        """The results of Opsin in float32."""
         return self.figures[0]
+
+    def opsin_in(self, precisions: Collection[str]) -> Figures:
+        """Return the results of Opsin in the fastest of the precisions."""
+        figures = [f for f in self.figures if f.library == OPSIN.title and f.precision in precisions and f.seconds]
+        return min(figures, key=lambda f: median(f.seconds), default=self.opsin)
 
     @property
     def best(self) -> Figures | None:
@@ -84,29 +90,37 @@ class Result:
 
     @property
     def precisions(self) -> tuple[str, ...]:
-        """The precisions in which peers were measured."""
+        """The precisions that were measured."""
         return tuple(precision for precision in PRECISIONS if any(f.precision == precision for f in self.figures))
 
     def best_of(self, precisions: Collection[str]) -> Figures | None:
         """Return the fastest peer in one of the precisions whose results agree."""
-        candidates = [f for f in self.figures[1:] if f.seconds and f.agrees and not f.dropped]
+        peers = [f for f in self.figures if f.library != OPSIN.title]
+        candidates = [f for f in peers if f.seconds and f.agrees and not f.dropped]
         return min((f for f in candidates if f.precision in precisions), key=lambda f: median(f.seconds), default=None)
 
     @property
     def ratios(self) -> Spread | None:
         """Opsin's speed relative to that of the best peer in float32, round by round."""
-        return self.ratios_to(self.best)
+        return self.ratios_to(self.best, self.opsin)
 
-    def ratios_to(self, peer: Figures | None) -> Spread | None:
-        """Return Opsin's speed relative to a peer's, round by round."""
-        return Spread.of_ratios(peer.seconds, self.opsin.seconds) if peer and self.opsin.seconds else None
+    def ratios_to(self, peer: Figures | None, own: Figures) -> Spread | None:
+        """Return Opsin's speed, of figures `own`, relative to a peer's, round by round."""
+        return Spread.of_ratios(peer.seconds, own.seconds) if peer and own.seconds else None
 
     @property
     def share_of_peak(self) -> float | None:
-        """Opsin's share of the peak, with two operations for each MAC of direct convolution."""
-        if not self.opsin.seconds:
+        """Opsin's share of the peak in float32."""
+        return self.share_of(self.opsin)
+
+    def share_of(self, figures: Figures) -> float | None:
+        """Return the share of the peak by FMA, with two operations for each MAC of direct convolution.
+
+        It can be more than 1 with Winograd's algorithm, which multiplies less, and in bfloat16.
+        """
+        if not figures.seconds:
             return None
-        return median(2 * self.macs / s / p for s, p in zip(self.opsin.seconds, self.peaks, strict=True))
+        return median(2 * self.macs / s / p for s, p in zip(figures.seconds, self.peaks, strict=True))
 
 
 @dataclass
@@ -144,9 +158,9 @@ def measure(
 ) -> Result:
     """Run every competitor on the same weights and images, compare the results, and time them in alternation.
 
-    The first competitor is Opsin. Raise `PeerError` if it fails. In each round every competitor has one turn of about
-    `seconds`, in random order, while the others sleep. Competitors that fail, whose results differ, or that are far
-    slower in their first turn, are dropped; their figures say why.
+    The first competitor is Opsin in float32. Raise `PeerError` if it fails. In each round every competitor has one turn
+    of about `seconds`, in random order, while the others sleep. Competitors that fail, whose results differ, or that
+    are far slower in their first turn, are dropped; their figures say why.
     """
     with tempfile.TemporaryDirectory(prefix="opsin-bench-") as name, closing() as runners:
         folder = Path(name)
@@ -198,7 +212,7 @@ def difference(expected: NDArray[Any], actual: NDArray[Any]) -> float:
 
 def _drop_slow(runners: list[Runner]) -> None:
     """End the modes of peers that are far slower than the best or have other results, to free their memory."""
-    peers = runners[1:]
+    peers = [runner for runner in runners if runner.figures.library != OPSIN.title]
     times = [(r.figures.precision, r.figures.seconds[-1]) for r in peers if r.figures.agrees]
     for runner in peers:
         best = min((seconds for precision, seconds in times if precision == runner.figures.precision), default=inf)

@@ -48,7 +48,7 @@ class Peer:
         return tuple(mode for mode in modes if precision_of(mode) in precisions)
 
 
-OPSIN = Peer("opsin", "Opsin", "native", "opsin", ("",), ("",))
+OPSIN = Peer("opsin", "Opsin", "native", "opsin", ("", "bf16"), ("", "bf16"))
 PEERS = {
     peer.name: peer
     for peer in (

@@ -56,7 +56,7 @@ def _case(parts: list[str], result: Result, y: float, begin: float, scale: float
     y += 7
     for figures in _plotted_figures(result):
         average, min_ratio, max_ratio = _relative(result, figures)
-        style = "opsin" if figures is result.opsin else "best" if figures is result.best else "peer"
+        style = "opsin" if figures.library == result.opsin.library else "best" if figures is result.best else "peer"
         centre = y + ROW / 2 - 1
         parts.append(label(begin - 8, centre + 4, figures.title, "name" if style == "opsin" else "", "end"))
         parts.append(svg.element("rect", class_=style, x=begin, y=y, width=average * scale, height=ROW - 3))

@@ -11,12 +11,15 @@ from typing import Any
 import opsin
 from opsin.apps.benchmark.cases import INFER, TRAIN
 from opsin.apps.benchmark.measure import Figures, Result
+from opsin.apps.benchmark.peers import OPSIN
 from opsin.apps.benchmark.precision import BF16, FLOAT32, LIMITS, PRECISIONS
 from opsin.apps.benchmark.scaling import Sweep
 from opsin.apps.benchmark.scaling import rows as sweep_rows
 from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native import codegen
+from opsin.backends.native.host import shown_features
 from opsin.backends.native.machine_peak import cpu_model, load
+from opsin.base.caches import CacheSizes, cache_sizes
 from opsin.base.processors import processors
 
 Row = tuple[str, ...]
@@ -29,7 +32,8 @@ def machine() -> dict[str, Any]:
     """Return the properties of the machine that affect the results."""
     native = codegen.host()
     return {
-        "cpu": cpu_model(), "kind": f"{native.cpu}, {native.target.name}", "cores": processors(), "load": load(),
+        "cpu": cpu_model(), "kind": native.target.name, "features": shown_features(native.enabled),
+        "tuned_for": native.cpu, "caches": asdict(cache_sizes()), "cores": processors(), "load": load(),
         "system": platform.system(), "python": platform.python_version(), "opsin": opsin.__version__,
     }  # fmt: skip
 
@@ -37,8 +41,9 @@ def machine() -> dict[str, Any]:
 def machine_line(machine: dict[str, Any]) -> str:
     """Return a line about the machine and the versions."""
     load = "" if machine["load"] is None else f", load {machine['load']}"
+    features, caches = ", ".join(machine["features"]), CacheSizes(**machine["caches"])
     return (
-        f"{machine['cpu']} ({machine['kind']}), {machine['cores']} cores{load}; "
+        f"{machine['cpu']} ({features}; code for {machine['tuned_for']}; {caches}), {machine['cores']} cores{load}; "
         f"Opsin {machine['opsin']}, Python {machine['python']}"
     )
 
@@ -82,13 +87,14 @@ def rate(result: Result, figures: Figures) -> str:
 
 
 def summary(results: Sequence[Result], precisions: Sequence[str] = (FLOAT32,)) -> list[Row]:
-    """Return a row for each case, under `SUMMARY`, against the best peer in one of the precisions."""
+    """Return a row for each case, under `SUMMARY`: Opsin and the best peer, each in the fastest of the precisions."""
     table: list[Row] = []
     for result in results:
-        best, share = result.best_of(precisions), result.share_of_peak
-        spread = result.ratios_to(best)
+        best, own = result.best_of(precisions), result.opsin_in(precisions)
+        spread, share = result.ratios_to(best, own), result.share_of(own)
+        suffix = f" ({own.precision})" if len(precisions) > 1 else ""
         table.append((
-            result.case.network, str(result.case.batch), rate(result, result.opsin),
+            result.case.network, str(result.case.batch), rate(result, own) + suffix,
             best.title if best else "none", rate(result, best) if best else "",
             f"{spread:.2f}" if spread else "", f"{share:.0%}" if share else "",
         ))  # fmt: skip
@@ -112,14 +118,14 @@ def markdown(results: Sequence[Result], machine: dict[str, Any]) -> str:
 
 
 def tables(results: Sequence[Result]) -> Iterator[tuple[str, list[Result], tuple[str, ...]]]:
-    """Yield title, cases and the peers' precisions of each table: float32 alone, then the fastest in any precision."""
+    """Yield title, cases and precisions of each table: float32 alone, then the fastest in any precision."""
     for task, title in ((TRAIN, "Training steps"), (INFER, "Inference")):
         selected = [result for result in results if result.case.task == task]
         if selected:
             yield f"{title}, float32", selected, (FLOAT32,)
         reduced = [result for result in selected if BF16 in result.precisions]
         if reduced:
-            yield f"{title}, peers in their fastest precision", reduced, PRECISIONS
+            yield f"{title}, each in its fastest precision", reduced, PRECISIONS
 
 
 def scaling_markdown(sweeps: Sequence[Sweep], machine: dict[str, Any]) -> str:
@@ -134,7 +140,12 @@ def scaling_markdown(sweeps: Sequence[Sweep], machine: dict[str, Any]) -> str:
 
 def versions(results: Sequence[Result]) -> str:
     """Return the versions of the peers."""
-    peers = {f.library: f"{f.library} {f.version}" for r in results for f in r.figures[1:] if f.version}
+    peers = {
+        f.library: f"{f.library} {f.version}"
+        for r in results
+        for f in r.figures
+        if f.version and f.library != OPSIN.title
+    }
     return "Compared with " + ", ".join(peers.values()) if peers else "No other library was available"
 
 
@@ -152,7 +163,9 @@ def to_data(results: Sequence[Result], machine: dict[str, Any]) -> dict[str, Any
                 "best_peer": result.best.title if result.best else None,
                 "ratio": _ratio(result.ratios) if result.ratios else None,
                 "best_peer_any_precision": any_best.title if (any_best := result.best_of(PRECISIONS)) else None,
-                "ratio_any_precision": _ratio(ratios) if (ratios := result.ratios_to(any_best)) else None,
+                "opsin_any_precision": (own := result.opsin_in(PRECISIONS)).title,
+                "ratio_any_precision": _ratio(ratios) if (ratios := result.ratios_to(any_best, own)) else None,
+                "share_of_peak_any_precision": result.share_of(own),
                 "figures": [_finite(asdict(figures)) for figures in result.figures],
             }
             for result in results

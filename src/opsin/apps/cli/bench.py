@@ -106,7 +106,7 @@ def run_scaling(threads: int, rounds: int, seconds: float, machine: dict[str, An
 
 
 def precisions_of(text: str | None) -> Sequence[str]:
-    """Return the precisions of the peers: by default those that this processor multiplies."""
+    """Return the precisions to measure: by default those that this processor multiplies."""
     if text is None:
         return multiplied_here()
     if text not in PRECISIONS:
@@ -115,15 +115,13 @@ def precisions_of(text: str | None) -> Sequence[str]:
 
 
 def competitors(case: Case, pythons: dict[str, str], precisions: Sequence[str] = (FLOAT32,)) -> list[Competitor]:
-    """Return Opsin, then every mode of every peer that supports the task, in the precisions.
+    """Return Opsin in each of the precisions, then every mode of every peer that supports the task, in the same ones.
 
     `pythons` are the peers' interpreters.
     """
-    peers = [PEERS[name] for name in PEERS if name in pythons]
-    peer_modes = [
-        Competitor(peer, mode, pythons[peer.name]) for peer in peers for mode in peer.modes(case.task, precisions)
-    ]
-    return [Competitor(OPSIN, "", sys.executable), *peer_modes]
+    peers = [OPSIN, *(PEERS[name] for name in PEERS if name in pythons)]
+    programs = {OPSIN.name: sys.executable} | pythons
+    return [Competitor(peer, mode, programs[peer.name]) for peer in peers for mode in peer.modes(case.task, precisions)]
 
 
 def print_case(result: Result) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import llvmlite.binding as llvm
 
 from opsin.backends.native.driver import architecture
+from opsin.backends.native.host import feature_string, permitted_features, processor_model
 from opsin.base.concurrency import ForkLock, lazy, locked_cache
 from opsin.base.errors import CompileError
 from opsin.kernels.ir import Target, best_target, usable_targets
@@ -17,7 +18,7 @@ _llvm = ForkLock().held_over_forks()
 
 @dataclass(frozen=True)
 class Host:
-    """This processor, as LLVM describes it."""
+    """This processor: LLVM's names of its model (see `host.processor_model`), its platform and its features."""
 
     cpu: str
     triple: str
@@ -52,7 +53,9 @@ def host() -> Host:
         # LLVM reads the features from /proc/cpuinfo. Other systems and emulators have no such file, but all of them
         # require Advanced SIMD.
         features.setdefault("neon", True)
-    return Host(llvm.get_host_cpu_name(), triple, features.flatten())
+    present = permitted_features({name for name, has in features.items() if has})
+    features.update({name: name in present for name in features})
+    return Host(processor_model(llvm.get_host_cpu_name(), present), triple, feature_string(features))
 
 
 @locked_cache(_llvm)

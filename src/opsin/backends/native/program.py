@@ -21,6 +21,7 @@ from opsin.base.concurrency import ForkLock
 from opsin.base.errors import CompileError
 from opsin.base.processors import processors
 from opsin.compiler.calls import KernelCall, Partition
+from opsin.compiler.divide_groups import divide_groups
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.lower.conv_algorithms import ConvAlgorithms
 from opsin.compiler.memory_limit import plan_within_memory
@@ -61,11 +62,12 @@ class Native:
             data = np.asarray(buffer.data).reshape(-1)
             self._tables[offset : offset + buffer.size] = data.view(np.float32)
         self._ticks = np.zeros((len(plan.calls), threads), np.int64)
+        self._groups = divide_groups(plan.groups, plan.batch, plan.chunk, threads)
         self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
         self._is_setup = False
         self._lock = ForkLock(reentrant=False)
         self._setup_job = self._job(0, plan.setup)
-        self._step_job = self._job(plan.setup, len(plan.groups) - plan.setup)
+        self._step_job = self._job(plan.setup, len(self._groups) - plan.setup)
         self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
         self._variables = {name: self._array(view) for name, view in plan.variables.items()}
         self._outputs = {name: self._array(view) for name, view in plan.outputs.items()}
@@ -112,9 +114,9 @@ class Native:
         calls = np.zeros((len(plan.calls), CALL_WORDS), np.int64)
         calls[:, 0], calls[:, 1] = functions, words.ctypes.data + 8 * np.array(starts, np.int64)
         calls[:, 2:4] = np.reshape([(PARTITIONS[call.partition], call.blocks) for call in plan.calls], (-1, 2))
-        groups = np.zeros((len(plan.groups), GROUP_WORDS), np.int64)
+        groups = np.zeros((len(self._groups), GROUP_WORDS), np.int64)
         first = 0
-        for line, group in zip(groups, plan.groups, strict=True):
+        for line, group in zip(groups, self._groups, strict=True):
             line[:] = (int(group.by_sample), first, first + len(group.calls))
             first += len(group.calls)
         return {"arguments": words, "groups": groups, "calls": calls}

@@ -17,6 +17,7 @@ from opsin.kernels.ir import (
     I32,
     INDEX,
     PAIR,
+    TILE_ROWS,
     U8,
     Branch,
     Instruction,
@@ -419,6 +420,40 @@ class Renderer:
             if lane + 1 < item.data:
                 place = self.assign(None, f"add i64 {place}, {self.name(stride)}")
         self.names[item.result] = name
+
+    def do_tiles_begin(self, _item: Instruction) -> None:
+        """Configure all eight tiles with 16 rows of 64 bytes: palette 1, then the bytes of a row and the rows."""
+        self.intrinsics |= {"void @llvm.x86.ldtilecfg(ptr)", "void @llvm.x86.tilerelease()"}
+        configuration = self.assign(None, "alloca [64 x i8], align 64")
+        octets = [1] + [0] * 15 + [4 * TILE_ROWS, 0] * 8 + [0] * 16 + [TILE_ROWS] * 8 + [0] * 8
+        values = ", ".join(f"i8 {octet}" for octet in octets)
+        self.line(f"store [64 x i8] [{values}], ptr {configuration}, align 64")
+        self.line(f"call void @llvm.x86.ldtilecfg(ptr {configuration})")
+
+    def do_tiles_end(self, _item: Instruction) -> None:
+        self.line("call void @llvm.x86.tilerelease()")
+
+    def do_tile_zero(self, item: Instruction) -> None:
+        self.intrinsics.add("void @llvm.x86.tilezero(i8 immarg)")
+        self.line(f"call void @llvm.x86.tilezero(i8 {item.data})")
+
+    def do_tile_load(self, item: Instruction) -> None:
+        self.move_tile(item, "tileloadd64")
+
+    def do_tile_store(self, item: Instruction) -> None:
+        self.move_tile(item, "tilestored64")
+
+    def move_tile(self, item: Instruction, function: str) -> None:
+        address, index, stride = item.operands
+        self.intrinsics.add(f"void @llvm.x86.{function}(i8 immarg, ptr, i64)")
+        pointer = self.pointer(address, self.name(index), F32)
+        octets = self.assign(None, f"shl i64 {self.name(stride)}, 2")
+        self.line(f"call void @llvm.x86.{function}(i8 {item.data}, ptr {pointer}, i64 {octets})")
+
+    def do_tile_dot(self, item: Instruction) -> None:
+        self.intrinsics.add("void @llvm.x86.tdpbf16ps(i8 immarg, i8 immarg, i8 immarg)")
+        numbers = ", ".join(f"i8 {number}" for number in item.data)
+        self.line(f"call void @llvm.x86.tdpbf16ps({numbers})")
 
     def do_store(self, item: Instruction) -> None:
         """Store a vector; a part of one in pieces of 8, 4, 2 and 1, because masked stores are slow on some

@@ -19,6 +19,8 @@ from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.geometry import Geometry, is_depthwise
 from opsin.compiler.passes import DGRAD, FPROP, WGRAD
 from opsin.ir import Graph, Node, Tensor
+from opsin.kernels.ir import TILE_ROWS, Target
+from opsin.kernels.tiles import TILE_PAIRS
 from opsin.kernels.transforms import POINTS, STEP
 
 Pair: TypeAlias = "tuple[int, int]"
@@ -57,7 +59,7 @@ class ConvProblem:
 
     `before` are the rows of padding above an image and the columns to its left. `prepared` says that the weights never
     change, so that packing or transforming them costs nothing in a run. `pairs` says that the images are bfloat16, and
-    that the processor multiplies pairs of them.
+    that the processor multiplies pairs of them; `tiles` that it multiplies tiles of matrices of them.
     """
 
     operation: str
@@ -73,12 +75,19 @@ class ConvProblem:
     groups: int
     prepared: bool = False
     pairs: bool = False
+    tiles: bool = False
 
     @classmethod
-    def of(cls, node: Node, constants: Collection[Tensor] = (), narrow: Collection[Tensor] = ()) -> Self:
-        """Return the problem of `node`, one of `DIRECTIONS` in a bound graph.
+    def of(
+        cls,
+        node: Node,
+        constants: Collection[Tensor] = (),
+        narrow: Collection[Tensor] = (),
+        target: Target | None = None,
+    ) -> Self:
+        """Return the problem of `node`, one of `DIRECTIONS` in a bound graph, on a processor like `target`.
 
-        `constants` are never updated; `narrow` are the tensors that are multiplied in pairs.
+        `constants` are never updated; `narrow` are the tensors in bfloat16.
         """
         first, second, result = (cast("tuple[int, ...]", t.shape) for t in (*node.inputs, node.output))
         attrs: dict[str, Any] = node.attrs
@@ -90,7 +99,9 @@ class ConvProblem:
             filters, kernel, out, prepared = depth, attrs["kernel"], second[2:], False
         (top, _), (left, _) = attrs["padding"]
         is_wgrad = node.op.name == "conv2d_weight"
-        pairs = node.inputs[0] in narrow and (node.inputs[1] in narrow if is_wgrad else first[1] % 2 == 0)
+        is_narrow = node.inputs[0] in narrow and (node.inputs[1] in narrow if is_wgrad else first[1] % 2 == 0)
+        pairs = is_narrow and attrs["groups"] == 1 and target is not None and target.bf16_dot
+        is_even = first[1] % TILE_ROWS == 0 if is_wgrad else first[1] % TILE_PAIRS == 0
         return cls(
             operation=node.op.name,
             images=n,
@@ -104,7 +115,8 @@ class ConvProblem:
             before=(top, left),
             groups=attrs["groups"],
             prepared=prepared,
-            pairs=pairs and attrs["groups"] == 1,
+            pairs=pairs,
+            tiles=pairs and target is not None and target.tiles and is_even,
         )
 
     @property
@@ -144,7 +156,7 @@ class ConvProblem:
     def __str__(self) -> str:
         """Return all fields on a line: the key of tuning records and plans."""
         suffix = ", weights prepared" if self.prepared else ""
-        suffix += ", pairs of bfloat16" if self.pairs else ""
+        suffix += ", tiles of bfloat16" if self.tiles else ", pairs of bfloat16" if self.pairs else ""
         return (
             f"{self.direction} {self.images}x{self.channels}x{_by(self.size)} to {self.filters}x{_by(self.out)}, "
             f"kernel {_by(self.kernel)}, stride {_by(self.stride)}, from {_by(self.before)}, "
@@ -202,17 +214,18 @@ def select(
     tuned: ConvAlgorithms = NO_ALGORITHMS,
     costs: CostModel = EPYC_ZEN3,
     narrow: Collection[Tensor] = (),
+    target: Target | None = None,
 ) -> dict[Node, ConvSelection]:
     """Return the algorithm of each convolution of a bound `graph` that has a choice.
 
-    `narrow` are the tensors that are multiplied in pairs. The algorithm is the one in `tuned` if that can solve the
-    problem, and the heuristic's otherwise.
+    `narrow` are the tensors in bfloat16, and `target` says how the processor multiplies them. The algorithm is the one
+    in `tuned` if that can solve the problem, and the heuristic's otherwise.
     """
     constants = fixed_tensors(graph)
     selections: dict[Node, ConvSelection] = {}
     for node in graph.nodes:
         if has_algorithms(node):
-            problem = ConvProblem.of(node, constants, narrow)
+            problem = ConvProblem.of(node, constants, narrow, target)
             algorithms = candidates(problem, winograd, costs)
             name = tuned.get(str(problem)) if tuned else None
             name = CONV_ALGORITHMS.get(name, name) if name else None
@@ -228,6 +241,9 @@ def _heuristic(
     geometry = problem.geometry
     channels, filters = geometry.window.channels, geometry.filters
     weights, min_side = channels * filters * prod(geometry.kernel), min(channels, filters)
+    if problem.tiles:
+        is_strided = ConvAlgorithm.STRIDED_DGRAD in algorithms
+        return ConvAlgorithm.STRIDED_DGRAD if is_strided else ConvAlgorithm.IMPLICIT_GEMM
     if ConvAlgorithm.STRIDED_DGRAD in algorithms:
         is_wide = weights > costs.direct_max_weights_strided or problem.kernel == (1, 1)
         is_wide = is_wide and min_side >= costs.gemm_min_channels_strided
@@ -239,13 +255,16 @@ def _heuristic(
         if min_side >= threshold and _winograd_gain(geometry) >= min_gain:
             return ConvAlgorithm.WINOGRAD_FUSED if fuses else ConvAlgorithm.WINOGRAD_NONFUSED
     if not is_wgrad and geometry.groups == 1:
-        return _direct_or_gemm(problem, weights, min_side, costs)
-    threshold = costs.gemm_min_channels_strided if geometry.kernel == (1, 1) else costs.wgrad_min_channels
-    is_wide = geometry.groups == 1 and filters >= costs.gemm_min_filters and channels >= threshold
+        return _direct_or_gemm(problem, weights, costs)
+    if geometry.kernel == (1, 1):
+        is_wide = min_side >= costs.gemm_min_channels_strided
+    else:
+        is_wide = filters >= costs.gemm_min_filters and channels >= costs.wgrad_min_channels
+    is_wide = is_wide and geometry.groups == 1
     return ConvAlgorithm.IMPLICIT_GEMM if is_wide else ConvAlgorithm.DIRECT
 
 
-def _direct_or_gemm(problem: ConvProblem, weights: int, min_side: int, costs: CostModel) -> ConvAlgorithm:
+def _direct_or_gemm(problem: ConvProblem, weights: int, costs: CostModel) -> ConvAlgorithm:
     """Return the fastest algorithm without Winograd's: which one depends on the number of weights."""
     geometry = problem.geometry
     if geometry.kernel == (1, 1):
@@ -257,7 +276,7 @@ def _direct_or_gemm(problem: ConvProblem, weights: int, min_side: int, costs: Co
     if is_wide:
         return ConvAlgorithm.IMPLICIT_GEMM
     repays_packing = problem.prepared or problem.images * prod(geometry.out) >= costs.direct_min_packed_pixels
-    is_packed = min_side >= costs.direct_min_packed_channels and repays_packing
+    is_packed = geometry.window.channels >= costs.direct_min_packed_channels and repays_packing
     return ConvAlgorithm.DIRECT_PACKED if is_packed else ConvAlgorithm.DIRECT
 
 

@@ -13,6 +13,17 @@ def divisor(count: int, limit: int) -> int:
     return max(n for n in range(1, min(count, limit) + 1) if count % n == 0)
 
 
+def block_size(count: int, size: int, costs: CostModel) -> int:
+    """Return the elements of a block for `count` of them: about `size`.
+
+    It is up to a fifteenth more if that makes the number of blocks a multiple of `min_blocks`: of 17 blocks, 16 threads
+    would compute one each, and then wait for the last.
+    """
+    blocks = -(-count // size)
+    excess = blocks % costs.min_blocks
+    return -(-count // (blocks - excess)) if 0 < excess * costs.min_blocks <= blocks - excess else size
+
+
 def is_depthwise(weight_shape: tuple[int, ...], groups: int) -> bool:
     """Whether weights K × C/groups × kh × kw are one kernel for each of several channels."""
     return groups > 1 and weight_shape[:2] == (groups, 1)
@@ -35,6 +46,12 @@ class Geometry:
         self.window = ConvWindow(channels // self.groups, self.groups, kernel[1], self.stride[1], self.dilation[1])
         self.padded_width = (out[1] - 1) * self.stride[1] + (kernel[1] - 1) * self.dilation[1] + 1
         self.is_padded = left != 0 or self.padded_width > self.width
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether every output pixel reads the input pixel of the same number, and nothing else."""
+        is_plain = self.kernel == self.stride == (1, 1) and not self.is_padded and self.top == 0
+        return is_plain and self.out == (self.height, self.width)
 
     @property
     def row_words(self) -> dict[str, int]:

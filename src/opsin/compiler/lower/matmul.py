@@ -67,9 +67,9 @@ def _wide(lowering: Lowering, a: View, b: View, epilogue: LoweredEpilogue) -> Ke
     rows = -(-m // row_blocks)
     is_transposed, has_few_rows = b.strides[1] != 1, rows <= costs.matmul_wide_max_unpacked_rows
     # With few rows, little but the right operand is read, which is faster in longer runs.
-    stripes, max_width = costs.min_blocks, costs.matmul_wide_max_stripe
+    stripes, max_width = costs.min_long_blocks, costs.matmul_wide_max_stripe
     if has_few_rows:
-        stripes, max_width = stripes // 2, 2 * max_width
+        stripes, max_width = costs.min_blocks // 2, 2 * max_width
     width = min(max_width, -(-n // (stripes * two_vectors)) * two_vectors)
     spec = MatMulWide(
         n,

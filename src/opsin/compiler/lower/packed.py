@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
-from opsin.compiler.lower.geometry import Geometry, divisor
+from opsin.compiler.lower.geometry import Geometry, block_size, divisor
 from opsin.compiler.lower.packing import pack_panels
 from opsin.compiler.lower.pointwise import LoweredEpilogue
 from opsin.compiler.views import View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
 from opsin.kernels.panels import PanelShape, panel_count
+from opsin.kernels.tiles import TILE_PAIRS
 
 
 class Phase(NamedTuple):
@@ -100,11 +101,12 @@ def convolve_phase(
     pack = 2 if lowering.multiplies_pairs(x, window.channels) else 1
     u, packing = (x, []) if w is None else pack_panels(lowering, w, PanelShape(2, pack, pack))
     count = x.shape[0] * out[0] * out[1]
-    reads_in_place = kernel == (1, 1) and geometry.stride == (1, 1) and not geometry.is_padded and geometry.top == 0
-    reads_in_place = (reads_in_place and out == (geometry.height, geometry.width)) or not depth
+    reads_in_place = geometry.is_in_place or not depth
     # Numbers are broadcast one by one, so bfloat16 is widened while windows are copied.
     reads_in_place = reads_in_place and (pack == 2 or not x.is_narrow or not depth)
-    pixels = -(-count // -(-count // costs.gemm_pixels))
+    pixels = -(-count // -(-count // block_size(count, costs.gemm_pixels, costs)))
+    if pack == 2 and lowering.target.tiles and depth % TILE_PAIRS == 0:
+        pixels = costs.gemm_pixels_tiles
     blocks = -(-count // pixels)
     shares = min(panel_count(geometry.filters, lowering.target), -(-costs.min_blocks // blocks))
     prefetch = reads_in_place and count * depth > costs.gemm_min_prefetch_elements
@@ -164,7 +166,7 @@ def weight_gradient(lowering: Lowering, x: View, g: View, geometry: Geometry, ma
     rows = divisor(channels, costs.wgrad_max_rows)
     columns = _block_columns(geometry.filters, costs.wgrad_max_sums // rows, 2 * lowering.target.lanes)
     blocks = kernel[0] * kernel[1] * (channels // rows) * (geometry.filters // columns)
-    images = -(-count // min(count, max(1, costs.min_blocks // blocks)))
+    images = -(-count // min(count, -(-costs.min_long_blocks // blocks)))
     parts = -(-count // images)
     partial = lowering.new((parts, kernel[0] * kernel[1] * channels * geometry.filters), row_major(2))
     panel = divisor(rows, costs.wgrad_max_panel)

@@ -44,6 +44,7 @@ def convolve_phase(
     is_padded = geometry.is_padded or (x.is_narrow and pack == 1)
     rows, blocks, scratch = geometry.block(row_blocks, costs, is_padded)
     shares = min(panels, -(-pieces // blocks))
+    prefetch = geometry.is_in_place and not is_padded and x.size > costs.gemm_min_prefetch_elements
     strides, arrays = packed.phase_arguments(epilogue, phase)
     sizes = {"H": geometry.height, "W": geometry.width, "OH": geometry.out[0]}
     call = lowering.call(
@@ -56,6 +57,7 @@ def convolve_phase(
             phase is not None,
             shares,
             epilogue.epilogue,
+            prefetch,
         ),
         pointers={"x": x, "u": u},
         words={**sizes, **geometry.row_words, "rows": rows, "blocks": blocks, "out_strides": strides},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
 from opsin.compiler.lower.conv_algorithms import winograd_tiles
-from opsin.compiler.lower.geometry import Geometry, divisor
+from opsin.compiler.lower.geometry import Geometry, block_size, divisor
 from opsin.compiler.lower.pointwise import LoweredEpilogue
 from opsin.compiler.views import FILTERS, Buffer, View
 from opsin.kernels.panels import panel_count, round_up
@@ -40,8 +40,8 @@ def fused(
     """Return the calls of a convolution, or of an input gradient with a flipped kernel, some tiles at a time."""
     filters, channels = w.shape[:2]
     u, transforms = _transformed_filters(lowering, w)
-    tiles = lowering.costs.winograd_tiles
     count = _tile_count(geometry, x.shape[0])
+    tiles = padded_tiles(block_size(count, lowering.costs.winograd_tiles, lowering.costs), lowering.target)
     spec = Winograd(channels, filters, tiles, lowering.costs.winograd_max_prefetch_channels, epilogue.epilogue)
     call = lowering.call(
         spec,

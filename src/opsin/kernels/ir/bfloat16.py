@@ -56,3 +56,22 @@ def dot(a: NDArray[np.uint32], b: NDArray[np.uint32], c: NDArray[np.float32]) ->
         product = left.astype(np.float64) * right.astype(np.float64)
         total = flushed((product + flushed(total).astype(np.float64)).astype(np.float32))
     return total
+
+
+def tile_dot(sums: NDArray[np.float32], left: NDArray[np.uint32], right: NDArray[np.uint32]) -> NDArray[np.float32]:
+    """Return `sums` (M × N) plus the product of `left` (M × K pairs) and `right` (K × N pairs).
+
+    The products of the lower numbers and those of the upper ones are summed separately, in the order of K. Then both
+    sums are added to each other, and that to `sums`, as the instruction TDPBF16PS does.
+    """
+    totals = []
+    for shift in (0, 16):
+        a, b = (
+            flushed(widen(((tile >> np.uint32(shift)) & np.uint32(0xFFFF)).astype(np.uint16))) for tile in (left, right)
+        )
+        total = np.zeros(sums.shape, np.float32)
+        for k in range(a.shape[1]):
+            product = a[:, k : k + 1].astype(np.float64) * b[k : k + 1].astype(np.float64)
+            total = flushed((product + total.astype(np.float64)).astype(np.float32))
+        totals.append(total)
+    return flushed(flushed(sums) + flushed(totals[0] + totals[1]))

@@ -332,6 +332,33 @@ class Builder:
         register.set(initial)
         return register
 
+    # -- matrix tiles -------------------------------------------------------------------------
+
+    @contextmanager
+    def tiles(self) -> Iterator[None]:
+        """Emit code that may use the eight tile registers, each of `TILE_ROWS` rows of as many words (AMX)."""
+        self.emit_void("tiles_begin", ())
+        yield
+        self.emit_void("tiles_end", ())
+
+    def tile_zero(self, number: int) -> None:
+        """Clear tile register `number`."""
+        self.emit_void("tile_zero", (), number)
+
+    def tile_load(self, number: int, buffer: Pointer, index: Operand, stride: Operand) -> None:
+        """Load tile register `number` from element `index` on, rows `stride` elements of four bytes apart."""
+        kind = ScalarType(INDEX)
+        self.emit_void("tile_load", (buffer.address, self.constant(index, kind), self.constant(stride, kind)), number)
+
+    def tile_store(self, number: int, buffer: Pointer, index: Operand, stride: Operand) -> None:
+        """Store tile register `number` to element `index`, rows `stride` elements of four bytes apart."""
+        kind = ScalarType(INDEX)
+        self.emit_void("tile_store", (buffer.address, self.constant(index, kind), self.constant(stride, kind)), number)
+
+    def tile_dot(self, sums: int, left: int, right: int) -> None:
+        """Add to the float32 tile `sums` the product of two tiles of pairs, as `bfloat16.tile_dot` defines it."""
+        self.emit_void("tile_dot", (), (sums, left, right))
+
     # -- control ------------------------------------------------------------------------------
 
     @contextmanager

@@ -13,7 +13,21 @@ from typing import Any
 import numpy as np
 
 from opsin.kernels.ir import bfloat16
-from opsin.kernels.ir.nodes import BF16, BOOL, F32, I32, INDEX, PAIR, U8, Branch, Instruction, Kernel, Loop, ScalarType
+from opsin.kernels.ir.nodes import (
+    BF16,
+    BOOL,
+    F32,
+    I32,
+    INDEX,
+    PAIR,
+    TILE_ROWS,
+    U8,
+    Branch,
+    Instruction,
+    Kernel,
+    Loop,
+    ScalarType,
+)
 
 DTYPES = {
     F32: np.float32, I32: np.int32, U8: np.uint8, INDEX: np.int64, BOOL: np.bool_, BF16: np.uint16, PAIR: np.uint32
@@ -135,6 +149,7 @@ class Interpreter:
         self.values: dict[Any, Any] = {}
         self.memory = InterpreterMemory()
         self.words: list[int] = []
+        self.tiles: dict[int, np.ndarray] = {}
 
     def run(self, args: Sequence[np.ndarray | int], begin: int, end: int, scratch: int = 0) -> None:
         """Execute blocks `begin … end`, changing the arrays in `args` in place; `scratch` counts float32 elements.
@@ -216,6 +231,32 @@ class Interpreter:
 
     def _do_prefetch(self, item: Instruction) -> None:
         """Do nothing: a prefetch affects when memory is fetched, never its contents."""
+
+    def _do_tiles_begin(self, _item: Instruction) -> None:
+        self.tiles = {}
+
+    _do_tiles_end = _do_tiles_begin
+
+    def _do_tile_zero(self, item: Instruction) -> None:
+        self.tiles[item.data] = np.zeros((TILE_ROWS, TILE_ROWS), np.uint32)
+
+    def _do_tile_load(self, item: Instruction) -> None:
+        self.tiles[item.data] = np.stack([row.copy() for row in self._tile_rows(item)])
+
+    def _do_tile_store(self, item: Instruction) -> None:
+        for row, values in zip(self._tile_rows(item), self.tiles[item.data], strict=True):
+            row[:] = values
+
+    def _tile_rows(self, item: Instruction) -> list[np.ndarray]:
+        address, index, stride = (int(self.values[v][0]) for v in item.operands)
+        return [
+            self.memory.locate_strided(address, index + row * stride, TILE_ROWS, 1, np.uint32)
+            for row in range(TILE_ROWS)
+        ]
+
+    def _do_tile_dot(self, item: Instruction) -> None:
+        sums, left, right = (self.tiles[number] for number in item.data)
+        self.tiles[item.data[0]] = bfloat16.tile_dot(sums.view(np.float32), left, right).view(np.uint32)
 
     def _read(self, item: Instruction, stride: int) -> None:
         kind: ScalarType = item.result.kind

@@ -25,6 +25,9 @@ BF16, PAIR = "bf16", "bf16x2"
 ELEMENT_BYTES = {F32: 4, I32: 4, U8: 1, INDEX: 8, BF16: 2, PAIR: 4}
 """The size of each element that memory may hold."""
 
+TILE_ROWS = 16
+"""The rows of a tile register, and the words of four bytes in a row."""
+
 
 @dataclass(frozen=True)
 class ScalarType:

@@ -18,8 +18,9 @@ class Target:
     read them from memory, or LLVM loads each into the same register. For Arm, LLVM loads several ahead of their use,
     and a tile that leaves only one register for them is spilled.
 
-    `bf16_dot`: there are instructions that round to bfloat16 and that multiply pairs of them. Rows of the table do not
-    have it; `with_features` adds it for a processor.
+    `bf16_dot`: there are instructions that round to bfloat16 and that multiply pairs of them. `tiles`: there are
+    registers for tiles of a matrix, and instructions that multiply them in bfloat16 (AMX). Rows of the table have
+    neither; `with_features` adds them for a processor.
     """
 
     name: str
@@ -29,10 +30,13 @@ class Target:
     needs: tuple[str, ...]
     factor_registers: int = 1
     bf16_dot: bool = False
+    tiles: bool = False
 
     def with_features(self, features: Collection[str]) -> Target:
         """Return the row for a processor with `features`, which may have more than the row needs."""
-        return replace(self, bf16_dot="avx512bf16" in features and "avx512f" in self.needs)
+        is_wide = "avx512f" in self.needs
+        bf16_dot = is_wide and "avx512bf16" in features
+        return replace(self, bf16_dot=bf16_dot, tiles=bf16_dot and {"amx-tile", "amx-bf16"} <= {*features})
 
 
 TARGETS = (

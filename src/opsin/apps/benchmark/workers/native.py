@@ -11,6 +11,7 @@ import opsin
 from opsin import nn, zoo
 from opsin.apps.benchmark.layer_list import deterministic
 from opsin.apps.benchmark.objective import objective
+from opsin.apps.benchmark.precision import precision_of
 from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, named_outputs, serve
 from opsin.backends.native import compile
 
@@ -35,7 +36,7 @@ class OpsinSession:
         else:
             graph = nn.trace(network, shape)
         begin = time.perf_counter()
-        self.program = compile(graph, job.batch, job.threads)
+        self.program = compile(graph, job.batch, job.threads, precision=precision_of(job.mode))
         self.compiled = time.perf_counter() - begin
         weights, inputs = job.arrays()
         names = self.program.graph.variables

@@ -48,7 +48,7 @@ def bench(
         typer.Option(
             metavar="float32|bf16",
             show_default="bf16 if the processor multiplies it",
-            help="The lowest precision of other libraries: bf16 measures them in both, in separate tables.",
+            help="The lowest precision: bf16 measures Opsin and other libraries in both, in separate tables.",
         ),
     ] = None,
     scaling: Annotated[
