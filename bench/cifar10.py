@@ -1,7 +1,8 @@
 """Accuracy over time on CIFAR-10, of `opsin train` and of the same training in PyTorch.
 
     python bench/cifar10.py DATA --out FOLDER [--budget 15min | --epochs N] [--network NAME] [--augment LEVEL]
-                            [--mirrored] [--everything] [--seed 0] [--threads N] [--json FILE]
+                            [--mirrored] [--everything] [--seed 0] [--threads N]
+                            [--precision bf16] [--json FILE]
     python bench/cifar10.py DATA --out FOLDER --peer pytorch [--mode MODE] [--threads N] [--json FILE]
 
 DATA is whatever `opsin train` takes, such as CIFAR-10's images in class folders with train/ and test/. The first line
@@ -72,7 +73,7 @@ def material(options: Namespace) -> tuple[TrainingPlan, Dataset]:
     budget = parse_seconds(options.budget) if options.budget else None
     train_options = TrainOptions(
         network=options.network, budget=budget, epochs=options.epochs, augment=options.augment,
-        tta=options.mirrored, seed=options.seed, threads=options.threads,
+        tta=options.mirrored, seed=options.seed, threads=options.threads, precision=options.precision,
     )  # fmt: skip
     outline = networks.choose_network(DatasetSummary.of(source), train_options)
     start = perf_counter()
@@ -170,6 +171,7 @@ def main() -> None:
     options.add_argument("--everything", action="store_true", help="train on the validation part, too")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--threads", type=int, help="every core where none are given")
+    options.add_argument("--precision", default="float32", help="float32 or bf16, for Opsin")
     options.add_argument("--peer", choices=["pytorch"], help="train with it, and not with Opsin")
     options.add_argument("--mode", help="PyTorch's: eager or compile, perhaps with channels_last; the fastest if none")
     chosen = options.parse_args()

@@ -1,6 +1,7 @@
 """LeNet-5 on all of MNIST by the default recipe: how good, and how soon.
 
-    python bench/mnist.py FOLDER [--seeds 3] [--network lenet5] [--epochs N] [--threads N] [--json FILE]
+    python bench/mnist.py FOLDER [--seeds 3] [--network lenet5] [--epochs N] [--threads N]
+                           [--precision bf16] [--json FILE]
 
 FOLDER holds MNIST's four files (train-images-idx3-ubyte and so on, with or without .gz). For each seed: accuracy on the
 10,000 test images after the last epoch, wall time an epoch (evaluation included), and the wall time from calling
@@ -47,7 +48,10 @@ def train(data: Dataset, seed: int, options: Namespace) -> dict[str, Any]:
         if isinstance(event, Interrupted):
             raise SystemExit("interrupted")
 
-    opsin.train(options.network, data, epochs=options.epochs, seed=seed, threads=options.threads, on_event=watch)
+    opsin.train(
+        options.network, data, epochs=options.epochs, seed=seed, threads=options.threads,
+        precision=options.precision, on_event=watch,
+    )  # fmt: skip
     figures["seconds"] = perf_counter() - start
     figures["test_accuracy"] = [epoch.held_out.accuracy for epoch in epochs]
     figures["epoch_seconds"] = [epoch.seconds for epoch in epochs]
@@ -75,6 +79,7 @@ def main() -> None:
     options.add_argument("--network", default="lenet5")
     options.add_argument("--epochs", type=int, help="the recipe's where none are given")
     options.add_argument("--threads", type=int, help="every core where none are given")
+    options.add_argument("--precision", default="float32", help="float32 or bf16")
     chosen = options.parse_args()
     record, data = begin(chosen), undivided(opsin.data.load(chosen.folder))
     print(f"{chosen.network}: {len(data.train):,} images to learn from, {len(data.test):,} to test with")
