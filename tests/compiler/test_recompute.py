@@ -21,7 +21,7 @@ from opsin.ir import Graph, Tensor
 from opsin.kernels.ir import Target
 from opsin.ops import add, relu
 
-BATCH = 6
+BATCH, SIDES = 6, {"residual": 24, "plain": 20}
 
 
 class Block(nn.Layer):
@@ -57,7 +57,7 @@ def plain() -> nn.Layer:
 def step(kind: str) -> Graph:
     """A training step, bound and simplified."""
     network = residual() if kind == "residual" else plain()
-    graph = nn.training_graph(network, (3, 20, 20), nn.optimizers.SGD(momentum=0.9))
+    graph = nn.training_graph(network, (3, SIDES[kind], SIDES[kind]), nn.optimizers.SGD(momentum=0.9))
     return simplify(graph, BATCH)
 
 
@@ -68,7 +68,7 @@ def trained(plan: ExecutionPlan, target: Target) -> dict[str, bytes]:
     rng = np.random.default_rng(5)
     outputs = {}
     for _ in range(3):
-        images = rng.normal(size=(BATCH, 3, 20, 20)).astype(np.float32)
+        images = rng.normal(size=plan.inputs["inputs"].shape).astype(np.float32)
         outputs = program.run(inputs=images, labels=rng.integers(0, 5, BATCH).astype(np.int32), learning_rate=0.05)
     return {name: array.tobytes() for name, array in {**program.state(), **outputs}.items()}
 
