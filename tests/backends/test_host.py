@@ -54,6 +54,11 @@ def test_tile_registers_need_the_permission_of_the_system() -> None:
     )
 
 
+def test_tile_registers_are_used_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPSIN_AMX", raising=False)
+    assert permitted_features({"amx-tile", "amx-bf16", "avx2"}) == {"avx2"}
+
+
 def test_absent_features_are_disabled_after_those_that_imply_them() -> None:
     assert feature_string({"avx512vl": True, "avx512f": False, "avx2": True}) == "+avx2,+avx512vl,-avx512f"
     assert not set(codegen.host().enabled) & {f[1:] for f in codegen.host().features.split(",") if f[0] == "-"}

@@ -9,6 +9,7 @@ the processor has, and all features that it lacks are disabled.
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -68,6 +69,8 @@ def processor_model(name: str, features: Collection[str]) -> str:
 
 AMX = "amx-"
 """How LLVM's names of the features of AMX begin."""
+AMX_VARIABLE = "OPSIN_AMX"
+"""The environment variable that allows tile registers."""
 ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
 """Linux on x86-64: the system call, its request (ARCH_REQ_XCOMP_PERM), and the number of the tile registers' state."""
 
@@ -76,8 +79,9 @@ def tiles_permitted() -> bool:
     """Ask the system for the tile registers of AMX, and return whether this process may use them.
 
     Linux gives them only to processes that ask (Documentation/arch/x86/xstate.rst). Threads and forks inherit them.
+    Kernels that use them have not run on hardware yet, so they are used only if the variable `OPSIN_AMX` is 1.
     """
-    if sys.platform != "linux" or platform.machine() != "x86_64":
+    if os.environ.get(AMX_VARIABLE) != "1" or sys.platform != "linux" or platform.machine() != "x86_64":
         return False
     status: int = ctypes.CDLL(None).syscall(ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA)
     return status == 0
