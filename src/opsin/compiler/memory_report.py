@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from opsin.compiler.arena import aligned_size, lifetimes
 from opsin.compiler.execution_plan import ExecutionPlan
 from opsin.compiler.passes import FPROP, OPTIMIZER
-from opsin.compiler.views import Buffer
-
-BYTES = 4
-"""Bytes of an element."""
+from opsin.compiler.views import WORD_BYTES, Buffer
 
 PROCESS_BYTES = 120 * 10**6
 """Bytes of a process besides its plan: Python, NumPy, LLVM, compiled kernels. Training steps of LeNet-5, ResNet-20 and
@@ -68,19 +65,19 @@ def memory_report(plan: ExecutionPlan, threads: int) -> MemoryReport:
     live_sizes = _live(spans, len(plan.groups))
     stored_buffers = {buffer for buffer in spans if _is_stored(plan, buffer, spans[buffer])}
     peak = max(range(len(live_sizes)), key=live_sizes.__getitem__, default=0)
-    activations = sum(BYTES * aligned_size(b.words) for b in stored_buffers if spans[b][0] <= peak <= spans[b][1])
+    activations = sum(WORD_BYTES * aligned_size(b.words) for b in stored_buffers if spans[b][0] <= peak <= spans[b][1])
     parameters, optimizer, statistics = _variables(plan)
     inputs = sum(aligned_size(view.buffer.words) for view in plan.inputs.values())
     prepared = plan.permanent_size - inputs - parameters - optimizer - statistics
     return MemoryReport(
-        parameters=BYTES * parameters,
-        optimizer=BYTES * optimizer,
-        statistics=BYTES * statistics,
-        inputs=BYTES * inputs,
-        prepared=BYTES * (prepared + plan.table_size),
+        parameters=WORD_BYTES * parameters,
+        optimizer=WORD_BYTES * optimizer,
+        statistics=WORD_BYTES * statistics,
+        inputs=WORD_BYTES * inputs,
+        prepared=WORD_BYTES * (prepared + plan.table_size),
         activations=activations,
-        others=BYTES * plan.arena_size - activations,
-        scratch=BYTES * plan.scratch_size * threads,
+        others=WORD_BYTES * plan.arena_size - activations,
+        scratch=WORD_BYTES * plan.scratch_size * threads,
         stages=_stages(plan, spans, stored_buffers, live_sizes),
     )
 
@@ -99,8 +96,8 @@ def _live(spans: dict[Buffer, tuple[int, int]], groups: int) -> list[int]:
     """Return the bytes in use during each group."""
     changes = [0] * (groups + 2)
     for buffer, (first, last) in spans.items():
-        changes[first] += BYTES * aligned_size(buffer.words)
-        changes[last + 1] -= BYTES * aligned_size(buffer.words)
+        changes[first] += WORD_BYTES * aligned_size(buffer.words)
+        changes[last + 1] -= WORD_BYTES * aligned_size(buffer.words)
     live_sizes, current = [], 0
     for change in changes[:groups]:
         current += change
@@ -128,7 +125,7 @@ def _stages(
                 peak[side] = max(peak[side], live_sizes[number])
                 if call.direction == FPROP:
                     stored_writes = {b for b in call.writes if b in stored_buffers and spans[b][0] == number}
-                    peak[2] += sum(BYTES * aligned_size(buffer.words) for buffer in stored_writes)
+                    peak[2] += sum(WORD_BYTES * aligned_size(buffer.words) for buffer in stored_writes)
     first = {call.scope.partition(".")[0]: -n for n, call in enumerate(reversed(plan.calls)) if call.direction == FPROP}
     order = sorted(peaks, key=lambda name: first.get(name, 1))
     return tuple(StageMemory(name, *peaks[name]) for name in order)

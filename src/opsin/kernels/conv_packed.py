@@ -30,7 +30,7 @@ from opsin.kernels.tile import (
     row_loop,
     row_ranges,
 )
-from opsin.kernels.tiles import BLOCK_ROWS, COLUMNS, SUMS, TILE_PAIRS, multiply_block
+from opsin.kernels.tiles import BLOCK_ROWS, COLUMNS, SUMS, fills_tiles, multiply_block
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class ConvPacked(KernelSpec):
 
     def uses_tiles(self, target: Target) -> bool:
         """Whether the product is computed in tile registers; `pixels` must then be a multiple of a block's rows."""
-        return target.tiles and self.pack == 2 and self.depth % TILE_PAIRS == 0 and self.depth > 0
+        return self.pack == 2 and fills_tiles(self.depth, target)
 
     def scratch(self, target: Target) -> int:
         """Return the words of scratch memory: the numbers under each window, the index of each output, and sums."""

@@ -116,17 +116,14 @@ class _PackedPixels:
     def add(self, input_row: Value, output_row: Value, columns: tuple[Value, Value]) -> None:
         """Add the pixels `columns` of one row: of x from element `input_row` on, of g from pixel `output_row` on."""
         k, spec = self.k, self.spec
-        x_step, (first, last) = spec.window.stride * spec.window.channels, columns
-        x, g = k.offset(self.x, input_row), k.offset(self.g, output_row * spec.filters)
-        if not spec.pairs:
-            with k.loop(first, last) as c:
-                self._pack([k.offset(x, c * x_step)], [k.offset(g, c * spec.filters)])
-            return
+        steps, (first, last) = (spec.window.stride * spec.window.channels, spec.filters), columns
+        operands = k.offset(self.x, input_row), k.offset(self.g, output_row * spec.filters)
         main_end = first + (last - first) // 2 * 2
-        with k.loop(first, main_end, 2) as c:
-            self._pack(*([k.offset(p, (c + i) * step) for i in (0, 1)] for p, step in ((x, x_step), (g, spec.filters))))
-        with k.loop(main_end, last) as c:
-            self._pack([k.offset(x, c * x_step)], [k.offset(g, c * spec.filters)])
+        ranges = [(first, main_end, 2), (main_end, last, 1)] if spec.pairs else [(first, last, 1)]
+        for start, stop, size in ranges:
+            with k.loop(start, stop, size) as c:
+                pairs = zip(operands, steps, strict=True)
+                self._pack(*([k.offset(p, (c + i) * step) for i in range(size)] for p, step in pairs))
 
     def _pack(self, pixels: list[Pointer], gradients: list[Pointer]) -> None:
         """Add one pixel of both operands, or a pair of them, and multiply if that makes `depth`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from opsin.kernels.ir import TILE_ROWS, Builder, Operand, Pointer, Value
+from opsin.kernels.ir import TILE_ROWS, Builder, Operand, Pointer, Target, Value
 
 TILE_PAIRS = 2 * TILE_ROWS
 """The numbers in a row of a tile of bfloat16: a multiple of this is multiplied."""
@@ -20,6 +20,11 @@ SUMS = BLOCK_ROWS * COLUMNS
 """The words of memory for the sums of a block."""
 LEFT, RIGHT = 4, 6
 """The tile registers of the operands; those before hold the sums."""
+
+
+def fills_tiles(depth: int, target: Target) -> bool:
+    """Whether products that sum over `depth` bfloat16 are computed in tile registers of `target`."""
+    return target.tiles and depth > 0 and depth % TILE_PAIRS == 0
 
 
 def multiply_block(

@@ -147,7 +147,7 @@ class Model:
 
     def _batches(self, pixels: Pixels, precision: str) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Yield the network's outputs for some images at a time."""
-        numbers = precision_named(precision)
+        kind = precision_named(precision)
         if not isinstance(pixels, np.ndarray | ImageView):
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
@@ -160,7 +160,7 @@ class Model:
         largest = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
-            yield self._run(pixels[first : first + batch], batch, numbers)
+            yield self._run(pixels[first : first + batch], batch, kind)
 
     def _run(self, pixels: NDArray[np.uint8], batch: int, precision: Precision) -> dict[str, NDArray[np.float32]]:
         """Run one batch; a short one is padded with its last image."""
@@ -199,10 +199,10 @@ class Model:
         network compares frames of a film, they are in the order of time. `precision` is "float32" or "bf16"; None: the
         model's.
         """
-        numbers = precision_named(self.precision if precision is None else precision)
+        kind = precision_named(self.precision if precision is None else precision)
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         pixels, sizes = read_images(images, self.preprocessing)
-        return self._answers(self.history().stack(pixels), sizes, count, numbers)
+        return self._answers(self.history().stack(pixels), sizes, count, kind)
 
     def history(self) -> FrameHistory:
         """Return a history of the frames of one film, for `answers`."""

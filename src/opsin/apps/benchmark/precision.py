@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from opsin.apps.benchmark.cases import INFER, TRAIN
 from opsin.backends.native import codegen
+from opsin.compiler.precision import Precision
 
-FLOAT32, BF16 = "float32", "bf16"
-PRECISIONS = (FLOAT32, BF16)
+FLOAT32, BF16 = PRECISIONS = tuple(precision.value for precision in Precision)
 
 BF16_FEATURES = frozenset({"avx512bf16", "amx-bf16", "bf16"})
 """LLVM's names of the features with which x86 and Arm processors multiply bfloat16."""

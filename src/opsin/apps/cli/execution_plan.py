@@ -47,16 +47,16 @@ def run(
     classes: int | None,
     batch: int,
     threads: int | None,
-    numbers: tuple[bool, str],
+    arithmetic: tuple[bool, str],
     infer: bool,
     outputs: tuple[bool, bool, bool],
 ) -> int:
     """Print the memory, the plan, or both. `outputs` are the flags --memory, --plan and --json.
 
-    `numbers` are whether Winograd's algorithm is allowed, and the precision.
+    `arithmetic` is whether Winograd's algorithm is allowed, and the precision.
     """
     memory, plan, as_json = outputs
-    winograd, precision = numbers[0], precision_named(numbers[1])
+    winograd, precision = arithmetic[0], precision_named(arithmetic[1])
     if limit is not None and not memory:
         raise UsageError(f"'{limit}' is a memory limit of training; use it with --memory")
     max_bytes = None if limit is None else parse_bytes(limit)
@@ -81,10 +81,10 @@ def run(
 def _training_plan(subject: Subject, batch: int, threads: int, options: CompileOptions) -> ExecutionPlan:
     """Plan the training step, within the memory of `options` if given."""
     step, target = subject.training_step(), host().target
-    numbers = options.winograd, options.conv_algorithms or {}, options.precision
+    arithmetic = options.winograd, options.conv_algorithms or {}, options.precision
     if options.memory is None:
-        return make_plan(step, batch, target, *numbers)
-    return plan_within_memory(step, batch, target, threads, options.memory, *numbers)
+        return make_plan(step, batch, target, *arithmetic)
+    return plan_within_memory(step, batch, target, threads, options.memory, *arithmetic)
 
 
 def _print_memory(train: MemoryReport, predict: MemoryReport) -> None:

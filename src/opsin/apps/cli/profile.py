@@ -40,7 +40,7 @@ def run(
     size: str | None,
     infer: bool,
     threads: int | None,
-    numbers: tuple[bool, str],
+    arithmetic: tuple[bool, str],
     by: str,
     top: int,
     seconds: float,
@@ -49,9 +49,9 @@ def run(
 ) -> int:
     """Compile, run for about `seconds`, and print the table; with `svg`, also draw a flame graph.
 
-    `numbers` are whether Winograd's algorithm is allowed, and the precision.
+    `arithmetic` is whether Winograd's algorithm is allowed, and the precision.
     """
-    winograd, precision = numbers[0], precision_named(numbers[1])
+    winograd, precision = arithmetic[0], precision_named(arithmetic[1])
     if by not in ("layer", "kernel"):
         raise UsageError(f"--by takes layer or kernel, not '{by}'")
     if svg is not None and not svg.lower().endswith(".svg"):

@@ -54,6 +54,13 @@ SHOWN = {
 INCLUDED = {"avx512f": ("avx2", "fma", "sse4.1"), "avx2": ("sse4.1",)}
 """Features that every processor with another one has: they are not shown."""
 
+AMX = "amx-"
+"""How LLVM's names of the features of AMX begin."""
+AMX_VARIABLE = "OPSIN_AMX"
+"""The environment variable that allows tile registers."""
+ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
+"""Linux on x86-64: the system call, its request (ARCH_REQ_XCOMP_PERM), and the number of the tile registers' state."""
+
 
 def processor_model(name: str, features: Collection[str]) -> str:
     """Return LLVM's name of the processor that has most of `features`, which is `name` if they are not those of x86.
@@ -65,14 +72,6 @@ def processor_model(name: str, features: Collection[str]) -> str:
         if all(need in features for need in needs):
             return model
     return name
-
-
-AMX = "amx-"
-"""How LLVM's names of the features of AMX begin."""
-AMX_VARIABLE = "OPSIN_AMX"
-"""The environment variable that allows tile registers."""
-ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
-"""Linux on x86-64: the system call, its request (ARCH_REQ_XCOMP_PERM), and the number of the tile registers' state."""
 
 
 def tiles_permitted() -> bool:

@@ -16,9 +16,6 @@ from opsin.compiler.calls import KernelCall
 from opsin.compiler.views import View
 from opsin.kernels.ir import ELEMENT_BYTES
 
-BYTES = 4
-"""Bytes of an element."""
-
 
 @dataclass(frozen=True)
 class ProfileRow:

@@ -201,19 +201,18 @@ class Renderer:
         self.intrinsics.add(f"{kind} {name}({', '.join([kind] * len(item.operands))})")
         self.assign(item.result, f"call {kind} {name}({', '.join(self.typed(v) for v in item.operands)})")
 
-    def fma(self, kind: ScalarType) -> str:
-        """Declare the fused multiply-add of `kind`, and return its type and name."""
-        text, suffix = llvm_type(kind), "f32" if kind.lanes == 1 else f"v{kind.lanes}f32"
-        self.intrinsics.add(f"{text} @llvm.fma.{suffix}({', '.join([text] * 3)})")
-        return f"{text} @llvm.fma.{suffix}"
+    def multiply_add(self, kind: ScalarType, a: str, b: str, c: str) -> str:
+        """Return the name of `a · b + c`, values of `kind`."""
+        vector = llvm_type(kind)
+        if not self.target.fma:
+            product = self.assign(None, f"fmul {vector} {a}, {b}")
+            return self.assign(None, f"fadd {vector} {product}, {c}")
+        name = f"@llvm.fma.{'f32' if kind.lanes == 1 else f'v{kind.lanes}f32'}"
+        self.intrinsics.add(f"{vector} {name}({', '.join([vector] * 3)})")
+        return self.assign(None, f"call {vector} {name}({vector} {a}, {vector} {b}, {vector} {c})")
 
     def do_fma(self, item: Instruction) -> None:
-        if self.target.fma:
-            self.call(item, "fma")
-            return
-        a, b, c = item.operands
-        product = self.assign(None, f"fmul {self.typed(a)}, {self.name(b)}")
-        self.assign(item.result, f"fadd {llvm_type(c.kind)} {product}, {self.name(c)}")
+        self.names[item.result] = self.multiply_add(item.result.kind, *map(self.name, item.operands))
 
     def do_dot(self, item: Instruction) -> None:
         a, b, c = item.operands
@@ -226,15 +225,10 @@ class Renderer:
             self.assign(item.result, f"call {sums} {name}({self.typed(c)}, {pairs} {left}, {pairs} {right})")
             return
         # Products of bfloat16 are exact, so that it makes no difference whether the sum is fused.
-        total, kind = self.name(c), llvm_type(c.kind)
+        total = self.name(c)
         for half in ("upper", "lower"):
             left, right = (self.half(v, half, c.kind) for v in (a, b))
-            if self.target.fma:
-                operands = ", ".join(f"{kind} {name}" for name in (left, right, total))
-                total = self.assign(None, f"call {self.fma(c.kind)}({operands})")
-            else:
-                product = self.assign(None, f"fmul {kind} {left}, {right}")
-                total = self.assign(None, f"fadd {kind} {product}, {total}")
+            total = self.multiply_add(c.kind, left, right, total)
         self.names[item.result] = total
 
     def half(self, pairs: Value, half: str, kind: ScalarType) -> str:

@@ -99,9 +99,9 @@ class Lowering:
         result = self.new(view.shape, view.order)
         return result, [self.pointwise(IDENTITY, [view], [result])]
 
-    def multiplies_pairs(self, x: View, channels: int) -> bool:
-        """Whether a convolution of `x`, with so many channels in a group, multiplies pairs of bfloat16."""
-        return self.target.bf16_dot and x.is_narrow and channels % 2 == 0
+    def multiplies_pairs(self, *images: View) -> bool:
+        """Whether the processor multiplies pairs of numbers of `images`, because all of them hold bfloat16."""
+        return self.target.bf16_dot and all(view.is_narrow for view in images)
 
     def dense(self, view: View, order: Sequence[int]) -> ViewAndCalls:
         """Return `view` itself if it is dense in `order`, and otherwise a copy that is."""

@@ -19,8 +19,8 @@ from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.geometry import Geometry, is_depthwise
 from opsin.compiler.passes import DGRAD, FPROP, WGRAD
 from opsin.ir import Graph, Node, Tensor
-from opsin.kernels.ir import TILE_ROWS, Target
-from opsin.kernels.tiles import TILE_PAIRS
+from opsin.kernels.ir import Target
+from opsin.kernels.tiles import fills_tiles
 from opsin.kernels.transforms import POINTS, STEP
 
 Pair: TypeAlias = "tuple[int, int]"
@@ -101,7 +101,6 @@ class ConvProblem:
         is_wgrad = node.op.name == "conv2d_weight"
         is_narrow = node.inputs[0] in narrow and (node.inputs[1] in narrow if is_wgrad else first[1] % 2 == 0)
         pairs = is_narrow and attrs["groups"] == 1 and target is not None and target.bf16_dot
-        is_even = first[1] % TILE_ROWS == 0 if is_wgrad else first[1] % TILE_PAIRS == 0
         return cls(
             operation=node.op.name,
             images=n,
@@ -116,7 +115,7 @@ class ConvProblem:
             groups=attrs["groups"],
             prepared=prepared,
             pairs=pairs,
-            tiles=pairs and target is not None and target.tiles and is_even,
+            tiles=pairs and target is not None and fills_tiles((2 if is_wgrad else 1) * first[1], target),
         )
 
     @property

@@ -15,7 +15,7 @@ from opsin.compiler.views import View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
 from opsin.kernels.panels import PanelShape, panel_count
-from opsin.kernels.tiles import TILE_PAIRS
+from opsin.kernels.tiles import fills_tiles
 
 
 class Phase(NamedTuple):
@@ -98,14 +98,14 @@ def convolve_phase(
     """Return the calls for weights w (kh kw C K), None for a kernel without taps, of all results or of one phase."""
     kernel, window, out, costs = geometry.kernel, geometry.window, geometry.out, lowering.costs
     depth = kernel[0] * kernel[1] * window.channels
-    pack = 2 if lowering.multiplies_pairs(x, window.channels) else 1
+    pack = 2 if lowering.multiplies_pairs(x) and window.channels % 2 == 0 else 1
     u, packing = (x, []) if w is None else pack_panels(lowering, w, PanelShape(2, pack, pack))
     count = x.shape[0] * out[0] * out[1]
     reads_in_place = geometry.is_in_place or not depth
     # Numbers are broadcast one by one, so bfloat16 is widened while windows are copied.
     reads_in_place = reads_in_place and (pack == 2 or not x.is_narrow or not depth)
     pixels = -(-count // -(-count // block_size(count, costs.gemm_pixels, costs)))
-    if pack == 2 and lowering.target.tiles and depth % TILE_PAIRS == 0:
+    if pack == 2 and fills_tiles(depth, lowering.target):
         pixels = costs.gemm_pixels_tiles
     blocks = -(-count // pixels)
     shares = min(panel_count(geometry.filters, lowering.target), -(-costs.min_blocks // blocks))
@@ -170,7 +170,7 @@ def weight_gradient(lowering: Lowering, x: View, g: View, geometry: Geometry, ma
     parts = -(-count // images)
     partial = lowering.new((parts, kernel[0] * kernel[1] * channels * geometry.filters), row_major(2))
     panel = divisor(rows, costs.wgrad_max_panel)
-    pairs = lowering.target.bf16_dot and x.is_narrow and g.is_narrow
+    pairs = lowering.multiplies_pairs(x, g)
     spec = ConvWeightTaps(geometry.window, geometry.filters, rows, panel, columns, costs.wgrad_depth, pairs)
     call = lowering.call(
         spec,

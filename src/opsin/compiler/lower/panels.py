@@ -35,7 +35,7 @@ def convolve_phase(
     if w is None:
         return packed.convolve_phase(lowering, x, w, geometry, epilogue, macs, phase)
     images, costs = x.shape[0], lowering.costs
-    pack = 2 if lowering.multiplies_pairs(x, geometry.window.channels) else 1
+    pack = 2 if lowering.multiplies_pairs(x) and geometry.window.channels % 2 == 0 else 1
     shape = panel_shape(geometry.filters, geometry.window.channels, lowering.target, pack)
     u, packing = pack_panels(lowering, w, shape)
     pieces = max(1, -(-costs.min_blocks // images))
