@@ -36,6 +36,8 @@ class Unit:
     """All layers that the unit stands for."""
     sources: tuple[Unit, ...] = field(repr=False)
     """The units that this one reads."""
+    groups: tuple[OpGroup, ...] = field(default=(), repr=False)
+    """The operations of the unit, in their order."""
 
 
 @dataclass(eq=False)
@@ -141,6 +143,7 @@ def _unit(
         macs=sum(int(bind((node.op.macs(node),), 1)[0]) for node in nodes),
         scopes=tuple(dict.fromkeys(group.scope for group in builder.groups)),
         sources=sources,
+        groups=tuple(builder.groups),
     )
 
 

@@ -1,0 +1,1 @@
+"""What a network computes for an image, and why it gives its answer: feature maps, gradients, explanations."""

@@ -1,0 +1,119 @@
+"""Run a model's network with more outputs: any tensor of its graph, and the gradient of a score for any tensor.
+
+More outputs do not change what is computed: a tensor that is written to memory instead of passed on in a register is
+bit-identical. `exact` programs exclude Winograd's algorithm, whose rounding can flip the decisions of ReLU and max
+pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import ops
+from opsin.backends.base import Program
+from opsin.backends.options import CompileOptions, bound
+from opsin.base.errors import GraphError
+from opsin.ir import Graph, Tensor, bind, input_tensor
+from opsin.model import Model
+
+Floats = NDArray[np.float32]
+
+Weights = Mapping[str, Floats]
+"""The weight of every value of every output that counts, by the output's name; N × the output's shape.
+
+A score is the sum of all outputs times their weights: for the logit of a class, a one at its place.
+"""
+
+WEIGHTS = "weights."
+"""How the names of the inputs begin that hold the weights of a score."""
+
+
+class Observer:
+    """Observes the network of a model on images: uint8 N×C×H×W, as `Model.outputs` takes them.
+
+    The network is run as it was trained, without the mean over mirror images that `tta` adds.
+    """
+
+    def __init__(self, model: Model, *, exact: bool = True) -> None:
+        self.model, self.graph, self.exact = model, model.graph, exact
+        self._programs: dict[tuple[object, ...], Program] = {}
+
+    def run(self, pixels: NDArray[np.uint8], tensors: Sequence[Tensor]) -> list[Floats]:
+        """Return the values of tensors of the model's graph for images, each N × its shape."""
+        return self.run_inputs(self.model.preprocessing.apply(pixels), tensors)
+
+    def run_inputs(self, inputs: Floats, tensors: Sequence[Tensor]) -> list[Floats]:
+        """Return the values of `tensors` for normalized images, float32 N×C×H×W."""
+        outputs = self._program(len(inputs), tensors).run(inputs=inputs)
+        return [outputs[f"tensor{number}"] for number in range(len(tensors))]
+
+    def outputs(self, pixels: NDArray[np.uint8]) -> dict[str, Floats]:
+        """Return the network's outputs by name."""
+        names, tensors = zip(*self.graph.outputs.items(), strict=True)
+        return dict(zip(names, self.run(pixels, tensors), strict=True))
+
+    def gradients(
+        self, pixels: NDArray[np.uint8], weights: Weights, tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
+    ) -> tuple[Floats, list[Floats], list[Floats]]:
+        """Return the score of each image (N), its gradient for each of `tensors`, and the values of `values`.
+
+        The score of an image does not depend on the other images. Raise `GraphError` if it depends on none of
+        `tensors`.
+        """
+        return self.gradients_of_inputs(self.model.preprocessing.apply(pixels), weights, tensors, values)
+
+    def gradients_of_inputs(
+        self, inputs: Floats, weights: Weights, tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
+    ) -> tuple[Floats, list[Floats], list[Floats]]:
+        """Return what `gradients` returns for normalized images, float32 N×C×H×W."""
+        program = self._gradient_program(len(inputs), tuple(weights), tensors, values)
+        outputs = program.run(inputs=inputs, **{WEIGHTS + name: array for name, array in weights.items()})
+        gradients = [
+            outputs[f"gradient{number}"]
+            if f"gradient{number}" in outputs
+            else np.zeros(bind(t.shape, len(inputs)), np.float32)
+            for number, t in enumerate(tensors)
+        ]
+        return outputs["score"], gradients, [outputs[f"value{number}"] for number in range(len(values))]
+
+    def _program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+        key = (batch, *tensors)
+        if key not in self._programs:
+            observed = {f"tensor{number}": tensor for number, tensor in enumerate(tensors)}
+            self._programs[key] = self._compiled(Graph(self.graph.inputs, observed), batch)
+        return self._programs[key]
+
+    def _gradient_program(
+        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor]
+    ) -> Program:
+        key = (batch, tuple(names), tuple(tensors), tuple(values))
+        if key not in self._programs:
+            self._programs[key] = self._compiled(score_graph(self.graph, names, tensors, values), batch)
+        return self._programs[key]
+
+    def _compiled(self, graph: Graph, batch: int) -> Program:
+        options = CompileOptions(winograd=not self.exact)
+        program = bound(self.model.engine, options)(graph, batch, self.model.threads)
+        known = graph.variables
+        program.load_state({name: array for name, array in self.model.state.items() if name in known})
+        return program
+
+
+def score_graph(graph: Graph, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor] = ()) -> Graph:
+    """Return the graph of a score's gradients: outputs "score" (N), "gradient0", … of `tensors`, and "value0", ….
+
+    Its inputs are those of `graph` and the weights of the outputs `names`. Gradients that are always zero are missing.
+    """
+    weights = {name: input_tensor(WEIGHTS + name, graph.outputs[name].shape) for name in names}
+    products = [ops.multiply(graph.outputs[name], weight) for name, weight in weights.items()]
+    scores = reduce(ops.add, [ops.sum(p, axes=tuple(range(1, p.rank))) for p in products])
+    gradients = ops.gradients(ops.sum(scores), tensors)
+    found = {f"gradient{number}": g for number, g in enumerate(gradients) if g is not None}
+    if not found:
+        raise GraphError(f"the outputs {', '.join(names)} depend on none of the tensors")
+    outputs = {"score": scores, **found, **{f"value{number}": t for number, t in enumerate(values)}}
+    return Graph((*graph.inputs, *weights.values()), outputs).verify_names()
