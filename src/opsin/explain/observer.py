@@ -48,7 +48,7 @@ class Observer:
 
     def run_inputs(self, inputs: Floats, tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of `tensors` for normalized images, float32 N×C×H×W."""
-        outputs = self._program(len(inputs), tensors).run(inputs=inputs)
+        outputs = self.program(len(inputs), tensors).run(inputs=inputs)
         return [outputs[f"tensor{number}"] for number in range(len(tensors))]
 
     def outputs(self, pixels: NDArray[np.uint8]) -> dict[str, Floats]:
@@ -80,7 +80,8 @@ class Observer:
         ]
         return outputs["score"], gradients, [outputs[f"value{number}"] for number in range(len(values))]
 
-    def _program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+    def program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+        """Return the program whose outputs "tensor0", "tensor1", … are `tensors`."""
         key = (batch, *tensors)
         if key not in self._programs:
             observed = {f"tensor{number}": tensor for number, tensor in enumerate(tensors)}

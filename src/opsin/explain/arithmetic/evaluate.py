@@ -24,6 +24,7 @@ from opsin.explain.arithmetic.terms import (
     window_sizes,
 )
 from opsin.ir import Node
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 
 CARRIED = frozenset("exp log tanh sigmoid erf".split())
 """Functions that the engine approximates by polynomials: their results are taken from it."""
@@ -32,7 +33,7 @@ SUMS = frozenset("conv2d matmul avg_pool2d sum".split())
 MAXIMA = frozenset(("max_pool2d", "max"))
 
 
-def _power(x: Floats, exponent: float) -> Floats | None:
+def power(x: Floats, exponent: float) -> Floats | None:
     """Compute as `kernels.expression` does; None for exponents that need a logarithm."""
     size = abs(exponent)
     if size == int(size):
@@ -81,25 +82,24 @@ def evaluate(node: Node, inputs: Sequence[Floats], places: Places, order: Order 
     """
     name = node.op.name
     if name in SUMS:
-        total = summed(node, inputs, places, order)
-        return None if total is None else total[1].result
+        return summed(node, inputs, places, order)[1].result
     if name in MAXIMA:
         terms = window_terms(node, inputs, places)
         return np.asarray(np.where(terms.inside, terms.left, -np.inf).max(0), np.float32)
     if name in FUNCTIONS or name == "power":
-        values = [_at(x, places) for x in inputs]
-        return _power(values[0], node.attrs["exponent"]) if name == "power" else FUNCTIONS[name](*values)
+        values = [at_places(x, places) for x in inputs]
+        return power(values[0], node.attrs["exponent"]) if name == "power" else FUNCTIONS[name](*values)
     return None
 
 
-def summed(node: Node, inputs: Sequence[Floats], places: Places, order: Order | None) -> tuple[Terms, Total] | None:
-    """Return the terms of a sum and their total in the engine's order; None if that is not described.
+def summed(node: Node, inputs: Sequence[Floats], places: Places, order: Order | None) -> tuple[Terms, Total]:
+    """Return the terms of a sum and their total, in the engine's order; in the usual one if that is not described.
 
     The total of an average pooling is multiplied by one over the number of terms.
     """
-    if order is None or order.summation is None:
-        return None
-    summation = order.summation
+    summation = None if order is None else order.summation
+    if summation is None:
+        summation = Summation((ROW, COLUMN, CHANNEL) if node.op.name == "conv2d" else ())
     match node.op.name:
         case "conv2d":
             terms = convolution_terms(node, inputs[0], inputs[1], places, summation.axes)
@@ -109,7 +109,7 @@ def summed(node: Node, inputs: Sequence[Floats], places: Places, order: Order | 
             terms = pooling_terms(node, inputs[0], places)
         case _:
             terms = sum_terms(node, inputs[0], places, order)
-    total = add_terms(terms.left, terms.right, summation, order.fused)
+    total = add_terms(terms.left, terms.right, summation, order is None or order.fused)
     if node.op.name == "avg_pool2d":
         total.result = float32.multiply(total.result, reciprocals(node, inputs[0], places))
     return terms, total
@@ -127,7 +127,7 @@ def reciprocals(node: Node, x: Floats, places: Places) -> Floats:
     return (1.0 / window_sizes(node, x.shape[2:], places)).astype(np.float32)
 
 
-def _at(x: Floats, places: Places) -> Floats:
+def at_places(x: Floats, places: Places) -> Floats:
     """Return the numbers of `x`, broadcast to the result, at `places`."""
     if not x.ndim:
         return np.full(len(places), x)
