@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-SEE = Path(__file__).parents[2] / "src" / "opsin" / "see"
+INSPECTION = Path(__file__).parents[2] / "src" / "opsin" / "inspection"
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 

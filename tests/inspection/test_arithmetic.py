@@ -13,9 +13,9 @@ from opsin.explain.arithmetic import float32
 from opsin.explain.arithmetic.evaluate import FUNCTIONS, power
 from opsin.explain.arithmetic.sums import add_terms
 from opsin.kernels.summation import HALVES, Summation
-from tests.see.node import SEE, needs_node, run
+from tests.inspection.node import INSPECTION, needs_node, run
 
-MODULE = SEE / "assets" / "arithmetic.js"
+MODULE = INSPECTION / "assets" / "arithmetic.js"
 HEADER = f"""
 const arithmetic = require({str(MODULE)!r});
 const floats = (bits) => {{
