@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from opsin import ops
-from opsin.ir import Graph, Node, Tensor, topological
+from opsin.ir import Graph, Node, Tensor
 from opsin.viz import captions
 from opsin.viz.op_groups import OpGroup
 from opsin.viz.units import Unit, find_units
@@ -62,10 +61,3 @@ def _steps(unit: Unit, kinds: Mapping[str, str]) -> tuple[Step, ...]:
 def _step(group: OpGroup, kinds: Mapping[str, str]) -> Step:
     name = captions.caption(group, kinds) or "scale and shift"
     return Step(name, captions.kind_of(group), group.scope, tuple(group.nodes))
-
-
-def softmax_step(logits: Tensor) -> Step:
-    """Return a further step behind the network: the probabilities of the classes for `logits`, N × classes."""
-    nodes = topological([ops.softmax(logits)])
-    first = nodes.index(logits.node) + 1
-    return Step("softmax", "softmax", "", tuple(node for node in nodes[first:] if node.op.name != "stop_gradient"))
