@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opsin.explain.arithmetic.orders import Order
 from opsin.explain.arithmetic.terms import Terms
+from opsin.explain.stages import Step
 from opsin.ir import Node
 from opsin.kernels.summation import CHANNEL, COLUMN, DEPTH, ROW
 
@@ -31,7 +32,38 @@ POINTWISE_WORDS = {
     "erf": "the error function",
 }
 """What the operations on single numbers return."""
-AXES = {ROW: "rows", COLUMN: "columns", CHANNEL: "channels", DEPTH: "inputs"}
+STEP_WORDS = {
+    "conv2d": (
+        "The kernel lies on a window of the input. Each number under it is multiplied by the weight above it, in all "
+        "input channels, and the products are added."
+    ),
+    "matmul": "Every input is multiplied by a weight of its own, and the products are added.",
+    "max_pool2d": "Of the numbers under the window, the largest is kept.",
+    "avg_pool2d": "The numbers under the window are added, and the sum is divided by how many they are.",
+    "sum": "All values of a channel are added.",
+    "relu": "Negative numbers become 0; the others stay.",
+    "relu6": "Negative numbers become 0, and those above 6 become 6.",
+}
+"""What steps do, by the operation that determines them."""
+NORM_WORDS = (
+    "With fixed statistics, batch normalization multiplies each channel by a scale, γ / √(variance + ε), and adds a "
+    "shift, β − mean × scale."
+)
+SOFTMAX_WORDS = (
+    "The largest number is subtracted from all, so that no power overflows. Each becomes a power of e, and is divided by "
+    "the sum of all powers: the results are positive and add up to 1."
+)
+AXES = {ROW: "row", COLUMN: "column", CHANNEL: "channel", DEPTH: "input"}
+
+
+def step_words(step: Step) -> str:
+    """Return what a step does, in one or two sentences; nothing if the operations speak for themselves."""
+    if step.kind == "softmax":
+        return SOFTMAX_WORDS
+    if step.name == "batch norm":
+        return NORM_WORDS
+    names = [node.op.name for node in step.nodes]
+    return next((words for name, words in STEP_WORDS.items() if name in names), "")
 
 
 def operation_words(node: Node, order: Order | None, terms: Terms | None) -> str:
@@ -52,17 +84,17 @@ def operation_words(node: Node, order: Order | None, terms: Terms | None) -> str
 def order_words(order: Order | None, products: bool) -> str:
     """Return in which order, and with which roundings, terms are added."""
     if order is None or order.summation is None:
-        return "the engine adds in another order, so that the last digits can differ"
+        return "the engine computes this sum in another way, so that the last digits can differ"
     summation = order.summation
-    loops = [AXES[axis] for axis in summation.axes]
-    words = f"the loops over {', '.join(loops[:-1])} are outside, that over {loops[-1]} inside" if loops[1:] else "in order"
+    loops = [f"{AXES[axis]} by {AXES[axis]}" for axis in summation.axes]
+    words = f"the engine adds {', within it '.join(loops)}" if loops[1:] else "the engine adds the terms in order"
     if summation.lanes > 1:
-        words += f"; {summation.lanes} partial sums take turns and are added at the end"
+        words += f"; {summation.lanes} partial sums take turns, and are added at the end"
     if summation.segment is not None:
         words += f"; sums of {summation.segment} terms are added"
     if summation.unroll > 1:
         words += f", {summation.unroll} terms at a time"
     if products:
-        rounding = "a product is added without being rounded" if order.fused else "each product is rounded, then added"
+        rounding = "products are added without being rounded (fused multiply-add)" if order.fused else "each product is rounded, then added"
         words += f"; {rounding}"
     return words

@@ -11,7 +11,7 @@ import numpy as np
 from opsin.compiler.simplify import constant_value
 from opsin.explain.arithmetic.evaluate import CARRIED, MAXIMA, SUMS
 from opsin.explain.arithmetic.orders import Order
-from opsin.explain.arithmetic.words import POINTWISE_WORDS, order_words
+from opsin.explain.arithmetic.words import POINTWISE_WORDS, order_words, step_words
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Step
 from opsin.inspection.page.arrays import Arrays
@@ -71,6 +71,7 @@ class StepParts:
         return {
             "name": self.step.name,
             "kind": self.step.kind,
+            "words": step_words(self.step),
             "maps": [self._map(t, regions, arrays) for t in maps],
             "operations": [self._operation(node, maps, numbers, regions, arrays) for node in self.step.nodes],
         }

@@ -6,12 +6,18 @@ class StepModel {
     this.data = data;
     this.array = array;
     this.image = image;
+    this.parts = new Map();
     this.operations = data.operations;
     this.output = data.maps[this.operations[this.operations.length - 1].map];
   }
 
   /** Return the stored part of a map: {values, channels (null: all), rows, columns, row, column}, the last two being where it begins. */
   part(map) {
+    if (!this.parts.has(map)) this.parts.set(map, this.cut(map));
+    return this.parts.get(map);
+  }
+
+  cut(map) {
     const { shape: [, count, rows, columns], data } = this.array(map.values);
     const size = count * rows * columns;
     const [row, column] = map.origins[this.image];
