@@ -1,7 +1,7 @@
 """A browser without a network, and pages to open in it.
 
-`make browser` installs what these tests need: the packages playwright and axe-playwright-python, and Debian's Chromium. Without one of
-them the tests are skipped.
+These tests need the packages playwright and axe-playwright-python, and Chromium: `make browser`. Without one of them
+they are skipped.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def test_the_page_appears_and_decodes_in_time(chromium: Any, digits_page: Path) 
     with Tab(chromium, digits_page) as tab:
         tab.page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
         times = tab.page.evaluate(
-            "['first-contentful-paint', 'numbers'].map((name) => performance.getEntriesByName(name)[0].startTime / 1000)"
+            "['first-contentful-paint', 'numbers'].map((n) => performance.getEntriesByName(n)[0].startTime / 1000)"
         )
     assert times[0] < SLOW_MACHINE * FIRST_PAINT and times[1] < SLOW_MACHINE * DECODED
 

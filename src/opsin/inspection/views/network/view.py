@@ -11,7 +11,7 @@ import numpy as np
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.network.kernels import kernels_of
-from opsin.inspection.views.network.maps import Maps, choose_form, divide
+from opsin.inspection.views.network.maps import Maps, as_maps, choose_form, divide
 from opsin.inspection.views.network.selection import strongest_channels
 from opsin.viz.architecture import diagram_of_units
 from opsin.viz.diagram import Box
@@ -47,12 +47,12 @@ class NetworkView:
         subject.progress("feature maps")
         observed = subject.observed
         steps = [step for stage in subject.stages for step in stage.steps]
-        shapes = [observed.values[step.output].shape for step in steps]
+        shapes = [as_maps(observed.values[step.output]).shape for step in steps]
         shares = divide(int(MAP_SHARE * subject.budget), [int(np.prod(shape)) for shape in shapes])
         found: dict[object, Maps] = {}
         for step, shape, share in zip(steps, shapes, shares, strict=True):
             form = choose_form(shape, share)
-            values, gradients = observed.values[step.output], observed.gradients[step.output]
+            values, gradients = as_maps(observed.values[step.output]), as_maps(observed.gradients[step.output])
             found[step] = Maps.of(values, strongest_channels(values, gradients, form.channels), form)
         channels = {stage: found[stage.steps[0]].channels for stage in subject.stages}
         return {
