@@ -50,8 +50,8 @@ NORM_WORDS = (
     "shift, β − mean × scale."
 )
 SOFTMAX_WORDS = (
-    "The largest number is subtracted from all, so that no power overflows. Each becomes a power of e, and is divided by "
-    "the sum of all powers: the results are positive and add up to 1."
+    "The largest number is subtracted from all, so that no power overflows. Each becomes a power of e, and is divided "
+    "by the sum of all powers: the results are positive and add up to 1."
 )
 AXES = {ROW: "row", COLUMN: "column", CHANNEL: "channel", DEPTH: "input"}
 
@@ -95,6 +95,10 @@ def order_words(order: Order | None, products: bool) -> str:
     if summation.unroll > 1:
         words += f", {summation.unroll} terms at a time"
     if products:
-        rounding = "products are added without being rounded (fused multiply-add)" if order.fused else "each product is rounded, then added"
+        rounding = (
+            "products are added without being rounded (fused multiply-add)"
+            if order.fused
+            else "each product is rounded, then added"
+        )
         words += f"; {rounding}"
     return words
