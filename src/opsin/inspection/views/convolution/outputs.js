@@ -26,8 +26,8 @@ function mapOutput(model, channels, labels, page) {
     element,
     update(state) {
       const n = Math.max(0, channels.indexOf(state.channel));
-      const row = Math.min(Math.max(state.row, part.row), part.row + part.rows - 1);
-      const column = Math.min(Math.max(state.column, part.column), part.column + part.columns - 1);
+      const row = Math.min(Math.max(Number(state.row) || 0, part.row), part.row + part.rows - 1);
+      const column = Math.min(Math.max(Number(state.column) || 0, part.column), part.column + part.columns - 1);
       const changes = { selected: [row - part.row, column - part.column, 1, 1] };
       if (n !== last) {
         Object.assign(changes, { values: values(n), largest: largestOf(values(n)), name: `output, channel ${channels[n]}` });
