@@ -2,6 +2,7 @@
 
 const MAP_SIZE = 300;
 const VECTOR_COLUMNS = 32;
+const MAX_CELL = 36;
 
 /** Make the picture of what a step reads, with the window in it. Returns {element, update(place, channel), mark(term)}. */
 function inputPicture(model, main) {
@@ -90,7 +91,7 @@ function vectorInput(model, map, part, operation) {
   padded.set(part.values);
   const scale = part.values.some((value) => value < 0) ? 'signed' : 'positive';
   const cell = (n) => [Math.floor(n / columns), n % columns, 1, 1];
-  const picture = heatMap({ values: padded, rows, columns, scale, name: 'input', size: MAP_SIZE, selected: cell(0) });
+  const picture = heatMap({ values: padded, rows, columns, scale, name: 'input', size: Math.min(MAP_SIZE, MAX_CELL * Math.max(rows, columns)), selected: cell(0) });
   const element = h('div', { class: 'picture' }, h('h3', { text: `Input, ${counted(map.shape[0], 'number')}` }), picture.element, rows > 1 ? h('p', { class: 'note', text: `Row by row, ${columns} numbers in each.` }) : null);
   return {
     element,

@@ -2,6 +2,7 @@
 
 const MAP_SIZE = 300;
 const VECTOR_COLUMNS = 32;
+const MAX_CELL = 36;
 
 /** Make the map of a step's output, in which a value is chosen. */
 function mapOutput(model, channels, labels, page) {
@@ -20,7 +21,11 @@ function mapOutput(model, channels, labels, page) {
     values: values(0), rows: part.rows, columns: part.columns, scale, name: 'output', size: MAP_SIZE, selected: [0, 0, 1, 1],
     onSelect: (row, column) => page.set({ row: row + part.row, column: column + part.column }),
   });
-  const element = h('div', { class: 'picture' }, name, map.element, h('p', { class: 'note', text: `Point at a value, or use the arrow keys.${note ? ` ${note}: what counts most for the answer.` : ''}` }), channels.length > 1 ? pick.element : null);
+  const element = h(
+    'div', { class: 'picture' }, name, map.element, h('p', { class: 'note', text: 'Point at a value, or use the arrow keys.' }), channels.length > 1 ? pick.element : null,
+    note ? h('p', { class: 'note', text: `${note}: what counts most for the answer.` }) : null,
+    whole ? null : locator(part, height, width, page.subject.images[page.state.image]),
+  );
   let last = -1;
   return {
     element,
@@ -41,6 +46,12 @@ function mapOutput(model, channels, labels, page) {
   };
 }
 
+/** Show which part of the image a part of a map belongs to. */
+function locator(part, height, width, image) {
+  const place = h('rect', { x: part.column, y: part.row, width: part.columns, height: part.rows });
+  return h('div', { class: 'locator' }, h('img', { src: image.thumbnail, alt: '' }), h('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': 'the part of the image that is shown' }, place));
+}
+
 /** Make the row of a step's output numbers, one of which is chosen. */
 function vectorOutput(model, channels, labels, page) {
   const { values } = model.part(model.output);
@@ -51,7 +62,7 @@ function vectorOutput(model, channels, labels, page) {
   const name = h('h3', {});
   const select = (row, column) => page.set({ channel: channels[Math.min(channels.length - 1, row * columns + column)] });
   const scale = values.some((value) => value < 0) ? 'signed' : 'positive';
-  const map = heatMap({ values: padded, rows, columns, scale, name: 'output', size: MAP_SIZE, selected: [0, 0, 1, 1], onSelect: select });
+  const map = heatMap({ values: padded, rows, columns, scale, name: 'output', size: Math.min(MAP_SIZE, MAX_CELL * columns), selected: [0, 0, 1, 1], onSelect: select });
   const options = channels.map((each) => ({ value: each, text: labels ? `${labels[each]} (${each})` : String(each) }));
   const pick = channels.length > 1 ? choice({ name: labels ? 'answer' : 'number', options, value: channels[0], onChange: (channel) => page.set({ channel }), few: 0 }) : null;
   const [count] = model.output.shape;

@@ -87,7 +87,7 @@ function stepPanel(data, page) {
       if (each.name === 'slice' || each.name === 'pad') return;
       if (!each.order) {
         if (!lines.length && n > 0) lines.push(h('h3', { text: 'Then' }));
-        lines.push(opsin.stepDrawing.operationLine(each, each.operands.map((operand) => model.operand(operand, own)), each.operands.map((operand) => operandName(each, operand, data)), model.result(n, own)));
+        lines.push(opsin.stepDrawing.operationLine(each, each.operands.map((operand) => model.operand(operand, own)), each.operands.map((operand) => operandName(each, operand, data, terms?.left.length)), model.result(n, own)));
         return;
       }
       flush();
@@ -139,7 +139,8 @@ function stepPanel(data, page) {
 }
 
 /** Return what an operand is: parameters have names. */
-function operandName(operation, { parameter }, data) {
+function operandName(operation, { parameter, constant }, data, count) {
+  if (constant !== undefined && count && constant === Math.fround(1 / count)) return `one over ${count}`;
   if (parameter === undefined) return '';
   const follows = data.operations.some((each) => each.kernel);
   return { add: follows ? 'bias' : 'shift', multiply: 'scale' }[operation.name] ?? 'parameter';
@@ -170,7 +171,8 @@ function title(operation, terms, model) {
   const stride = operation.stride && Math.max(...operation.stride) > 1 ? `; the window moves by ${operation.stride.join(' × ')}` : '';
   const dilation = operation.dilation && Math.max(...operation.dilation) > 1 ? `; its values are ${operation.dilation.join(' × ')} apart` : '';
   const [, inputs] = operation.kernel ?? [];
-  const groups = operation.groups > 1 ? `; ${operation.groups} groups, each of which reads ${counted(inputs, 'channel')} of ${model.shapeOf(operation.operands[0])[0]}` : '';
+  const all = model.shapeOf(operation.operands[0])[0];
+  const groups = operation.groups > 1 && inputs > 1 ? `; ${operation.groups} groups, each of which reads ${counted(inputs, 'channel')} of ${all}` : '';
   return `${what[0].toUpperCase()}${what.slice(1)}${outside ? `, ${outside} of them in the padding` : ''}${stride}${dilation}${groups}`;
 }
 
@@ -205,8 +207,7 @@ function resultPart(model, place) {
   const verdict = same ? '✓ bit-identical' : `the difference is ${rounded(result - engine)}`;
   return h(
     'section', { class: 'result' }, h('h3', { text: 'The result' }),
-    h('p', { class: 'formula' }, 'computed here: ', number(result, { digits: 9, name: 'computed here' }), h('span', { class: 'note', text: `  bits ${bitsOf(result)}` })),
-    h('p', { class: 'formula' }, 'by the engine: ', number(engine, { digits: 9, name: 'by the engine' }), h('span', { class: 'note', text: `  bits ${bitsOf(engine)}` })),
+    table({ head: ['', 'value', 'bits'], rows: [['computed here', result, bitsOf(result)], ['by the engine', engine, bitsOf(engine)]], digits: 9 }),
     h('p', { class: same ? 'verdict same' : 'verdict' }, verdict),
     described ? null : h('p', { class: 'note', text: 'The engine computes this sum in another way than the page, so the last digits can differ.' }),
   );

@@ -60,8 +60,8 @@ def _candidates(subject: Subject) -> list[Candidate]:
             stage,
             number,
             StepParts(step, values, parameters, observed.orders, ()),
-            _influence(values[step.output], observed.gradients[step.output]),
-            _ranking(subject, stage, step),
+            _influence(*_ranking(subject, stage, step, slice(1, None))),
+            _ranking(subject, stage, step, slice(1, 2)),
         )
         for stage, number, step in shown
     ]
@@ -81,10 +81,11 @@ def _influence(values: Floats, gradients: Floats) -> Floats:
     return product if product.any() else values
 
 
-def _ranking(subject: Subject, stage: Stage, step: Step) -> tuple[Floats, Floats]:
-    """Return the values and gradients by which channels are chosen, which are the same for all steps of a stage."""
+def _ranking(subject: Subject, stage: Stage, step: Step, axes: slice) -> tuple[Floats, Floats]:
+    """Return the values and gradients by which channels and places are chosen: those of the stage's last step, so that
+    all its steps show the same part, unless the sizes of `axes` differ."""
     observed, last = subject.observed, stage.steps[-1].output
-    tensor = last if last.shape[1:2] == step.output.shape[1:2] else step.output
+    tensor = last if last.shape[axes] == step.output.shape[axes] else step.output
     return observed.values[tensor], observed.gradients[tensor]
 
 
