@@ -70,6 +70,7 @@ def test_terms_are_added_one_by_one(chromium: Any, digits_page: Path) -> None:
         assert after == pytest.approx(before + value * weight, rel=1e-6)
         assert tab.page.get_by_text("add them one by one").count() == 0  # Motion is reduced.
         tab.page.get_by_text("All terms as a table").click()
+        tab.page.locator("details table tbody tr").first.wait_for()
         assert tab.page.locator("details table tbody tr").count() == 25
         tab.page.get_by_text("Compute all").click()
         tab.page.get_by_text("4,704 of 4,704 values are bit-identical").wait_for()
