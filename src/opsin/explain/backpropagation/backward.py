@@ -1,0 +1,128 @@
+"""The loss of a model's network for one image, with its gradient for every parameter and for the output of every step.
+
+The network is the model's inference graph, so batch normalization uses its running statistics. The gradients are those
+of the training graph of the same loss (`nn.training_step`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import ops
+from opsin.backends.options import CompileOptions, bound
+from opsin.base.concurrency import lazy
+from opsin.base.errors import DataError, GraphError
+from opsin.explain.backpropagation.target import Target
+from opsin.explain.backpropagation.uses import Use, find_uses
+from opsin.explain.stages import Stage, find_stages
+from opsin.ir import FLOAT, INPUT, VARIABLE, Graph, Node, Tensor, scope
+from opsin.model import Model
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One image's way through the network and back: float32 values and gradients, 1 × the shape of each tensor."""
+
+    loss: np.float32
+    values: Mapping[Tensor, Floats]
+    gradients: Mapping[Tensor, Floats]
+
+
+class Backward:
+    """The graph from an image and its target to the loss and its gradients, compiled without Winograd's algorithm."""
+
+    def __init__(self, model: Model, target: Target) -> None:
+        self.model, self.target = model, target
+        self.network = model.graph
+        self.stages: list[Stage] = find_stages(model.graph, model.layers)
+        targets = target.objective.targets(self.network.outputs)
+        with scope("loss"):
+            self.loss = target.objective.loss(self.network.outputs, targets)
+        self.inputs = (*self.network.inputs, *targets.values())
+        self.parameters = Graph((), {"loss": self.loss}).parameters
+        self.uses: dict[str, list[Use]] = find_uses(Graph((), {"loss": self.loss}), self.parameters)
+        self.gradients = self._gradients()
+        if not any(name in self.parameters for name in map(name_of, self.gradients)):
+            raise GraphError(f"the loss of {model.name} depends on no parameter, so there is nothing to trace back to")
+
+    @property
+    def observed(self) -> list[Tensor]:
+        """The outputs of all steps, and what the uses of parameters read and compute."""
+        steps = [step.output for stage in self.stages for step in stage.steps]
+        uses = [tensor for uses in self.uses.values() for use in uses for tensor in (use.image, use.output)]
+        known = {t for node in Graph((), {"loss": self.loss}).nodes for t in node.outputs}
+        return [t for t in dict.fromkeys([*steps, *uses]) if t in known and t.dtype == FLOAT]
+
+    @lazy
+    def graph(self) -> Graph:
+        """The inputs, the loss and every gradient, by the names of the parameters: what `print` should show."""
+        found = {f"gradient of {name}": self.gradients[t] for name, t in self.parameters.items() if t in self.gradients}
+        return Graph(self.inputs, {"loss": self.loss, **found})
+
+    @lazy
+    def parameter_program(self) -> Any:
+        """The program of the loss and of the gradients of all parameters."""
+        return self._compiled(self.graph)
+
+    def parameter_gradients(self, pixels: NDArray[np.uint8], state: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Return the gradient of every parameter for one image (C×H×W), with the parameters in `state`."""
+        program = self.parameter_program
+        program.load_state({name: array for name, array in state.items() if name in self.graph.variables})
+        outputs = program.run(inputs=self._image(pixels), **self.target.arrays)
+        return {name: outputs[f"gradient of {name}"] for name, t in self.parameters.items() if t in self.gradients}
+
+    @lazy
+    def observed_program(self) -> tuple[Any, dict[str, Tensor], dict[str, Tensor]]:
+        """The program that returns every value and gradient, and the tensors by the names of its outputs."""
+        uses = [use for uses in self.uses.values() for use in uses]
+        statistics = [t for use in uses for t in (use.mean, use.root) if t is not None]
+        values = {f"value{number}": tensor for number, tensor in enumerate([*self.observed, *statistics])}
+        gradients = {
+            f"gradient{number}": tensor for number, tensor in enumerate(self.observed) if tensor in self.gradients
+        }
+        outputs = values | {name: self.gradients[tensor] for name, tensor in gradients.items()}
+        return self._compiled(Graph(self.inputs, {"loss": self.loss, **outputs})), values, gradients
+
+    def run(self, pixels: NDArray[np.uint8]) -> Pass:
+        """Return loss, values and gradients for one image, uint8 C×H×W as the network takes it."""
+        program, values, gradients = self.observed_program
+        outputs = program.run(inputs=self._image(pixels), **self.target.arrays)
+        by_parameter = self.parameter_gradients(pixels, self.model.state)
+        return Pass(
+            outputs["loss"][()],
+            {tensor: outputs[name] for name, tensor in values.items()},
+            {tensor: outputs[name] for name, tensor in gradients.items()}
+            | {self.parameters[name]: array for name, array in by_parameter.items()},
+        )
+
+    def _image(self, pixels: NDArray[np.uint8]) -> Floats:
+        if pixels.ndim != 3:
+            raise DataError(f"one image is channels × rows × columns, not an array of {pixels.ndim} axes")
+        images: Floats = self.model.preprocessing.apply(pixels[None])
+        return images
+
+    def _gradients(self) -> dict[Tensor, Tensor]:
+        wanted = [*self.parameters.values(), *self.observed]
+        gradients: Sequence[Tensor | None] = ops.gradients(self.loss, wanted)
+        return {t: g for t, g in zip(wanted, gradients, strict=True) if g is not None}
+
+    def _compiled(self, graph: Graph) -> Any:
+        # The compiler lays out weights that change in every run differently, which changes the rounding. The updates,
+        # which change nothing, make this program compute as a training step does.
+        graph = Graph(graph.inputs, graph.outputs, dict(self.parameters))
+        program = bound(self.model.engine, CompileOptions(winograd=False))(graph, 1, self.model.threads)
+        program.load_state({name: array for name, array in self.model.state.items() if name in graph.variables})
+        return program
+
+
+def name_of(tensor: Tensor) -> str:
+    """Return the name of an input or a variable; nothing for other tensors."""
+    node: Node = tensor.node
+    return str(node.attrs["name"]) if node.op in (INPUT, VARIABLE) else ""

@@ -1,0 +1,108 @@
+"""The two maps behind a weight's gradient: the output's gradient δ, and what the weight was multiplied by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.explain.backpropagation.backward import Pass
+from opsin.explain.backpropagation.uses import CONV, LINEAR, SCALE, TRANSPOSED, Use
+from opsin.ops.sliding import Sliding
+
+Floats = NDArray[np.float32]
+Index = tuple[int, ...]
+"""The place of a weight in its parameter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The values that one weight was multiplied by: those of the map `image` under a tap of the kernel.
+
+    Value (y, x) of the window is element (top + y · stride, left + x · stride) of the map, and 0 beyond its border. All
+    arrays are rows × columns; those of a vector have one row.
+    """
+
+    image: Floats
+    image_channel: int
+    delta: Floats
+    delta_channel: int
+    top: int
+    left: int
+    stride: tuple[int, int]
+    values: Floats
+
+
+def windows(use: Use, step: Pass, index: Index) -> Window:
+    """Return δ and the values under the weight at `index`, for one use of a convolution or a linear layer."""
+    if use.kind == LINEAR:
+        return _linear(use, step, index)
+    if use.kind not in (CONV, TRANSPOSED):
+        return _by_channel(use, step, index)
+    large, small = step.values[use.image], step.gradients[use.output]
+    if use.kind == TRANSPOSED:  # the input takes the part of δ, and δ that of the image
+        large, small = small, large
+    k, c, i, j = index
+    attrs = use.node.attrs
+    filters, depth = use.node.inputs[1].shape[:2]
+    channel = k // (int(str(filters)) // attrs["groups"]) * int(str(depth)) + c
+    slide = sliding(use, large.shape[2:])
+    (sh, sw), (dh, dw), ((top, _), (left, _)) = slide.stride, slide.dilation, slide.padding
+    (oh, ow), padded = slide.out, slide.pad(large[0, channel])
+    under = padded[i * dh : i * dh + (oh - 1) * sh + 1 : sh, j * dw : j * dw + (ow - 1) * sw + 1 : sw]
+    return Window(large[0, channel], channel, small[0, k], k, i * dh - top, j * dw - left, (sh, sw), under)
+
+
+def sliding(use: Use, size: tuple[int, ...]) -> Sliding:
+    """Return the window of a convolution over images of `size` (rows, columns)."""
+    rows, columns = use.node.inputs[1].shape[2:]
+    attrs = use.node.attrs
+    kernel = int(str(rows)), int(str(columns))
+    return Sliding((size[0], size[1]), kernel, attrs["stride"], attrs["padding"], attrs["dilation"])
+
+
+def all_windows(use: Use, step: Pass) -> tuple[Floats, Floats]:
+    """Return δ and the values under every weight of a convolution, both rows × columns per weight.
+
+    δ is groups × K/groups × 1 × 1 × OH × OW, and the values are groups × 1 × C/groups × taps × OH × OW.
+    """
+    large, small = step.values[use.image], step.gradients[use.output]
+    if use.kind == TRANSPOSED:
+        large, small = small, large
+    groups = use.node.attrs["groups"]
+    slide = sliding(use, large.shape[2:])
+    taps = np.stack(list(slide.taps(slide.pad(large[0]))), axis=1)
+    under = taps.reshape(groups, 1, -1, *taps.shape[1:])
+    return small[0].reshape(groups, -1, 1, 1, *small.shape[2:]), under
+
+
+def _linear(use: Use, step: Pass, index: Index) -> Window:
+    """Return one row of values for each row of the layer's input, usually one for an image."""
+    attrs = use.node.attrs
+    first = use.node.inputs[0] is not use.image  # the parameter is the left operand
+    row, column = index[::-1] if attrs["transpose_a" if first else "transpose_b"] else index
+    # For x · w, w is inputs × outputs; for w · x, outputs × inputs.
+    source, target = (column, row) if first else (row, column)
+    x, delta = step.values[use.image], step.gradients[use.output]
+    x = x.T if attrs["transpose_b" if first else "transpose_a"] else x
+    x, delta = (x.T, delta.T) if first else (x, delta)
+    values, gradients = x[:, source : source + 1].T, delta[:, target : target + 1].T
+    return Window(x, source, gradients, target, 0, source, (1, 1), values)
+
+
+def _by_channel(use: Use, step: Pass, index: Index) -> Window:
+    channel = index[0] if len(index) == 1 else max(index)
+    delta = _map(step.gradients[use.output], channel)
+    if use.kind != SCALE:
+        ones = np.ones_like(delta)
+        return Window(ones, channel, delta, channel, 0, 0, (1, 1), ones)
+    assert use.mean is not None and use.root is not None
+    mean, root = (step.values[t].ravel()[channel] for t in (use.mean, use.root))
+    normalized = ((_map(step.values[use.image], channel) - mean) * root).astype(np.float32)
+    return Window(normalized, channel, delta, channel, 0, 0, (1, 1), normalized)
+
+
+def _map(array: Floats, channel: int) -> Floats:
+    values = array[0, channel]
+    return values if values.ndim == 2 else values.reshape(1, -1)
