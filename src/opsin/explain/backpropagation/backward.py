@@ -17,11 +17,12 @@ from opsin import ops
 from opsin.backends.options import CompileOptions, bound
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, GraphError
-from opsin.explain.backpropagation.target import Target
+from opsin.explain.backpropagation.target import Case
 from opsin.explain.backpropagation.uses import Use, find_uses
 from opsin.explain.stages import Stage, find_stages
 from opsin.ir import FLOAT, INPUT, VARIABLE, Graph, Node, Tensor, scope
 from opsin.model import Model
+from opsin.nn import Objective
 
 Floats = NDArray[np.float32]
 
@@ -30,6 +31,7 @@ Floats = NDArray[np.float32]
 class Pass:
     """One image's way through the network and back: float32 values and gradients, 1 × the shape of each tensor."""
 
+    case: Case
     loss: np.float32
     values: Mapping[Tensor, Floats]
     gradients: Mapping[Tensor, Floats]
@@ -38,13 +40,12 @@ class Pass:
 class Backward:
     """The graph from an image and its target to the loss and its gradients, compiled without Winograd's algorithm."""
 
-    def __init__(self, model: Model, target: Target) -> None:
-        self.model, self.target = model, target
-        self.network = model.graph
+    def __init__(self, model: Model, objective: Objective) -> None:
+        self.model, self.network = model, model.graph
         self.stages: list[Stage] = find_stages(model.graph, model.layers)
-        targets = target.objective.targets(self.network.outputs)
+        targets = objective.targets(self.network.outputs)
         with scope("loss"):
-            self.loss = target.objective.loss(self.network.outputs, targets)
+            self.loss = objective.loss(self.network.outputs, targets)
         self.inputs = (*self.network.inputs, *targets.values())
         self.parameters = Graph((), {"loss": self.loss}).parameters
         self.uses: dict[str, list[Use]] = find_uses(Graph((), {"loss": self.loss}), self.parameters)
@@ -71,11 +72,11 @@ class Backward:
         """The program of the loss and of the gradients of all parameters."""
         return self._compiled(self.graph)
 
-    def parameter_gradients(self, pixels: NDArray[np.uint8], state: Mapping[str, Floats]) -> dict[str, Floats]:
-        """Return the gradient of every parameter for one image (C×H×W), with the parameters in `state`."""
+    def parameter_gradients(self, case: Case, state: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Return the gradient of every parameter, with the values of variables in `state`."""
         program = self.parameter_program
         program.load_state({name: array for name, array in state.items() if name in self.graph.variables})
-        outputs = program.run(inputs=self._image(pixels), **self.target.arrays)
+        outputs = program.run(**self.arrays(case))
         return {name: outputs[f"gradient of {name}"] for name, t in self.parameters.items() if t in self.gradients}
 
     @lazy
@@ -90,23 +91,24 @@ class Backward:
         outputs = values | {name: self.gradients[tensor] for name, tensor in gradients.items()}
         return self._compiled(Graph(self.inputs, {"loss": self.loss, **outputs})), values, gradients
 
-    def run(self, pixels: NDArray[np.uint8]) -> Pass:
-        """Return loss, values and gradients for one image, uint8 C×H×W as the network takes it."""
+    def run(self, case: Case) -> Pass:
+        """Return loss, values and gradients for one image and its target."""
         program, values, gradients = self.observed_program
-        outputs = program.run(inputs=self._image(pixels), **self.target.arrays)
-        by_parameter = self.parameter_gradients(pixels, self.model.state)
+        outputs = program.run(**self.arrays(case))
+        by_parameter = self.parameter_gradients(case, self.model.state)
         return Pass(
+            case,
             outputs["loss"][()],
             {tensor: outputs[name] for name, tensor in values.items()},
             {tensor: outputs[name] for name, tensor in gradients.items()}
             | {self.parameters[name]: array for name, array in by_parameter.items()},
         )
 
-    def _image(self, pixels: NDArray[np.uint8]) -> Floats:
-        if pixels.ndim != 3:
-            raise DataError(f"one image is channels × rows × columns, not an array of {pixels.ndim} axes")
-        images: Floats = self.model.preprocessing.apply(pixels[None])
-        return images
+    def arrays(self, case: Case) -> dict[str, NDArray[Any]]:
+        """Return the inputs of the graph: the normalized image and the arrays of its target."""
+        if case.pixels.ndim != 3:
+            raise DataError(f"one image is channels × rows × columns, not an array of {case.pixels.ndim} axes")
+        return {"inputs": self.model.preprocessing.apply(case.pixels[None]), **case.target.arrays}
 
     def _gradients(self) -> dict[Tensor, Tensor]:
         wanted = [*self.parameters.values(), *self.observed]

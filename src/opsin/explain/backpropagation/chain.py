@@ -65,7 +65,7 @@ class Chain:
         backward, gradients = self.backward, self.backward.gradients
         outputs = tuple(t for t in backward.network.outputs.values() if t in gradients)
         lines = self.listing.of([gradients[t] for t in outputs])
-        words = loss_sentence(backward.target)
+        words = loss_sentence(self.values.case.target)
         steps = [BackwardStep(None, None, "loss", backward.loss, outputs, words, tuple(lines))]
         for stage in reversed(backward.stages):
             for step in reversed(stage.steps):

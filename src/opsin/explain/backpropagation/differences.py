@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from opsin.backends.reference import Reference
 from opsin.base.concurrency import lazy
 from opsin.explain.backpropagation.backward import Backward
+from opsin.explain.backpropagation.target import Case
 from opsin.ir import Graph, Node, Tensor
 from opsin.ops.sliding import Sliding
 
@@ -54,8 +55,8 @@ class CentralDifference:
 class Differences:
     """Central differences for any weight and one image. What does not depend on the weight is computed once."""
 
-    def __init__(self, backward: Backward, pixels: NDArray[np.uint8]) -> None:
-        self.backward, self.pixels = backward, pixels
+    def __init__(self, backward: Backward, case: Case) -> None:
+        self.backward, self.case = backward, case
         self._dependents: dict[str, list[Node]] = {}
 
     @lazy
@@ -64,8 +65,7 @@ class Differences:
         backward = self.backward
         program = Reference(Graph(backward.inputs, {"loss": backward.loss}), 1, np.float64)
         program.load_state({n: a for n, a in backward.model.state.items() if n in program.graph.variables})
-        images = backward.model.preprocessing.apply(self.pixels[None])
-        trace = program.trace_values(inputs=images, **backward.target.arrays)
+        trace = program.trace_values(**backward.arrays(self.case))
         return program.graph, {t: a for node, arrays in trace for t, a in zip(node.outputs, arrays, strict=True)}
 
     @property

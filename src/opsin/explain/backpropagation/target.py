@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -31,11 +31,17 @@ class Target:
     """The number of the class that the loss asks for; None for losses without one."""
 
 
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One image, uint8 C×H×W as the network takes it, with its target."""
+
+    pixels: NDArray[np.uint8]
+    target: Target
+
+
 @dataclass(frozen=True)
 class SquaredOutputs:
     """Half the sum of the squares of all outputs: a loss that needs no target."""
-
-    names: tuple[str, ...] = field(default=())
 
     def targets(self, outputs: Tensors) -> dict[str, Tensor]:
         return {}

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from opsin.backends.options import CompileOptions, bound
 from opsin.base.concurrency import locked_cache
-from opsin.explain.backpropagation.backward import Backward, Floats
+from opsin.explain.backpropagation.backward import Backward, Floats, Pass
 from opsin.explain.backpropagation.sums import flushed
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, input_tensor, variable
 from opsin.nn.optimizers import SGD, Adagrad, Adam, Optimizer
@@ -123,9 +122,9 @@ def state_after(optimizer: Optimizer, values: Mapping[str, np.float32]) -> dict[
 class Updates:
     """What the engine makes of all parameters in two steps of an optimizer, each on the same image."""
 
-    def __init__(self, backward: Backward, pixels: NDArray[np.uint8], first: Mapping[str, Floats]) -> None:
-        """`first` are the gradients of the parameters before the first step."""
-        self.backward, self.pixels, self.first = backward, pixels, first
+    def __init__(self, backward: Backward, step: Pass) -> None:
+        self.backward, self.case = backward, step.case
+        self.first = {name: step.gradients[t] for name, t in backward.parameters.items() if t in step.gradients}
 
     def steps(self, rule: Rule) -> tuple[Step, Step]:
         """Return both steps with the rule's learning rate. The gradient of the second one is that after the first."""
@@ -140,7 +139,7 @@ class Updates:
             program.run(learning_rate=np.float32(rule.rate), **arrays)
             state = program.state()
             steps.append(Step(gradients, state))
-            gradients = backward.parameter_gradients(self.pixels, backward.model.state | state)
+            gradients = backward.parameter_gradients(self.case, backward.model.state | state)
         return steps[0], steps[1]
 
     def _program(self, optimizer: Optimizer):  # type: ignore[no-untyped-def]
