@@ -15,12 +15,14 @@ Floats = NDArray[np.float32]
 SMALLEST = np.float32(2.0**-126)
 
 
-def multiply_add(a: Floats, b: Floats, c: Floats) -> Floats:
-    """Return a · b + c, rounded once, as arrays that broadcast together.
+def multiply_add(a: Floats, b: Floats, c: Floats, fused: bool = True) -> Floats:
+    """Return a · b + c, rounded once, as arrays that broadcast together; unless `fused`, the product is rounded, too.
 
     The product is exact in float64. The sum is rounded to odd there (Boldo & Melquiond 2008), so that the second
     rounding, to float32, is the only one that counts.
     """
+    if not fused:
+        return flushed(flushed(a * b) + c)
     product, addend = a.astype(np.float64) * b, c.astype(np.float64)
     total = np.asarray(product + addend)
     part = total - product
@@ -38,27 +40,33 @@ def flushed(x: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Order:
-    """An order of summation of N × rows × columns terms.
+    """An order of summation of rows × columns terms.
 
-    The terms are added row by row, in blocks of `block` terms or of `rows` rows; the sums of the blocks are added one
-    after another. Within a block, `sets` sums take turns along a row. With `columns_first` a block is passed column by
-    column.
+    The terms are added row by row, in blocks that begin at the rows `starts`, or in blocks of `block` terms of which
+    none lies beyond the border of the map. The sums of the blocks are added one after another. Within a block, `sets`
+    sums take turns along a row. With `columns_first` a block is passed column by column, and the sum goes on from block
+    to block. If the multiply-adds are not `fused`, each product is rounded before it is added.
     """
 
     words: str
-    rows: int = 0
+    starts: tuple[int, ...] = (0,)
     block: int = 0
     sets: int = 1
     columns_first: bool = False
+    fused: bool = True
 
-    def sequence(self, rows: int, columns: int) -> list[list[list[int]]]:
-        """Return for each block and each of its sums the numbers of the terms, in their order."""
-        height = self.rows or rows
-        numbers = np.arange(rows * columns).reshape(rows, columns)
-        blocks = [numbers[first : first + height] for first in range(0, rows, height)]
+    def sequence(self, inside: NDArray[np.bool_]) -> list[list[list[int]]]:
+        """Return for each block and each of its sums the numbers of the terms, in their order.
+
+        `inside` (rows × columns) says which of them are products of a value of the map, and not of its border.
+        """
+        rows, columns = inside.shape
         if self.block:
-            flat = numbers.ravel()
-            return [[list(flat[first : first + self.block])] for first in range(0, len(flat), self.block)]
+            numbers = [int(n) for n in np.flatnonzero(inside)]
+            return [[numbers[first : first + self.block]] for first in range(0, len(numbers), self.block)]
+        grid = np.arange(rows * columns).reshape(rows, columns)
+        ends = [*self.starts[1:], rows]
+        blocks = [grid[first:last] for first, last in zip(self.starts, ends, strict=True)]
         if self.columns_first:
             return [[[int(n) for block in blocks for n in block.T.ravel()]]]
         whole = columns // self.sets * self.sets
@@ -70,60 +78,21 @@ class Order:
 
 
 ROW_BY_ROW = Order("row by row")
-ORDERS = (
-    ROW_BY_ROW,
-    Order("row by row, even and odd columns in two sums", sets=2),
-    Order("in blocks of four rows, column by column", rows=4, columns_first=True),
-    Order("row by row, in blocks of 96 terms", block=96),
-)
-"""The orders of the engine's kernels for weight gradients: direct, depthwise, and as a matrix product."""
 
 
-def dot(a: Floats, b: Floats, order: Order) -> Floats:
+def dot(a: Floats, b: Floats, order: Order, inside: NDArray[np.bool_] | None = None) -> Floats:
     """Return the sums of the products a · b over the last two axes (rows × columns) as a kernel adds them."""
     rows, columns = a.shape[-2:]
-    flat = [x.reshape(*x.shape[:-2], rows * columns) for x in np.broadcast_arrays(a, b)]
-    total: Floats | None = None
-    for sums in order.sequence(rows, columns):
-        parts = [_chain(flat[0], flat[1], numbers) for numbers in sums if numbers]
-        block = parts[0]
-        for part in parts[1:]:
-            block = flushed(block + part)
-        total = block if total is None else flushed(total + block)
-    assert total is not None
-    return total
-
-
-def _chain(a: Floats, b: Floats, numbers: list[int]) -> Floats:
-    total = np.zeros(a.shape[:-1], np.float32)
-    for number in numbers:
-        total = multiply_add(a[..., number], b[..., number], total)
-    return total
-
-
-def running(a: Floats, b: Floats, order: Order) -> tuple[Floats, Floats]:
-    """Return the terms of one sum, rows × columns each of `a` and `b`, as running sums by number of the term.
-
-    Element n of the first array is the sum in which term n was added, right after it; the second array is the number of
-    that sum and of its block, for orders that need several.
-    """
-    rows, columns = a.shape
-    flat_a, flat_b = a.ravel(), b.ravel()
-    sums, owners = np.zeros(rows * columns, np.float32), np.zeros(rows * columns, np.int32)
-    owner = 0
-    for block in order.sequence(rows, columns):
-        for numbers in block:
-            total = np.float32(0)
+    left, right = (x.reshape(*x.shape[:-2], rows * columns) for x in np.broadcast_arrays(a, b))
+    if order.starts == (0,) and order.sets == 1 and not order.block and np.all(right == 1):
+        return flushed(np.cumsum(left, axis=-1, dtype=np.float32)[..., -1])
+    total = np.zeros(left.shape[:-1], np.float32)
+    for sums in order.sequence(np.ones((rows, columns), bool) if inside is None else inside):
+        block: Floats | None = None
+        for numbers in sums:
+            part = np.zeros_like(total)
             for number in numbers:
-                total = multiply_add(flat_a[number], flat_b[number], np.float32(total))[()]
-                sums[number], owners[number] = total, owner
-            owner += 1
-    return sums, owners
-
-
-def matching_order(find: Callable[[Order], Floats], expected: Floats) -> Order | None:
-    """Return the first order whose sums `find(order)` equal `expected` bit by bit; None if there is none."""
-    for order in ORDERS:
-        if np.array_equal(find(order).view(np.int32), expected.view(np.int32)):
-            return order
-    return None
+                part = multiply_add(left[..., number], right[..., number], part, order.fused)
+            block = part if block is None else flushed(block + part)
+        total = total if block is None else flushed(total + block)
+    return total

@@ -20,8 +20,8 @@ Index = tuple[int, ...]
 class Window:
     """The values that one weight was multiplied by: those of the map `image` under a tap of the kernel.
 
-    Value (y, x) of the window is element (top + y · stride, left + x · stride) of the map, and 0 beyond its border. All
-    arrays are rows × columns; those of a vector have one row.
+    Value (y, x) of the window is element (top + y · stride, left + x · stride) of the map, and 0 beyond its border;
+    `inside` is false there. All arrays are rows × columns; those of a vector have one row.
     """
 
     image: Floats
@@ -32,6 +32,7 @@ class Window:
     left: int
     stride: tuple[int, int]
     values: Floats
+    inside: NDArray[np.bool_]
 
 
 def windows(use: Use, step: Pass, index: Index) -> Window:
@@ -49,9 +50,9 @@ def windows(use: Use, step: Pass, index: Index) -> Window:
     channel = k // (int(str(filters)) // attrs["groups"]) * int(str(depth)) + c
     slide = sliding(use, large.shape[2:])
     (sh, sw), (dh, dw), ((top, _), (left, _)) = slide.stride, slide.dilation, slide.padding
-    (oh, ow), padded = slide.out, slide.pad(large[0, channel])
-    under = padded[i * dh : i * dh + (oh - 1) * sh + 1 : sh, j * dw : j * dw + (ow - 1) * sw + 1 : sw]
-    return Window(large[0, channel], channel, small[0, k], k, i * dh - top, j * dw - left, (sh, sw), under)
+    number = i * slide.kernel[1] + j
+    under, inside = (list(slide.taps(slide.pad(x)))[number] for x in (large[0, channel], np.ones(slide.size, bool)))
+    return Window(large[0, channel], channel, small[0, k], k, i * dh - top, j * dw - left, (sh, sw), under, inside)
 
 
 def sliding(use: Use, size: tuple[int, ...]) -> Sliding:
@@ -62,19 +63,19 @@ def sliding(use: Use, size: tuple[int, ...]) -> Sliding:
     return Sliding((size[0], size[1]), kernel, attrs["stride"], attrs["padding"], attrs["dilation"])
 
 
-def all_windows(use: Use, step: Pass) -> tuple[Floats, Floats]:
-    """Return δ and the values under every weight of a convolution, both rows × columns per weight.
+def all_windows(use: Use, step: Pass) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Return δ and the values under every weight of a convolution, and whether they are inside the map, by tap.
 
-    δ is groups × K/groups × 1 × 1 × OH × OW, and the values are groups × 1 × C/groups × taps × OH × OW.
+    δ is groups × K/groups × 1 × OH × OW, the values are taps × groups × 1 × C/groups × OH × OW.
     """
     large, small = step.values[use.image], step.gradients[use.output]
     if use.kind == TRANSPOSED:
         large, small = small, large
     groups = use.node.attrs["groups"]
     slide = sliding(use, large.shape[2:])
-    taps = np.stack(list(slide.taps(slide.pad(large[0]))), axis=1)
-    under = taps.reshape(groups, 1, -1, *taps.shape[1:])
-    return small[0].reshape(groups, -1, 1, 1, *small.shape[2:]), under
+    under, inside = (np.stack(list(slide.taps(slide.pad(x)))) for x in (large[0], np.ones(slide.size, bool)))
+    delta = small[0].reshape(groups, -1, 1, *small.shape[2:])
+    return delta, under.reshape(len(under), groups, 1, -1, *under.shape[2:]), inside
 
 
 def _linear(use: Use, step: Pass, index: Index) -> Window:
@@ -88,7 +89,7 @@ def _linear(use: Use, step: Pass, index: Index) -> Window:
     x = x.T if attrs["transpose_b" if first else "transpose_a"] else x
     x, delta = (x.T, delta.T) if first else (x, delta)
     values, gradients = x[:, source : source + 1].T, delta[:, target : target + 1].T
-    return Window(x, source, gradients, target, 0, source, (1, 1), values)
+    return Window(x, source, gradients, target, 0, source, (1, 1), values, np.ones(values.shape, bool))
 
 
 def _by_channel(use: Use, step: Pass, index: Index) -> Window:
@@ -96,11 +97,11 @@ def _by_channel(use: Use, step: Pass, index: Index) -> Window:
     delta = _map(step.gradients[use.output], channel)
     if use.kind != SCALE:
         ones = np.ones_like(delta)
-        return Window(ones, channel, delta, channel, 0, 0, (1, 1), ones)
+        return Window(ones, channel, delta, channel, 0, 0, (1, 1), ones, ones > 0)
     assert use.mean is not None and use.root is not None
     mean, root = (step.values[t].ravel()[channel] for t in (use.mean, use.root))
     normalized = ((_map(step.values[use.image], channel) - mean) * root).astype(np.float32)
-    return Window(normalized, channel, delta, channel, 0, 0, (1, 1), normalized)
+    return Window(normalized, channel, delta, channel, 0, 0, (1, 1), normalized, normalized == normalized)
 
 
 def _map(array: Floats, channel: int) -> Floats:

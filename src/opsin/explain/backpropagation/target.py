@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -81,4 +81,9 @@ def default_target(model: Model, outputs: Mapping[str, NDArray[np.float32]], lab
     order = np.argsort(-outputs["logits"][0], kind="stable")
     if label is not None and label != order[0]:
         return class_target(model, label)
-    return class_target(model, int(order[min(1, len(order) - 1)]))
+    second = class_target(model, int(order[min(1, len(order) - 1)]))
+    words = (
+        f"The network answers '{model.labels[order[0]]}'. A sure answer that is right leaves nothing to learn, so suppose "
+        f"that it should have been the second most probable class. {second.sentence}"
+    )
+    return replace(second, sentence=words)

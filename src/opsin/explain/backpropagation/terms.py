@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.explain.backpropagation.backward import Backward, Pass
-from opsin.explain.backpropagation.sums import ORDERS, Order, dot, running
+from opsin.explain.backpropagation.orders import candidates
+from opsin.explain.backpropagation.sums import ROW_BY_ROW, Order, dot
 from opsin.explain.backpropagation.taps import Floats, Index, Window, all_windows, windows
 from opsin.explain.backpropagation.uses import CONV, TRANSPOSED, Use
 from opsin.ir import Tensor
@@ -37,14 +38,10 @@ class UseTerms:
         return self.window.delta.astype(np.float64) * self.window.values
 
     @property
-    def running_sums(self) -> tuple[Floats, NDArray[np.int32]]:
-        """The float32 sum after each term, and the number of the partial sum that it belongs to (see `running`)."""
-        return running(self.window.delta, self.window.values, self.order or ORDERS[0])
-
-    @property
     def total(self) -> np.float32:
         """The sum in float32, in the engine's order if it is known and otherwise row by row."""
-        return dot(self.window.delta, self.window.values, self.order or ORDERS[0])[()]
+        window = self.window
+        return np.float32(dot(window.delta, window.values, self.order or ROW_BY_ROW, window.inside))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,29 +118,32 @@ class Terms:
     def order(self, name: str) -> Order | None:
         """Return the order of summation that gives the engine's gradients bit by bit; None if none of them does."""
         if name not in self._orders:
-            self._orders[name] = next((order for order in ORDERS if self._agrees(name, order)), None)
+            uses = self._uses(name)
+            delta = self.step.gradients[uses[0].output] if uses else np.zeros((1, 1), np.float32)
+            rows, columns = delta.shape[2:] if delta.ndim == 4 else (1, 1)
+            orders = candidates(uses[0], rows, columns) if uses else []
+            self._orders[name] = next((order for order in orders if self._agrees(name, order)), None)
         return self._orders[name]
 
     def _uses(self, name: str) -> list[Use]:
         return [use for use in self.backward.uses[name] if use.output in self.step.gradients]
 
     def _agrees(self, name: str, order: Order) -> bool:
-        gradient = self.step.gradients[self.parameter(name)]
-        uses = self._uses(name)
-        if not uses:
-            return False
+        """Whether an order gives the engine's gradients of some weights, bit by bit."""
+        gradient, uses = self.step.gradients[self.parameter(name)], self._uses(name)
         if uses[0].kind in (CONV, TRANSPOSED):
-            total = sum_of_uses([_kernel_sums(use, self.step, order) for use in uses])
-            groups, filters, channels = total.shape[:3]
-            shape = (uses[0].node.attrs["groups"], -1, gradient.shape[1], gradient[0, 0].size)
-            expected = gradient.reshape(shape)[:groups, :filters, :channels]
-            return total.tobytes() == expected.tobytes()
-        for index in _some(gradient.shape):
-            sums = [windows(use, self.step, index) for use in uses]
-            found = sum_of_uses([dot(w.delta, w.values, order) for w in sums])
-            if found.tobytes() != gradient[index].tobytes():
-                return False
-        return True
+            taps = gradient[0, 0].size
+            shape = (uses[0].node.attrs["groups"], -1, gradient.shape[1], taps)
+            few = gradient.reshape(shape)[:MAX_CHECKED, :MAX_CHECKED, :MAX_CHECKED]
+            numbers = dict.fromkeys((taps // 2, 0))
+            checks = ((few[..., n], sum_of_uses([_tap_sums(use, self.step, order, n) for use in uses])) for n in numbers)
+        else:
+            checks = ((gradient[index], self._sum(uses, index, order)) for index in _some(gradient.shape))
+        return all(expected.tobytes() == found.tobytes() for expected, found in checks)
+
+    def _sum(self, uses: list[Use], index: Index, order: Order) -> Floats:
+        found = [windows(use, self.step, index) for use in uses]
+        return sum_of_uses([dot(w.delta, w.values, order, w.inside) for w in found])
 
 
 def sum_of_uses(totals: list[Floats]) -> Floats:
@@ -154,14 +154,15 @@ def sum_of_uses(totals: list[Floats]) -> Floats:
     return result
 
 
-def _kernel_sums(use: Use, step: Pass, order: Order) -> Floats:
-    delta, under = all_windows(use, step)
-    limit = MAX_CHECKED
-    return dot(delta[:limit, :limit], under[:limit, :, :limit], order)
+def _tap_sums(use: Use, step: Pass, order: Order, tap: int) -> Floats:
+    """Return the sums of some weights at one tap of a kernel: groups × filters × channels."""
+    delta, under, inside = all_windows(use, step)
+    few = slice(MAX_CHECKED)
+    return dot(delta[few, few], under[tap][few, :, few], order, inside[tap])
 
 
 def _some(shape: tuple[int, ...]) -> list[Index]:
-    """Return up to 64 places, spread over an array."""
+    """Return up to `MAX_CHECKED` places, spread over an array."""
     size = int(np.prod(shape))
-    numbers = np.unique(np.linspace(0, size - 1, min(size, 64)).astype(int))
+    numbers = np.unique(np.linspace(0, size - 1, min(size, MAX_CHECKED)).astype(int))
     return [tuple(int(i) for i in np.unravel_index(number, shape)) for number in numbers]
