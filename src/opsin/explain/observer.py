@@ -48,7 +48,7 @@ class Observer:
 
     def run_inputs(self, inputs: Floats, tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of `tensors` for normalized images, float32 N×C×H×W."""
-        outputs = self._program(len(inputs), tensors).run(inputs=inputs)
+        outputs = self.program(len(inputs), tensors).run(inputs=inputs)
         return [outputs[f"tensor{number}"] for number in range(len(tensors))]
 
     def outputs(self, pixels: NDArray[np.uint8]) -> dict[str, Floats]:
@@ -70,7 +70,7 @@ class Observer:
         self, inputs: Floats, weights: Weights, tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> tuple[Floats, list[Floats], list[Floats]]:
         """Return what `gradients` returns for normalized images, float32 N×C×H×W."""
-        program = self._gradient_program(len(inputs), tuple(weights), tensors, values)
+        program = self.gradient_program(len(inputs), tuple(weights), tensors, values)
         outputs = program.run(inputs=inputs, **{WEIGHTS + name: array for name, array in weights.items()})
         gradients = [
             outputs[f"gradient{number}"]
@@ -80,22 +80,25 @@ class Observer:
         ]
         return outputs["score"], gradients, [outputs[f"value{number}"] for number in range(len(values))]
 
-    def _program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+    def program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+        """Return the program whose outputs "tensor0", "tensor1", … are `tensors`."""
         key = (batch, *tensors)
         if key not in self._programs:
             observed = {f"tensor{number}": tensor for number, tensor in enumerate(tensors)}
-            self._programs[key] = self._compiled(Graph(self.graph.inputs, observed), batch)
+            self._programs[key] = self.compiled(Graph(self.graph.inputs, observed), batch)
         return self._programs[key]
 
-    def _gradient_program(
-        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor]
+    def gradient_program(
+        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> Program:
+        """Return the program of `score_graph`, for weights of the outputs `names`."""
         key = (batch, tuple(names), tuple(tensors), tuple(values))
         if key not in self._programs:
-            self._programs[key] = self._compiled(score_graph(self.graph, names, tensors, values), batch)
+            self._programs[key] = self.compiled(score_graph(self.graph, names, tensors, values), batch)
         return self._programs[key]
 
-    def _compiled(self, graph: Graph, batch: int) -> Program:
+    def compiled(self, graph: Graph, batch: int) -> Program:
+        """Return `graph` as a program of the model's engine, with the model's parameters."""
         options = CompileOptions(winograd=not self.exact)
         program = bound(self.model.engine, options)(graph, batch, self.model.threads)
         known = graph.variables

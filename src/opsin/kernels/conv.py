@@ -11,7 +11,7 @@ rotated by 180° and its channels exchanged. For larger strides, zeros are first
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,6 +31,7 @@ from opsin.kernels.tile import (
     row_loop,
     row_ranges,
 )
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 
 MARGIN_WORDS = ("pad_left", "skip", "copied", "padded_width")
 """The arguments of `Margin`, in order."""
@@ -175,6 +176,9 @@ class Conv2d(KernelSpec):
     out_width: int
     padded: bool
     epilogue: Epilogue = PLAIN
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation:
+        return Summation((ROW, COLUMN, CHANNEL), skips=(ROW,))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from opsin.kernels.tile import (
     row_loop,
     row_ranges,
 )
+from opsin.kernels.summation import DEPTH, Summation
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class MatMul(KernelSpec):
     rows: int
     a_row: int | None
     epilogue: Epilogue = PLAIN
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation:
+        return Summation((DEPTH,))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul")

@@ -1,0 +1,35 @@
+"""The softmax behind a network, as a step of its own: classifiers end with logits, and the answer is computed later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from opsin import ops
+from opsin.explain.arithmetic.orders import Order, find_orders
+from opsin.explain.observer import Floats, Observer
+from opsin.explain.stages import Step
+from opsin.ir import BATCH, Graph, Tensor, input_tensor, topological
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax:
+    """The step, the values of all its tensors for some images (N × classes or N × 1), and how they were summed."""
+
+    step: Step
+    values: dict[Tensor, Floats]
+    orders: dict[Tensor, Order | None]
+
+
+def softmax_of(observer: Observer, logits: Floats) -> Softmax:
+    """Return e^x / Σ e^x for `logits`, N × classes, as the engine computes it."""
+    inputs = input_tensor("logits", (BATCH, logits.shape[1]))
+    nodes = [node for node in topological([ops.softmax(inputs)]) if node is not inputs.node]
+    tensors = [inputs, *(node.output for node in nodes)]
+    names = [f"tensor{number}" for number in range(len(tensors))]
+    program = observer.compiled(Graph((inputs,), dict(zip(names, tensors, strict=True))), 1)
+    runs = [program.run(logits=row[None]) for row in logits]
+    values = {t: np.concatenate([run[name] for run in runs]) for name, t in zip(names, tensors, strict=True)}
+    step = Step("softmax", "softmax", "", tuple(node for node in nodes if node.op.name != "stop_gradient"))
+    return Softmax(step, values, dict(zip(tensors, find_orders(program, names), strict=True)))
