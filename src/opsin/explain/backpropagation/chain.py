@@ -67,11 +67,8 @@ class Chain:
         lines = self.listing.of([gradients[t] for t in outputs])
         words = loss_sentence(self.values.case.target)
         steps = [BackwardStep(None, None, "loss", backward.loss, outputs, words, tuple(lines))]
-        for stage in reversed(backward.stages):
-            for step in reversed(stage.steps):
-                if step.output in gradients:
-                    steps.append(self._step(stage, step))
-        return steps
+        parts = [(stage, step) for stage in reversed(backward.stages) for step in reversed(stage.steps)]
+        return steps + [self._step(stage, step) for stage, step in parts if step.output in gradients]
 
     def _step(self, stage: Stage, step: Step) -> BackwardStep:
         gradients = self.backward.gradients

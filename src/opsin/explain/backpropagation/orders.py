@@ -6,8 +6,6 @@ pixels), `DepthwiseWeight`, and the sum over a channel. Which of them was chosen
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from opsin.compiler.cost_model import EPYC_ZEN3
 from opsin.explain.backpropagation.sums import ROW_BY_ROW, Order
 from opsin.explain.backpropagation.uses import CONV, SCALE, TRANSPOSED, Use
@@ -22,26 +20,21 @@ def candidates(use: Use, rows: int, columns: int) -> list[Order]:
     if use.kind == SCALE:
         return []  # the engine adds δ · x and δ apart
     if use.kind not in (CONV, TRANSPOSED):
-        return _with_and_without_fusion([ROW_BY_ROW])
+        return [ROW_BY_ROW]
     weight, groups = use.node.inputs[1], use.node.attrs["groups"]
     filters = int(str(weight.shape[0]))
     if weight.shape[1] == 1 and groups > 1:
         starts = _starts([size for tiles, size in row_ranges(rows, DEPTHWISE_ROWS) for _ in range(tiles)])
         tiles = Order("in tiles of a few rows, column by column", starts, columns_first=True)
-        return _with_and_without_fusion([tiles, ROW_BY_ROW])
+        return [tiles]
     block = max(1, EPYC_ZEN3.direct_gradient_block // (columns * filters))
     starts, split = tuple(range(0, rows, block)), f", in blocks of {block} rows" if block < rows else ""
-    return _with_and_without_fusion([
+    return [
         Order(f"row by row{split}", starts),
         Order(f"row by row{split}, even and odd columns in two sums", starts, sets=2),
         Order(f"row by row, in blocks of {EPYC_ZEN3.wgrad_depth} terms", block=EPYC_ZEN3.wgrad_depth),
-    ])  # fmt: skip
+    ]
 
 
 def _starts(sizes: list[int]) -> tuple[int, ...]:
     return tuple(sum(sizes[:number]) for number in range(len(sizes)))
-
-
-def _with_and_without_fusion(orders: list[Order]) -> list[Order]:
-    """Return the orders, and after them the same for processors without fused multiply-adds."""
-    return [*orders, *(replace(order, fused=False) for order in orders)]

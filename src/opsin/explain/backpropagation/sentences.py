@@ -43,7 +43,7 @@ def loss_sentence(target: Target) -> str:
     if target.label is None:
         return f"{target.sentence} Its slope for each output is where the way back begins."
     return (
-        f"{target.sentence} Through softmax and logarithm together, the gradient of each logit is p − y: the "
+        "Through softmax and logarithm together, the gradient of each logit is p − y: the "
         "probability of its class, minus 1 for the class that the loss asks for."
     )
 

@@ -1,41 +1,13 @@
-"""Sums of products in float32, in the orders in which the engine's kernels add them.
-
-The kernels multiply and add in one step with one rounding (fused multiply-add), and flush numbers below 2⁻¹²⁶ to zero.
-"""
+"""Sums of products in float32, in the orders in which the engine's kernels for weight gradients add them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-SMALLEST = np.float32(2.0**-126)
-
-
-def multiply_add(a: Floats, b: Floats, c: Floats, fused: bool = True) -> Floats:
-    """Return a · b + c, rounded once, as arrays that broadcast together; unless `fused`, the product is rounded, too.
-
-    The product is exact in float64. The sum is rounded to odd there (Boldo & Melquiond 2008), so that the second
-    rounding, to float32, is the only one that counts.
-    """
-    if not fused:
-        return flushed(flushed(a * b) + c)
-    product, addend = a.astype(np.float64) * b, c.astype(np.float64)
-    total = np.asarray(product + addend)
-    part = total - product
-    error = (product - (total - part)) + (addend - part)
-    bits = total.view(np.int64)
-    step = np.where((error > 0) == (total > 0), 1, -1)
-    odd = np.where((error != 0) & (bits % 2 == 0), bits + step, bits).view(np.float64)
-    return flushed(odd.astype(np.float32))
-
-
-def flushed(x: Floats) -> Floats:
-    """Return `x` with zeros for numbers that are not normal."""
-    return np.where(np.abs(x) < SMALLEST, np.copysign(np.float32(0), x), x).astype(np.float32)
+from opsin.explain.arithmetic.float32 import Floats, add, multiply_add
 
 
 @dataclass(frozen=True)
@@ -85,7 +57,7 @@ def dot(a: Floats, b: Floats, order: Order, inside: NDArray[np.bool_] | None = N
     rows, columns = a.shape[-2:]
     left, right = (x.reshape(*x.shape[:-2], rows * columns) for x in np.broadcast_arrays(a, b))
     if order.starts == (0,) and order.sets == 1 and not order.block and np.all(right == 1):
-        return flushed(np.cumsum(left, axis=-1, dtype=np.float32)[..., -1])
+        return np.asarray(np.cumsum(left, axis=-1, dtype=np.float32)[..., -1])  # adds one by one
     total = np.zeros(left.shape[:-1], np.float32)
     for sums in order.sequence(np.ones((rows, columns), bool) if inside is None else inside):
         block: Floats | None = None
@@ -93,6 +65,6 @@ def dot(a: Floats, b: Floats, order: Order, inside: NDArray[np.bool_] | None = N
             part = np.zeros_like(total)
             for number in numbers:
                 part = multiply_add(left[..., number], right[..., number], part, order.fused)
-            block = part if block is None else flushed(block + part)
-        total = total if block is None else flushed(total + block)
+            block = part if block is None else add(block, part)
+        total = total if block is None else add(total, block)
     return total

@@ -6,12 +6,13 @@ the gradients of all places are added.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
+from opsin.explain.arithmetic.float32 import add
 from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.backpropagation.orders import candidates
 from opsin.explain.backpropagation.sums import ROW_BY_ROW, Order, dot
@@ -68,7 +69,7 @@ class WeightGradient:
         """The sum of all terms in float32: the last use first, as backpropagation adds them."""
         total = np.float32(0)
         for use in reversed(self.uses):
-            total = np.float32(total + use.total)
+            total = np.float32(add(total, use.total))
         return total
 
     @property
@@ -85,7 +86,9 @@ class WeightGradient:
         if self.is_exact:
             how = {use.order.words for use in self.uses if use.order}
             order = f", added {' and '.join(sorted(how))}," if how else ""
-            return f"The terms{order} give the engine's gradient bit by bit; in float64 they differ from it by {gap:.1e}."
+            return (
+                f"The terms{order} give the engine's gradient bit by bit; in float64 they differ from it by {gap:.1e}."
+            )
         return f"The terms differ from the engine's gradient by {gap:.1e}: it adds them in another order, in float32."
 
 
@@ -121,7 +124,9 @@ class Terms:
             uses = self._uses(name)
             delta = self.step.gradients[uses[0].output] if uses else np.zeros((1, 1), np.float32)
             rows, columns = delta.shape[2:] if delta.ndim == 4 else (1, 1)
-            orders = candidates(uses[0], rows, columns) if uses else []
+            target = getattr(self.backward.parameter_program, "target", None)  # only of the native engine
+            fused = getattr(target, "fma", True)
+            orders = [replace(order, fused=fused) for order in candidates(uses[0], rows, columns)] if uses else []
             self._orders[name] = next((order for order in orders if self._agrees(name, order)), None)
         return self._orders[name]
 
@@ -136,7 +141,9 @@ class Terms:
             shape = (uses[0].node.attrs["groups"], -1, gradient.shape[1], taps)
             few = gradient.reshape(shape)[:MAX_CHECKED, :MAX_CHECKED, :MAX_CHECKED]
             numbers = dict.fromkeys((taps // 2, 0))
-            checks = ((few[..., n], sum_of_uses([_tap_sums(use, self.step, order, n) for use in uses])) for n in numbers)
+            checks = (
+                (few[..., n], sum_of_uses([_tap_sums(use, self.step, order, n) for use in uses])) for n in numbers
+            )
         else:
             checks = ((gradient[index], self._sum(uses, index, order)) for index in _some(gradient.shape))
         return all(expected.tobytes() == found.tobytes() for expected, found in checks)
@@ -150,7 +157,7 @@ def sum_of_uses(totals: list[Floats]) -> Floats:
     """Return the sum over the uses of a layer, the last one first."""
     result = np.asarray(totals[-1], np.float32)
     for total in totals[-2::-1]:
-        result = np.asarray(result + total, np.float32)
+        result = add(result, total)
     return result
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from opsin.backends.base import Program
 from opsin.backends.options import CompileOptions, bound
 from opsin.base.concurrency import locked_cache
+from opsin.explain.arithmetic import float32
 from opsin.explain.backpropagation.backward import Backward, Floats, Pass
-from opsin.explain.backpropagation.sums import flushed
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, input_tensor, variable
 from opsin.nn.optimizers import SGD, Adagrad, Adam, Optimizer
 
@@ -110,7 +111,7 @@ def table(
     values |= {"w": np.float32(weight), "g": np.float32(gradient), "η": np.float32(rate)}
     for row in operations(optimizer):
         operands = [values[o] if isinstance(o, str) else np.float32(o) for o in row.operands]
-        values[row.symbol] = _computed(row.operation, operands)
+        values[row.symbol] = np.float32(FUNCTIONS[row.operation](*operands))
     return values
 
 
@@ -142,7 +143,7 @@ class Updates:
             gradients = backward.parameter_gradients(self.case, backward.model.state | state)
         return steps[0], steps[1]
 
-    def _program(self, optimizer: Optimizer):  # type: ignore[no-untyped-def]
+    def _program(self, optimizer: Optimizer) -> Program:
         """Return the part of a training step after its gradients, as a program."""
         backward, rate = self.backward, input_tensor("learning_rate", ())
         parameters = [backward.parameters[name] for name in self.first]
@@ -165,12 +166,11 @@ def _scalar_graph(optimizer: Optimizer) -> Graph:
     return Graph((gradient, rate), {}, optimizer.updates([weight], [gradient], rate))
 
 
-def _computed(operation: str, operands: Sequence[np.float32]) -> np.float32:
-    functions = {
-        "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "sqrt": np.sqrt,
-    }  # fmt: skip
-    with np.errstate(all="ignore"):
-        return np.float32(flushed(np.asarray(functions[operation](*map(flushed, operands)), np.float32))[()])
+FUNCTIONS = {
+    "add": float32.add, "subtract": lambda a, b: float32.add(a, -b), "multiply": float32.multiply,
+    "divide": float32.divide, "sqrt": float32.sqrt,
+}  # fmt: skip
+"""The operations of the optimizers in `RULES`."""
 
 
 def _formula(node: Node, operands: Sequence[str | float]) -> str:

@@ -3,7 +3,7 @@
 /** Return the panel of the loss: probabilities, target, and their difference. */
 opsin.backpropagation.lossPanel = (image) => {
   const rows = image.table.map((row) => [
-    row.label, row.p.toFixed(4), String(row.y), row.delta,
+    row.label, rounded(row.p), String(row.y), row.delta,
     h('span', { class: 'track' }, h('span', { class: row.delta < 0 ? 'bar negative' : 'bar', style: { width: `${100 * Math.min(1, Math.abs(row.delta))}%` } })),
   ]);
   return h(

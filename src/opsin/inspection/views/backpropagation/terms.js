@@ -31,15 +31,18 @@ function termsOf(parameter, use, position, page) {
   const [height, width] = large.shape;
   const [top, left] = [i * use.dilation[0] - use.padding[0], j * use.dilation[1] - use.padding[1]];
   const values = new Float32Array(rows * columns);
+  const inside = new Uint8Array(rows * columns);
   for (let y = 0; y < rows; y += 1) {
     const row = y * use.stride[0] + top;
     for (let x = 0; x < columns; x += 1) {
       const column = x * use.stride[1] + left;
-      if (row >= 0 && row < height && column >= 0 && column < width) values[y * columns + x] = large.data[row * width + column];
+      if (row < 0 || row >= height || column < 0 || column >= width) continue;
+      values[y * columns + x] = large.data[row * width + column];
+      inside[y * columns + x] = 1;
     }
   }
   const frame = [top, left, (rows - 1) * use.stride[0] + 1, (columns - 1) * use.stride[1] + 1];
-  return { rows, columns, delta: small.data, values, large: { values: large.data, rows: height, columns: width, selected: frame } };
+  return { rows, columns, delta: small.data, values, inside, large: { values: large.data, rows: height, columns: width, selected: frame } };
 }
 
 function vectorTerms(use, index, page) {
@@ -51,12 +54,14 @@ function vectorTerms(use, index, page) {
   return { rows: 1, columns: rows, delta: column(deltas, output), values: column(inputs, input), output, input };
 }
 
-/** Return the numbers of the terms in the engine's order: a list of blocks, each a list of sums. */
-function sequence(rows, columns, order) {
+/** Return the numbers of the terms in the engine's order: a list of blocks, each a list of sums. `inside` leaves out the border of a map. */
+function sequence(rows, columns, order, inside) {
   const range = (from, to, step = 1) => Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, n) => from + n * step);
-  if (order.block) return range(0, rows * columns, order.block).map((first) => [range(first, Math.min(rows * columns, first + order.block))]);
-  const height = order.rows || rows;
-  const blocks = range(0, rows, height).map((first) => range(first, Math.min(rows, first + height)));
+  if (order.block) {
+    const numbers = range(0, rows * columns).filter((n) => !inside || inside[n]);
+    return range(0, numbers.length, order.block).map((first) => [numbers.slice(first, first + order.block)]);
+  }
+  const blocks = order.starts.map((first, n) => range(first, order.starts[n + 1] ?? rows));
   if (order.columns_first) return [[blocks.flatMap((block) => range(0, columns).flatMap((x) => block.map((y) => y * columns + x)))]];
   const whole = columns - (columns % order.sets);
   return blocks.map((block) => range(0, order.sets).map((set) => block.flatMap((y) => [
@@ -65,14 +70,13 @@ function sequence(rows, columns, order) {
 }
 
 /** Add the terms in float32: {total, running}, `running[n]` is the sum after term n. */
-function sumTerms({ rows, columns, delta, values }, order) {
-  const known = order ?? { rows: 0, block: 0, sets: 1, columns_first: false, fused: true };
+function sumTerms({ rows, columns, delta, values, inside }, order) {
+  const known = order ?? { starts: [0], block: 0, sets: 1, columns_first: false, fused: true };
   const running = new Float32Array(rows * columns);
-  let total = null;
-  for (const block of sequence(rows, columns, known)) {
+  let total = 0;
+  for (const block of sequence(rows, columns, known, inside)) {
     let sum = null;
     for (const numbers of block) {
-      if (!numbers.length) continue;
       let part = 0;
       for (const n of numbers) {
         const factor = values ? values[n] : 1;
@@ -81,7 +85,7 @@ function sumTerms({ rows, columns, delta, values }, order) {
       }
       sum = sum === null ? part : arithmetic.add(sum, part);
     }
-    total = total === null ? sum : arithmetic.add(total, sum);
+    if (sum !== null) total = arithmetic.add(total, sum);
   }
   return { total, running };
 }
@@ -102,8 +106,8 @@ function usePart(parameter, use, title) {
     for (const map of maps) map.update({ selected: [row, column, 1, 1] });
     fill(line, `place (${row}, ${column}): `, equation(delta[n], values ? values[n] : null, products[n]), ', sum so far ', number(sums.running[n], { digits: 5, name: 'sum so far' }));
   };
-  const add = (text, numbers, scale) => {
-    const map = heatMap({ values: numbers, rows, columns, name: text, size: 190, scale, onSelect: select });
+  const add = (text, numbers, scale = 'signed') => {
+    const map = heatMap({ values: numbers, rows, columns, name: text, size: 210, scale, onSelect: select });
     maps.push(map);
     return h('div', {}, h('p', { class: 'note', text }), map.element);
   };
@@ -111,11 +115,12 @@ function usePart(parameter, use, title) {
   const signed = values && values.some((value) => value < 0) ? 'signed' : 'positive';
   const figures = [add('δ of the output', delta)];
   if (values) figures.push(sign('×'), add('what the weight multiplied', values, signed), sign('='), add('the terms', products));
-  const whole = use.large ? heatMap({ ...use.large, name: 'the whole input map', size: 120, scale: signed }).element : null;
+  const whole = use.large ? heatMap({ ...use.large, name: 'the whole input map', size: 150, scale: signed }).element : null;
   select(Math.floor(largest / columns), largest % columns);
   return h(
-    'div', {}, heading, h('div', { class: 'flow' }, figures), line, topTerms(products, delta, values, columns),
-    whole ? h('div', {}, h('p', { class: 'note', text: 'The whole input map, with the part that this weight multiplied.' }), whole) : null,
+    'div', {}, heading, h('div', { class: 'flow' }, figures), line,
+    h('div', { class: 'flow top' }, topTerms(products, delta, values, columns), whole
+      ? h('div', {}, h('p', { class: 'note', text: 'The whole input map; the frame is what this weight multiplied.' }), whole) : null),
   );
 }
 

@@ -104,7 +104,7 @@ function panel(current, { image, parameter, position, data, page, memory, pick }
   const views = opsin.backpropagation;
   if (current.key === 'terms') {
     const first = parameter.uses.length ? termsSentence(parameter) : 'This parameter is used in another way than a layer’s weight; its gradient has no simple terms.';
-    return [h('h3', { text: current.title }), h('p', { text: first }), h('div', { class: 'beside' }, views.termsPanel(parameter, position, page), views.graphPart(parameter.lines, parameter.name))];
+    return [h('h3', { text: current.title }), h('p', { text: first }), views.termsPanel(parameter, position, page), views.graphPart(parameter.lines, parameter.name)];
   }
   if (current.key === 'differences') {
     const text = 'The gradient can be checked without backpropagation: change the weight by a little h in both directions, and compare the losses.';

@@ -88,4 +88,3 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
         "parameters": parameters,
         "left_out": f"gradients of {chosen:,} of {total:,} weights" if chosen < total else "",
     }
-
