@@ -50,7 +50,7 @@ opsin.backpropagation.weightPicker = (parameter, position, page, onPick) => {
   if (isKernel) maps.push(labelled('the kernel', show(weights, `kernel of ${parameter.name}`)));
   maps.push(labelled(isKernel ? 'its gradients' : 'gradients, a row per output', show(gradients, `gradients of ${parameter.name}`)));
   if (!isKernel && rows === 1) maps[0].firstChild.textContent = 'gradients';
-  return h('div', {}, h('div', { class: 'row' }, controls), h('div', { class: 'pair' }, maps));
+  return h('div', {}, h('div', { class: 'row' }, controls), h('div', { class: 'kernel-pair' }, maps));
 };
 
 function labelled(text, map) {

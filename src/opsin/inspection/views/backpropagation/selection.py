@@ -15,6 +15,8 @@ COUNTS = (16, 8, 6, 4, 3, 2, 1)
 """Numbers of channels that are tried for every layer."""
 MAX_WEIGHTS = 640
 """Weights of a parameter that can be chosen, at most."""
+MAX_INPUTS = 6
+"""Input channels of a convolution that can be chosen, at most."""
 NUMBERS_PER_WEIGHT = 14
 """A weight, its gradient, and for four optimizers two new weights and the gradient between them."""
 
@@ -73,9 +75,10 @@ def _part(backward: Backward, step: Pass, name: str, count: int) -> Part:
     use = backward.uses[name][-1]
     if use.kind in (CONV, TRANSPOSED):
         taps = [tuple(range(size)) for size in gradient.shape[2:]]
-        filters = largest(gradient.sum(axis=(1, 2, 3)), count)
-        room = max(1, MAX_WEIGHTS // (len(filters) * prod(gradient.shape[2:])))
-        channels = largest(gradient[list(filters)].sum(axis=(0, 2, 3)), min(count, room))
+        room = MAX_WEIGHTS // prod(gradient.shape[2:])
+        inputs = min(count, gradient.shape[1], MAX_INPUTS, max(1, room))
+        filters = largest(gradient.sum(axis=(1, 2, 3)), min(count, max(1, room // inputs)))
+        channels = largest(gradient[list(filters)].sum(axis=(0, 2, 3)), inputs)
         return Part(name, use, (filters, channels, *taps))
     if gradient.ndim == 2:
         rows = largest(gradient.sum(axis=1), min(2 * count, 16))

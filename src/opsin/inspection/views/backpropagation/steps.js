@@ -20,7 +20,7 @@ opsin.backpropagation.stepPanel = (image, step, page) => {
   const leaving = sources.map((each) => gradientFigure(
     sources.length > 1 ? `goes on to ${page.subject.stages[each.stage].name}` : 'goes on: ∂L/∂(input)', each, page,
   ));
-  return h('div', {}, h('div', { class: 'flow' }, arriving, h('span', { class: 'arrow', 'aria-hidden': true, text: '→' }), leaving), examplePart(step.example));
+  return h('div', {}, h('div', { class: 'passage' }, arriving, h('span', { class: 'sign', 'aria-hidden': true, text: '→' }), leaving), examplePart(step.example));
 };
 
 /** Return the lines of the backward graph. */
@@ -30,8 +30,8 @@ opsin.backpropagation.graphPart = (lines, name) => {
     const [code, layer] = line.split('   # ');
     return h('span', { class: 'line' }, h('span', { text: code }), layer ? h('span', { class: 'note', text: `  # ${layer}` }) : null);
   });
-  return h('details', { open: true, class: 'graph' }, h('summary', { text: 'In the backward graph' }),
-    h('pre', { class: 'code', tabindex: 0, role: 'group', 'aria-label': `backward graph: ${name}` }, text));
+  return h('details', { open: true, class: 'listing' }, h('summary', { text: 'In the backward graph' }),
+    h('pre', { class: 'lines', tabindex: 0, role: 'group', 'aria-label': `backward graph: ${name}` }, text));
 };
 
 function gradientFigure(title, step, page) {

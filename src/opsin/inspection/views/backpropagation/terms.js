@@ -1,15 +1,18 @@
 // The gradient of a weight as a sum: δ at every place, times what the weight multiplied there.
 
+/** Return the terms of all uses of a weight, and their sum in float32: {uses, total}; the last use is added first. */
+opsin.backpropagation.addUses = (parameter, position, page) => {
+  const uses = parameter.uses.map((use) => termsOf(parameter, use, position, page));
+  for (const use of uses) use.sums = sumTerms(use, parameter.order);
+  const totals = uses.map((use) => use.sums.total).reverse();
+  return { uses, total: totals.length ? totals.reduce((sum, each) => arithmetic.add(sum, each)) : 0 };
+};
+
 /** Return the panel of a weight's terms. */
 opsin.backpropagation.termsPanel = (parameter, position, page) => {
   const { data } = page.array(parameter.gradients);
   const gradient = data[opsin.backpropagation.offset(parameter, position)];
-  const uses = parameter.uses.map((use) => termsOf(parameter, use, position, page));
-  let total = 0;
-  for (const use of [...uses].reverse()) {
-    use.sums = sumTerms(use, parameter.order);
-    total = uses.length > 1 ? arithmetic.add(total, use.sums.total) : use.sums.total;
-  }
+  const { uses, total } = opsin.backpropagation.addUses(parameter, position, page);
   const parts = uses.map((use, n) => usePart(parameter, use, uses.length > 1 ? `Use ${n + 1} of ${uses.length}` : ''));
   return h('div', {}, parts, verdict(uses, total, gradient, parameter));
 };
@@ -96,10 +99,10 @@ function usePart(parameter, use, title) {
   const heading = title ? h('h4', { text: title }) : null;
   if (rows * columns === 1) {
     const where = use.output === undefined ? '' : ` δ is that of output ${use.output}, the value is input ${use.input}.`;
-    return h('div', {}, heading, h('p', { class: 'sum' }, equation(delta[0], values ? values[0] : null, sums.total)), h('p', { class: 'note', text: `One image gives one term.${where}` }));
+    return h('div', {}, heading, h('p', { class: 'term-line' }, equation(delta[0], values ? values[0] : null, sums.total)), h('p', { class: 'note', text: `One image gives one term.${where}` }));
   }
   const largest = products.reduce((best, value, n) => (Math.abs(value) > Math.abs(products[best]) ? n : best), 0);
-  const line = h('p', { class: 'sum', 'aria-live': 'polite' });
+  const line = h('p', { class: 'term-line', 'aria-live': 'polite' });
   const maps = [];
   const select = (row, column) => {
     const n = row * columns + column;
@@ -111,15 +114,15 @@ function usePart(parameter, use, title) {
     maps.push(map);
     return h('div', {}, h('p', { class: 'note', text }), map.element);
   };
-  const sign = (text) => h('span', { class: 'arrow', 'aria-hidden': true, text });
+  const sign = (text) => h('span', { class: 'sign', 'aria-hidden': true, text });
   const signed = values && values.some((value) => value < 0) ? 'signed' : 'positive';
   const figures = [add('δ of the output', delta)];
   if (values) figures.push(sign('×'), add('what the weight multiplied', values, signed), sign('='), add('the terms', products));
   const whole = use.large ? heatMap({ ...use.large, name: 'the whole input map', size: 150, scale: signed }).element : null;
   select(Math.floor(largest / columns), largest % columns);
   return h(
-    'div', {}, heading, h('div', { class: 'flow' }, figures), line,
-    h('div', { class: 'flow top' }, topTerms(products, delta, values, columns), whole
+    'div', {}, heading, h('div', { class: 'passage' }, figures), line,
+    h('div', { class: 'passage wider' }, topTerms(products, delta, values, columns), whole
       ? h('div', {}, h('p', { class: 'note', text: 'The whole input map; the frame is what this weight multiplied.' }), whole) : null),
   );
 }
@@ -148,5 +151,5 @@ function verdict(uses, total, gradient, parameter) {
   const text = same
     ? `✓ Bit-identical.${how} In float64 the sum is ${plain.toPrecision(12)}.`
     : `The sums differ by ${Math.abs(total - gradient).toExponential(1)}: the engine adds in another order. In float64 the sum is ${plain.toPrecision(12)}.`;
-  return h('div', { class: 'result' }, table({ caption: 'the sum', head: ['', 'value', 'bits'], rows, digits: 8 }), h('p', { class: same ? 'good' : 'note', text }));
+  return h('div', { class: 'verdict' }, table({ caption: 'the sum', head: ['', 'value', 'bits'], rows, digits: 8 }), h('p', { class: same ? 'good' : 'note', text }));
 }

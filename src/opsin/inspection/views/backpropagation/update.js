@@ -16,7 +16,7 @@ opsin.backpropagation.differencesPanel = (parameter, position, page, onPick) => 
   const offset = opsin.backpropagation.offset(parameter, position);
   const engine = page.array(parameter.gradients).data[offset];
   const rows = [
-    [`L(w + h), h = 2^−${-Math.log2(size)}`, h('code', { text: above.toPrecision(15) })],
+    [h('span', {}, 'L(w + h), h = 2', h('sup', { text: `−${-Math.log2(size)}` })), h('code', { text: above.toPrecision(15) })],
     ['L(w − h)', h('code', { text: below.toPrecision(15) })],
     ['(L(w + h) − L(w − h)) / 2h', h('code', { text: gradient.toPrecision(8) })],
     ['∂L/∂w by backpropagation', number(engine, { digits: 8, name: 'gradient', still: true })],
@@ -77,12 +77,12 @@ function updateTable(parameter, position, page, rule, rate) {
     'div', {}, h('p', { class: 'formula', text: rule.formula }), h('p', { text: rule.words }),
     table({ caption: 'every operation, rounded to float32', head: ['', '', 'first step', ...(second ? ['second step'] : [])], rows, digits: 7 }),
     isDefault
-      ? h('div', { class: 'result' }, table({ caption: 'bits of the new weight', head: ['', 'computed here', 'engine'], rows: bitRows }), h('p', { class: same ? 'good' : 'warning', text: same ? '✓ Bit-identical to the engine’s training step.' : 'These bits differ from the engine’s.' }))
+      ? h('div', { class: 'verdict' }, table({ caption: 'bits of the new weight', head: ['', 'computed here', 'engine'], rows: bitRows }), h('p', { class: same ? 'good' : 'warning', text: same ? '✓ Bit-identical to the engine’s training step.' : 'These bits differ from the engine’s.' }))
       : h('p', { class: 'note', text: `The new weight is ${exactText(first['w new'])} (bits ${bitsOf(first['w new'])}). The engine’s bits and a second step, whose gradient depends on all new weights, are there for η = ${rule.rate}.` }),
   );
 }
 
-/** Compute every symbol of one step of an optimizer in float32. */
+/** Return the value of every symbol after one step of an optimizer, in float32. */
 function compute(rule, weight, gradient, rate, state) {
   const values = { w: weight, g: gradient, η: Math.fround(rate) };
   for (const symbol of rule.state) values[symbol] = state[symbol] ?? 0;
@@ -91,3 +91,5 @@ function compute(rule, weight, gradient, rate, state) {
   }
   return values;
 }
+
+opsin.backpropagation.compute = compute;

@@ -79,7 +79,7 @@ function show(body, { image, number, parameter, position, pages }, data, page, {
       )),
     ),
     h('nav', { class: 'walk', 'aria-label': 'steps of backpropagation' }, button(-1, '← Back'), h('span', { class: 'note', text: `${at + 1} of ${pages.length}` }), button(1, 'Next →'), rail(pages, at, page)),
-    h('section', { class: 'panel', 'aria-live': 'polite' }, panel(current, { image, parameter, position, data, page, memory, pick })),
+    h('section', { class: 'back-panel', 'aria-live': 'polite' }, panel(current, { image, parameter, position, data, page, memory, pick })),
     h('p', { class: 'note', text: `The whole way back has ${counted(all, 'step')}; this weight needs ${pages.length - LAST.length} of them. Arrow keys move between steps.` }),
   );
 }
