@@ -9,7 +9,7 @@ import numpy as np
 from opsin import nn, ops
 from opsin.data import Preprocessing
 from opsin.explain.backpropagation.backward import Backward, Pass
-from opsin.explain.backpropagation.target import Case, class_target
+from opsin.explain.backpropagation.target import Case, default_target
 from opsin.ir import Tensor
 from opsin.model import Model
 from opsin.zoo import lenet5, resnet20_cifar
@@ -54,7 +54,8 @@ def model_of(network: nn.Layer, shape: tuple[int, int, int], classes: int, seed:
     rng = np.random.default_rng(seed)
     state = {}
     for name, value in nn.initial_state(graph, seed).items():
-        state[name] = np.asarray(value + 0.1 * np.abs(rng.standard_normal(value.shape)), np.float32)
+        change = 0.1 * np.abs(rng.standard_normal(value.shape)) if value.ndim == 1 else 0
+        state[name] = np.asarray(value + change, np.float32)
     labels = tuple(str(number) for number in range(classes))
     preparation = Preprocessing(*shape, (0.4,) * shape[0], (0.3,) * shape[0])
     return Model("net", graph, state, preparation, labels, nn.layer_kinds(network))
@@ -65,12 +66,15 @@ def traced(name: str) -> tuple[Backward, Pass]:
     """Return a network of `NETWORKS` with one image's way through it and back."""
     create, shape = NETWORKS[name]
     model = model_of(create(), shape, 10 if name in ("lenet5", "resnet20") else CLASSES)
-    return trace(model)
+    backward, step = trace(model)
+    assert all(step.gradients[tensor].any() for tensor in backward.parameters.values())
+    return backward, step
 
 
-def trace(model: Model, label: int = 1) -> tuple[Backward, Pass]:
+def trace(model: Model) -> tuple[Backward, Pass]:
+    """Return one image's way through a network and back; the loss asks for the second most probable class."""
     pixels = np.random.default_rng(8).integers(0, 256, model.preprocessing.input_shape, dtype=np.uint8)
-    target = class_target(model, label)
+    target = default_target(model, model.outputs(pixels[None]))
     backward = Backward(model, target.objective)
     return backward, backward.run(Case(pixels, target))
 

@@ -31,7 +31,7 @@ def test_gradients_of_lenet5() -> None:
         x = f.relu(f.linear(x, w[f"{name}.weight"], w[f"{name}.bias"]))
     logits = f.linear(x, w["fc3.weight"], w["fc3.bias"])
     logits.retain_grad()
-    loss = f.cross_entropy(logits, torch.tensor([1]))
+    loss = f.cross_entropy(logits, torch.tensor([step.case.target.label]))
     loss.backward()
     assert float(step.loss) == pytest.approx(float(loss.detach()), rel=1e-5)
     for name, tensor in backward.parameters.items():

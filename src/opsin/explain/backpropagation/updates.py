@@ -111,7 +111,8 @@ def table(
     values |= {"w": np.float32(weight), "g": np.float32(gradient), "η": np.float32(rate)}
     for row in operations(optimizer):
         operands = [values[o] if isinstance(o, str) else np.float32(o) for o in row.operands]
-        values[row.symbol] = np.float32(FUNCTIONS[row.operation](*operands))
+        with np.errstate(all="ignore"):  # NaN and infinity show in the table
+            values[row.symbol] = np.float32(FUNCTIONS[row.operation](*operands))
     return values
 
 
