@@ -74,6 +74,11 @@ class Differences:
         graph, values = self._reference
         return float(values[graph.outputs["loss"]])
 
+    def macs(self, name: str) -> int:
+        """Return the MACs of the largest number of runs that a central difference for a weight of `name` takes."""
+        runs = 2 * len(STEPS)
+        return runs * sum(int(str(node.op.macs(node))) for node in self._dependent(name))
+
     def of(self, name: str, index: tuple[int, ...]) -> CentralDifference:
         """Return the central difference for the weight at `index` of the parameter `name`."""
         result = None

@@ -9,16 +9,12 @@ import numpy as np
 
 from opsin.explain.backpropagation.backward import Backward, Floats, Pass
 from opsin.explain.backpropagation.chain import Chain
-from opsin.explain.backpropagation.differences import Differences
 from opsin.explain.backpropagation.taps import sliding, windows
 from opsin.explain.backpropagation.terms import Terms
 from opsin.explain.backpropagation.updates import RULES, Step
 from opsin.explain.backpropagation.uses import CONV, LINEAR, SCALE, TRANSPOSED, Use
 from opsin.inspection.page.arrays import Arrays
-from opsin.inspection.views.backpropagation.selection import Part
-
-MAX_DIFFERENCES = 4
-"""Weights of a parameter for which central differences are computed."""
+from opsin.inspection.views.backpropagation.selection import Part, ranked
 
 
 class ParameterData:
@@ -29,8 +25,8 @@ class ParameterData:
         self.backward, self.values, self.steps, self.arrays = backward, step, steps, arrays
         self.terms, self.chain = Terms(backward, step), Chain(backward, step)
 
-    def of(self, part: Part, differences: Differences) -> dict[str, Any]:
-        """Return the data of one parameter."""
+    def of(self, part: Part, differences: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the data of one parameter; `differences` are its central differences."""
         backward, name = self.backward, part.name
         order = self.terms.order(name)
         path = self.chain.to(name)
@@ -54,11 +50,17 @@ class ParameterData:
                 for rule in RULES
             },
             "uses": [self._use(use, part) for use in backward.uses[name] if use.output in self.values.gradients],
-            "differences": self._differences(part, differences),
+            "differences": differences,
+            "start": self._largest(part),
         }
 
     def _add(self, part: Part, values: Floats) -> int:
         return self.arrays.add(part.take(values))
+
+    def _largest(self, part: Part) -> list[int]:
+        """Return the place of the weight with the largest gradient of the part."""
+        gradients = self.values.gradients[self.backward.parameters[part.name]]
+        return ranked(part, gradients, 1)[0]
 
     def _use(self, use: Use, part: Part) -> dict[str, Any]:
         """Return δ and the values that the weights multiply: maps by channel, or vectors."""
@@ -94,21 +96,6 @@ class ParameterData:
         delta = self.values.gradients[use.output]
         return {"inputs": self.arrays.add(window.image), "deltas": self.arrays.add(np.atleast_2d(delta)),
                 "outputAxis": part_axis(use)}  # fmt: skip
-
-    def _differences(self, part: Part, differences: Differences) -> list[dict[str, Any]]:
-        """Return central differences for the weights with the largest gradients."""
-        gradients = np.abs(part.take(self.values.gradients[self.backward.parameters[part.name]]))
-        result = []
-        for number in np.argsort(-gradients.ravel(), kind="stable")[:MAX_DIFFERENCES]:
-            places = np.unravel_index(number, gradients.shape)
-            index = tuple(axis[int(i)] for axis, i in zip(part.axes, places, strict=True))
-            found = differences.of(part.name, index)
-            gradient = float(self.values.gradients[self.backward.parameters[part.name]][index])
-            result.append({
-                "index": list(index), "h": found.h, "above": found.loss_above, "below": found.loss_below,
-                "gradient": found.gradient, "sentence": found.sentence(gradient),
-            })  # fmt: skip
-        return result
 
 
 def part_axis(use: Use) -> int:

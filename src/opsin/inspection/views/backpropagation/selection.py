@@ -70,6 +70,14 @@ def largest(values: Floats, count: int) -> tuple[int, ...]:
     return tuple(sorted(int(i) for i in order))
 
 
+def ranked(part: Part, gradients: Floats, count: int) -> list[list[int]]:
+    """Return the places in the parameter of the `count` largest gradients of a part."""
+    values = np.abs(part.take(gradients))
+    order = np.argsort(-values.ravel(), kind="stable")[:count]
+    places = [np.unravel_index(number, values.shape) for number in order]
+    return [[axis[int(i)] for axis, i in zip(part.axes, place, strict=True)] for place in places]
+
+
 def _part(backward: Backward, step: Pass, name: str, count: int) -> Part:
     gradient = np.abs(step.gradients[backward.parameters[name]])
     use = backward.uses[name][-1]

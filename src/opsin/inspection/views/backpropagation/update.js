@@ -3,7 +3,7 @@
 const RATES = [1e-5, 3e-5, 1e-4, 3e-4, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1];
 
 /** Return the panel of central differences; `onPick(position)` chooses another weight. */
-opsin.backpropagation.differencesPanel = (parameter, position, page, onPick) => {
+opsin.backpropagation.differencesPanel = (image, parameter, position, page, onPick) => {
   const index = position.map((place, axis) => parameter.axes[axis][place]);
   const found = parameter.differences.find((each) => each.index.join() === index.join());
   const others = parameter.differences.filter((each) => each !== found).map((each) => h('button', {
@@ -11,7 +11,12 @@ opsin.backpropagation.differencesPanel = (parameter, position, page, onPick) => 
     on: { click: () => onPick(each.index.map((place, axis) => parameter.axes[axis].indexOf(place))) },
   }));
   const choose = others.length ? h('div', { class: 'row' }, h('span', { class: 'note', text: found ? 'Also computed for' : 'They were computed for' }), others) : null;
-  if (!found) return h('div', {}, h('p', { text: 'For this weight no central difference was computed: that takes two runs of the network.' }), choose);
+  if (!found) {
+    const checked = image.parameters.map((each, n) => [each, n]).filter(([each]) => each !== parameter && each.differences.length).slice(0, 6);
+    const links = checked.map(([each, n]) => h('button', { type: 'button', text: each.name, on: { click: () => page.set({ parameter: n, weight: '', walk: -2 }) } }));
+    return h('div', {}, h('p', { text: 'For this weight no central difference was computed: each takes two runs of the network in float64.' }), choose,
+      others.length || !links.length ? null : h('div', { class: 'row' }, h('span', { class: 'note', text: 'Other parameters have some:' }), links));
+  }
   const { h: size, above, below, gradient, sentence } = found;
   const offset = opsin.backpropagation.offset(parameter, position);
   const engine = page.array(parameter.gradients).data[offset];

@@ -22,7 +22,11 @@ opsin.view({
       const { pages } = view();
       page.set({ walk: Math.min(Math.max(place(pages) + by, 0), pages.length - 1) });
     }
-    const place = (pages) => Math.min(Math.max(Number(page.state.walk ?? 0), 0), pages.length - 1);
+    // A negative number counts from the end.
+    const place = (pages) => {
+      const walk = Number(page.state.walk ?? 0);
+      return Math.min(Math.max(walk < 0 ? pages.length + walk : walk, 0), pages.length - 1);
+    };
     function view() {
       const image = data.images[Math.min(page.state.image, data.images.length - 1)];
       const number = Math.min(Math.max(Number(page.state.parameter ?? 0), 0), image.parameters.length - 1);
@@ -42,7 +46,7 @@ opsin.view({
 function positionIn(parameter, page) {
   const places = String(page.state.weight ?? '').split('-').map(Number);
   if (places.length === parameter.axes.length && places.every((at, axis) => at >= 0 && at < parameter.axes[axis].length)) return places;
-  return (parameter.differences[0]?.index ?? parameter.axes.map((axis) => axis[0])).map((at, axis) => parameter.axes[axis].indexOf(at));
+  return parameter.start.map((at, axis) => parameter.axes[axis].indexOf(at));
 }
 
 /** Return the pages of the walk: the loss, the steps back, and what follows. */
@@ -108,7 +112,7 @@ function panel(current, { image, parameter, position, data, page, memory, pick }
   }
   if (current.key === 'differences') {
     const text = 'The gradient can be checked without backpropagation: change the weight by a little h in both directions, and compare the losses.';
-    return [h('h3', { text: current.title }), h('p', { text }), views.differencesPanel(parameter, position, page, pick)];
+    return [h('h3', { text: current.title }), h('p', { text }), views.differencesPanel(image, parameter, position, page, pick)];
   }
   if (current.key === 'update') {
     const text = 'One step of training on this image alone: all weights move by the rule of an optimizer. These are the operations for this weight, in the order in which the engine computes them.';

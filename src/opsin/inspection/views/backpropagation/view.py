@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 from opsin.base.errors import GraphError
 from opsin.explain.backpropagation.backward import Backward
 from opsin.explain.backpropagation.chain import Chain
-from opsin.explain.backpropagation.differences import Differences
 from opsin.explain.backpropagation.target import Case, default_target
 from opsin.explain.backpropagation.updates import RULES, Updates, operations, state_symbols
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject, SubjectImage
+from opsin.inspection.views.backpropagation.checks import central_differences
 from opsin.inspection.views.backpropagation.parameters import ParameterData
 from opsin.inspection.views.backpropagation.selection import choose_parts
 from opsin.inspection.views.backpropagation.walk import loss_table, observed_loss, walk
@@ -74,9 +74,9 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
     updates = Updates(backward, step)
     parts = choose_parts(backward, step, budget * 6 // 10)
     data = ParameterData(backward, step, {rule.key: updates.steps(rule) for rule in RULES}, arrays)
-    differences = Differences(backward, case)
+    differences = central_differences(backward, step, parts)
     chain = Chain(backward, step)
-    parameters = [data.of(part, differences) for part in parts]
+    parameters = [data.of(part, differences[part.name]) for part in parts]
     total = sum(values.size for name, values in subject.model.state.items() if name in backward.parameters)
     chosen = sum(prod(len(axis) for axis in part.axes) for part in parts)
     return {
