@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
+from opsin.backends.base import Program
 from opsin.backends.options import CompileOptions, bound
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, GraphError
@@ -67,21 +68,14 @@ class Backward:
         found = {f"gradient of {name}": self.gradients[t] for name, t in self.parameters.items() if t in self.gradients}
         return Graph(self.inputs, {"loss": self.loss, **found})
 
-    @lazy
-    def parameter_program(self) -> Any:
-        """The program of the loss and of the gradients of all parameters."""
-        return self._compiled(self.graph)
-
-    def parameter_gradients(self, case: Case, state: Mapping[str, Floats]) -> dict[str, Floats]:
-        """Return the gradient of every parameter, with the values of variables in `state`."""
-        program = self.parameter_program
-        program.load_state({name: array for name, array in state.items() if name in self.graph.variables})
-        outputs = program.run(**self.arrays(case))
-        return {name: outputs[f"gradient of {name}"] for name, t in self.parameters.items() if t in self.gradients}
+    @property
+    def program(self) -> Program:
+        """The program of the loss and of all values and gradients."""
+        return self._compilation[0]
 
     @lazy
-    def observed_program(self) -> tuple[Any, dict[str, Tensor], dict[str, Tensor]]:
-        """The program that returns every value and gradient, and the tensors by the names of its outputs."""
+    def _compilation(self) -> tuple[Program, dict[str, Tensor], dict[str, Tensor]]:
+        """The program, and the tensors whose values and gradients it returns, by the names of its outputs."""
         uses = [use for uses in self.uses.values() for use in uses]
         statistics = [t for use in uses for t in (use.mean, use.root) if t is not None]
         values = {f"value{number}": tensor for number, tensor in enumerate([*self.observed, *statistics])}
@@ -89,20 +83,31 @@ class Backward:
             f"gradient{number}": tensor for number, tensor in enumerate(self.observed) if tensor in self.gradients
         }
         outputs = values | {name: self.gradients[tensor] for name, tensor in gradients.items()}
-        return self._compiled(Graph(self.inputs, {"loss": self.loss, **outputs})), values, gradients
+        return self._compiled(Graph(self.inputs, {**self.graph.outputs, **outputs})), values, gradients
 
     def run(self, case: Case) -> Pass:
         """Return loss, values and gradients for one image and its target."""
-        program, values, gradients = self.observed_program
-        outputs = program.run(**self.arrays(case))
-        by_parameter = self.parameter_gradients(case, self.model.state)
+        _, values, gradients = self._compilation
+        outputs = self._run(case, self.model.state)
         return Pass(
             case,
             outputs["loss"][()],
             {tensor: outputs[name] for name, tensor in values.items()},
             {tensor: outputs[name] for name, tensor in gradients.items()}
-            | {self.parameters[name]: array for name, array in by_parameter.items()},
+            | {self.parameters[name]: array for name, array in self._of_parameters(outputs).items()},
         )
+
+    def parameter_gradients(self, case: Case, state: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Return the gradient of every parameter, with the values of variables in `state`."""
+        return self._of_parameters(self._run(case, state))
+
+    def _run(self, case: Case, state: Mapping[str, Floats]) -> dict[str, Floats]:
+        known = self.program.graph.variables
+        self.program.load_state({name: array for name, array in state.items() if name in known})
+        return self.program.run(**self.arrays(case))
+
+    def _of_parameters(self, outputs: Mapping[str, Floats]) -> dict[str, Floats]:
+        return {name: outputs[f"gradient of {name}"] for name, t in self.parameters.items() if t in self.gradients}
 
     def arrays(self, case: Case) -> dict[str, NDArray[Any]]:
         """Return the inputs of the graph: the normalized image and the arrays of its target."""
@@ -115,13 +120,11 @@ class Backward:
         gradients: Sequence[Tensor | None] = ops.gradients(self.loss, wanted)
         return {t: g for t, g in zip(wanted, gradients, strict=True) if g is not None}
 
-    def _compiled(self, graph: Graph) -> Any:
+    def _compiled(self, graph: Graph) -> Program:
         # The compiler lays out weights that change in every run differently, which changes the rounding. The updates,
         # which change nothing, make this program compute as a training step does.
         graph = Graph(graph.inputs, graph.outputs, dict(self.parameters))
-        program = bound(self.model.engine, CompileOptions(winograd=False))(graph, 1, self.model.threads)
-        program.load_state({name: array for name, array in self.model.state.items() if name in graph.variables})
-        return program
+        return bound(self.model.engine, CompileOptions(winograd=False))(graph, 1, self.model.threads)
 
 
 def name_of(tensor: Tensor) -> str:

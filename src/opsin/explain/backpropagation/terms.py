@@ -124,7 +124,7 @@ class Terms:
             uses = self._uses(name)
             delta = self.step.gradients[uses[0].output] if uses else np.zeros((1, 1), np.float32)
             rows, columns = delta.shape[2:] if delta.ndim == 4 else (1, 1)
-            target = getattr(self.backward.parameter_program, "target", None)  # only of the native engine
+            target = getattr(self.backward.program, "target", None)  # only of the native engine
             fused = getattr(target, "fma", True)
             orders = [replace(order, fused=fused) for order in candidates(uses[0], rows, columns)] if uses else []
             self._orders[name] = next((order for order in orders if self._agrees(name, order)), None)
