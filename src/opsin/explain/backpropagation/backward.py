@@ -21,7 +21,7 @@ from opsin.base.errors import DataError, GraphError
 from opsin.explain.backpropagation.target import Case
 from opsin.explain.backpropagation.uses import Use, find_uses
 from opsin.explain.stages import Stage, find_stages
-from opsin.ir import FLOAT, INPUT, VARIABLE, Graph, Node, Tensor, scope
+from opsin.ir import FLOAT, Graph, Tensor, scope
 from opsin.model import Model
 from opsin.nn import Objective
 
@@ -51,7 +51,7 @@ class Backward:
         self.parameters = Graph((), {"loss": self.loss}).parameters
         self.uses: dict[str, list[Use]] = find_uses(Graph((), {"loss": self.loss}), self.parameters)
         self.gradients = self._gradients()
-        if not any(name in self.parameters for name in map(name_of, self.gradients)):
+        if not any(tensor in self.gradients for tensor in self.parameters.values()):
             raise GraphError(f"the loss of {model.name} depends on no parameter, so there is nothing to trace back to")
 
     @property
@@ -125,9 +125,3 @@ class Backward:
         # which change nothing, make this program compute as a training step does.
         graph = Graph(graph.inputs, graph.outputs, dict(self.parameters))
         return bound(self.model.engine, CompileOptions(winograd=False))(graph, 1, self.model.threads)
-
-
-def name_of(tensor: Tensor) -> str:
-    """Return the name of an input or a variable; nothing for other tensors."""
-    node: Node = tensor.node
-    return str(node.attrs["name"]) if node.op in (INPUT, VARIABLE) else ""
