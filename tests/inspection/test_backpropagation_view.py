@@ -25,7 +25,10 @@ for (const name of ['picker.js', 'terms.js', 'update.js']) {{
   new Function('opsin', 'arithmetic', fs.readFileSync({str(FOLDER)!r} + '/' + name, 'utf8'))(opsin, arithmetic);
 }}
 const page = {{
-  array: (n) => ({{ shape: data.arrays[n].shape, data: new Float32Array(Uint32Array.from(data.arrays[n].bits).buffer) }}),
+  array: (n) => {{
+    const {{ shape, bits }} = data.arrays[n];
+    return {{ shape, data: new Float32Array(Uint32Array.from(bits).buffer) }};
+  }},
 }};
 const {{ addUses, compute, offset }} = opsin.backpropagation;
 return data.view.images[0].parameters.map((parameter) => {{

@@ -10,6 +10,7 @@ import pytest
 import opsin
 from opsin.explain.backpropagation.chain import Chain
 from opsin.explain.backpropagation.target import class_target, default_target
+from opsin.explain.backpropagation.trace import trace as trace_image
 from tests.explain.backpropagation.support import NETWORKS, trace, traced
 from tests.model.test_onnx_import import classifier
 
@@ -78,3 +79,17 @@ def test_the_default_target_leaves_something_to_learn() -> None:
     assert default_target(model, outputs, label=7).label == 7
     with pytest.raises(opsin.errors.UsageError, match="classes 0 to 9, not 10"):
         class_target(model, 10)
+
+
+def test_everything_of_one_image() -> None:
+    model = traced("lenet5")[0].model
+    found = trace_image(model, np.full((28, 28), 90, np.uint8), class_target(model, 3))
+    assert found.values.case.target.label == 3
+    assert (
+        found.terms.of("fc3.bias", (3,)).gradient
+        == found.chain.values.gradients[found.backward.network.outputs["logits"]][0, 3]
+    )
+    assert found.differences.loss == pytest.approx(float(found.values.loss), rel=1e-5)
+    assert set(found.updates.first) == set(found.backward.parameters)
+    with pytest.raises(opsin.errors.DataError, match="one image at a time, not for 2"):
+        trace_image(model, np.zeros((2, 1, 28, 28), np.uint8))

@@ -10,7 +10,6 @@ from opsin.explain.backpropagation.updates import RULES, Rule, Updates, operatio
 from opsin.nn.training_graph import training_step
 from tests.explain.backpropagation.support import traced
 
-
 ADAM = next(rule for rule in RULES if rule.key == "adam")
 CASES = [*((name, rule) for name in ("lenet5", "mixed", "twice") for rule in RULES), ("resnet20", ADAM)]
 

@@ -44,11 +44,11 @@ def test_the_bits_are_the_engines(chromium: Any, digits: Inspection, digits_page
         title = tab.page.locator(".card-wide h3").inner_text()
         index = tuple(int(part) for part in title.partition("[")[2].rstrip("]").split(","))
         assert int(bits, 16) == state["conv1.weight"][index].view(np.uint32)
-        assert tab.page.locator(".verdict .good").inner_text().startswith("✓ Bit-identical.")
+        assert tab.page.locator(".tally .good").inner_text().startswith("✓ Bit-identical.")
         tab.open(f"{ADDRESS}-1")
         for number in range(4):
             tab.page.locator(".choice input").nth(tab.page.locator(".card-wide .choice input").count() + number).check()
-            assert tab.page.locator(".verdict .good").inner_text().startswith("✓ Bit-identical")
+            assert tab.page.locator(".tally .good").inner_text().startswith("✓ Bit-identical")
         tab.page.locator("input[type=range]").focus()
         tab.page.keyboard.press("ArrowRight")
         assert "are there for η = 0.01" in tab.page.locator(".back-panel").inner_text()

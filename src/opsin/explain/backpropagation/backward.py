@@ -91,7 +91,7 @@ class Backward:
         outputs = self._run(case, self.model.state)
         return Pass(
             case,
-            outputs["loss"][()],
+            np.float32(outputs["loss"]),
             {tensor: outputs[name] for name, tensor in values.items()},
             {tensor: outputs[name] for name, tensor in gradients.items()}
             | {self.parameters[name]: array for name, array in self._of_parameters(outputs).items()},

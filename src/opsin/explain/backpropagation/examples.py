@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -124,7 +124,12 @@ def _avg_pool(node: Node, x: NDArray[Any], place: Place) -> Iterator[tuple[Place
         yield (place[0], row, column), 1 / sizes[row, column]
 
 
-CALCULATIONS = {"conv2d": _conv, "matmul": _linear, "max_pool2d": _max_pool, "avg_pool2d": _avg_pool}
+CALCULATIONS: dict[str, Callable[..., Iterator[tuple[Place, float]]]] = {
+    "conv2d": _conv,
+    "matmul": _linear,
+    "max_pool2d": _max_pool,
+    "avg_pool2d": _avg_pool,
+}
 """How the outputs of an operation depend on one element of its first input."""
 
 

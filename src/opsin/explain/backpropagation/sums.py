@@ -16,8 +16,8 @@ class Order:
 
     The terms are added row by row, in blocks that begin at the rows `starts`, or in blocks of `block` terms of which
     none lies beyond the border of the map. The sums of the blocks are added one after another. Within a block, `sets`
-    sums take turns along a row. With `columns_first` a block is passed column by column, and the sum goes on from block
-    to block. If the multiply-adds are not `fused`, each product is rounded before it is added.
+    sums take turns along a row. With `columns_first` a block is passed column by column, and one sum extends
+    over all blocks. Unless `fused`, each product is rounded before it is added.
     """
 
     words: str

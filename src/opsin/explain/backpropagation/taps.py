@@ -63,19 +63,22 @@ def sliding(use: Use, size: tuple[int, ...]) -> Sliding:
     return Sliding((size[0], size[1]), kernel, attrs["stride"], attrs["padding"], attrs["dilation"])
 
 
-def all_windows(use: Use, step: Pass) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Return δ and the values under every weight of a convolution, and whether they are inside the map, by tap.
+def tap_windows(use: Use, step: Pass, tap: int, count: int) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Return δ and the values under tap number `tap` of a convolution, and whether these are inside the map.
 
-    δ is groups × K/groups × 1 × OH × OW, the values are taps × groups × 1 × C/groups × OH × OW.
+    δ is groups × K/groups × 1 × OH × OW, the values are groups × 1 × C/groups × OH × OW; of each, the first `count`
+    groups and channels.
     """
-    large, small = step.values[use.image], step.gradients[use.output]
+    large, small = step.values[use.image][0], step.gradients[use.output][0]
     if use.kind == TRANSPOSED:
         large, small = small, large
-    groups = use.node.attrs["groups"]
-    slide = sliding(use, large.shape[2:])
-    under, inside = (np.stack(list(slide.taps(slide.pad(x)))) for x in (large[0], np.ones(slide.size, bool)))
-    delta = small[0].reshape(groups, -1, 1, *small.shape[2:])
-    return delta, under.reshape(len(under), groups, 1, -1, *under.shape[2:]), inside
+    groups, few = use.node.attrs["groups"], slice(count)
+    slide = sliding(use, large.shape[1:])
+    under, inside = (
+        list(slide.taps(slide.pad(x)))[tap]
+        for x in (large.reshape(groups, -1, *slide.size)[few, few], np.ones(slide.size, bool))
+    )
+    return small.reshape(groups, -1, 1, *small.shape[1:])[few, few], under[:, None], inside
 
 
 def _linear(use: Use, step: Pass, index: Index) -> Window:
@@ -97,13 +100,13 @@ def _by_channel(use: Use, step: Pass, index: Index) -> Window:
     delta = _map(step.gradients[use.output], channel)
     if use.kind != SCALE:
         ones = np.ones_like(delta)
-        return Window(ones, channel, delta, channel, 0, 0, (1, 1), ones, ones > 0)
+        return Window(ones, channel, delta, channel, 0, 0, (1, 1), ones, np.ones(delta.shape, bool))
     assert use.mean is not None and use.root is not None
     mean, root = (step.values[t].ravel()[channel] for t in (use.mean, use.root))
     normalized = ((_map(step.values[use.image], channel) - mean) * root).astype(np.float32)
-    return Window(normalized, channel, delta, channel, 0, 0, (1, 1), normalized, normalized == normalized)
+    return Window(normalized, channel, delta, channel, 0, 0, (1, 1), normalized, np.ones(delta.shape, bool))
 
 
 def _map(array: Floats, channel: int) -> Floats:
-    values = array[0, channel]
+    values: Floats = array[0, channel]
     return values if values.ndim == 2 else values.reshape(1, -1)

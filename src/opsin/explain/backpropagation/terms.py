@@ -16,7 +16,7 @@ from opsin.explain.arithmetic.float32 import add
 from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.backpropagation.orders import candidates
 from opsin.explain.backpropagation.sums import ROW_BY_ROW, Order, dot
-from opsin.explain.backpropagation.taps import Floats, Index, Window, all_windows, windows
+from opsin.explain.backpropagation.taps import Floats, Index, Window, tap_windows, windows
 from opsin.explain.backpropagation.uses import CONV, TRANSPOSED, Use
 from opsin.ir import Tensor
 
@@ -163,9 +163,8 @@ def sum_of_uses(totals: list[Floats]) -> Floats:
 
 def _tap_sums(use: Use, step: Pass, order: Order, tap: int) -> Floats:
     """Return the sums of some weights at one tap of a kernel: groups × filters × channels."""
-    delta, under, inside = all_windows(use, step)
-    few = slice(MAX_CHECKED)
-    return dot(delta[few, few], under[tap][few, :, few], order, inside[tap])
+    delta, under, inside = tap_windows(use, step, tap, MAX_CHECKED)
+    return dot(delta, under, order, inside)
 
 
 def _some(shape: tuple[int, ...]) -> list[Index]:

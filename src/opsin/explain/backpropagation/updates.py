@@ -1,12 +1,12 @@
 """The optimizer's update of one weight, operation by operation, as the training graph computes it in float32.
 
 The table is read off the graph that the optimizer itself builds for one number, so it is what the engine computes: each
-operation is rounded to float32 by itself, without fused multiply-adds.
+operation is rounded to float32 by itself; none are fused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,7 +167,7 @@ def _scalar_graph(optimizer: Optimizer) -> Graph:
     return Graph((gradient, rate), {}, optimizer.updates([weight], [gradient], rate))
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., Floats]] = {
     "add": float32.add, "subtract": lambda a, b: float32.add(a, -b), "multiply": float32.multiply,
     "divide": float32.divide, "sqrt": float32.sqrt,
 }  # fmt: skip

@@ -48,7 +48,7 @@ class Part:
 def choose_parts(backward: Backward, step: Pass, budget: int) -> list[Part]:
     """Return a part of every parameter, with as many channels as fit into `budget` bytes.
 
-    If there is no room for all parameters, the first and the last of the network come first, and others between them.
+    If there is no space for all parameters, the first and the last of the network come first, and others between them.
     """
     names = [name for name, t in backward.parameters.items() if t in step.gradients and backward.uses[name]]
     for count in COUNTS:
@@ -83,9 +83,9 @@ def _part(backward: Backward, step: Pass, name: str, count: int) -> Part:
     use = backward.uses[name][-1]
     if use.kind in (CONV, TRANSPOSED):
         taps = [tuple(range(size)) for size in gradient.shape[2:]]
-        room = MAX_WEIGHTS // prod(gradient.shape[2:])
-        inputs = min(count, gradient.shape[1], MAX_INPUTS, max(1, room))
-        filters = largest(gradient.sum(axis=(1, 2, 3)), min(count, max(1, room // inputs)))
+        limit = MAX_WEIGHTS // prod(gradient.shape[2:])
+        inputs = min(count, gradient.shape[1], MAX_INPUTS, max(1, limit))
+        filters = largest(gradient.sum(axis=(1, 2, 3)), min(count, max(1, limit // inputs)))
         channels = largest(gradient[list(filters)].sum(axis=(0, 2, 3)), inputs)
         return Part(name, use, (filters, channels, *taps))
     if gradient.ndim == 2:

@@ -110,7 +110,7 @@ function usePart(parameter, use, title) {
     fill(line, `place (${row}, ${column}): `, equation(delta[n], values ? values[n] : null, products[n]), ', sum so far ', number(sums.running[n], { digits: 5, name: 'sum so far' }));
   };
   const add = (text, numbers, scale = 'signed') => {
-    const map = heatMap({ values: numbers, rows, columns, name: text, size: 210, scale, onSelect: select });
+    const map = heatMap({ values: numbers, rows, columns, name: text, size: 224, scale, onSelect: select });
     maps.push(map);
     return h('div', {}, h('p', { class: 'note', text }), map.element);
   };
@@ -151,5 +151,5 @@ function verdict(uses, total, gradient, parameter) {
   const text = same
     ? `✓ Bit-identical.${how} In float64 the sum is ${plain.toPrecision(12)}.`
     : `The sums differ by ${Math.abs(total - gradient).toExponential(1)}: the engine adds in another order. In float64 the sum is ${plain.toPrecision(12)}.`;
-  return h('div', { class: 'verdict' }, table({ caption: 'the sum', head: ['', 'value', 'bits'], rows, digits: 8 }), h('p', { class: same ? 'good' : 'note', text }));
+  return h('div', { class: 'tally' }, table({ caption: 'the sum', head: ['', 'value', 'bits'], rows, digits: 8 }), h('p', { class: same ? 'good' : 'note', text }));
 }

@@ -82,7 +82,7 @@ function updateTable(parameter, position, page, rule, rate) {
     'div', {}, h('p', { class: 'formula', text: rule.formula }), h('p', { text: rule.words }),
     table({ caption: 'every operation, rounded to float32', head: ['', '', 'first step', ...(second ? ['second step'] : [])], rows, digits: 7 }),
     isDefault
-      ? h('div', { class: 'verdict' }, table({ caption: 'bits of the new weight', head: ['', 'computed here', 'engine'], rows: bitRows }), h('p', { class: same ? 'good' : 'warning', text: same ? '✓ Bit-identical to the engine’s training step.' : 'These bits differ from the engine’s.' }))
+      ? h('div', { class: 'tally' }, table({ caption: 'bits of the new weight', head: ['', 'computed here', 'engine'], rows: bitRows }), h('p', { class: same ? 'good' : 'warning', text: same ? '✓ Bit-identical to the engine’s training step.' : 'These bits differ from the engine’s.' }))
       : h('p', { class: 'note', text: `The new weight is ${exactText(first['w new'])} (bits ${bitsOf(first['w new'])}). The engine’s bits and a second step, whose gradient depends on all new weights, are there for η = ${rule.rate}.` }),
   );
 }

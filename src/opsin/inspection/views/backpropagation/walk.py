@@ -17,7 +17,7 @@ MAX_SHARES = 6
 MAX_VECTOR = 512
 """Values of a vector that are shown."""
 MAX_SIDE_VALUES = 56 * 56
-"""Values of a map that is shown if there is no room for all steps."""
+"""Values of a map that is shown if there is no space for all steps."""
 MAX_CLASSES = 12
 """Classes in the table of the loss."""
 
@@ -62,7 +62,7 @@ def _step(chain: Chain, step: BackwardStep, arrays: Arrays, count: int, limit: i
 
 
 def _maps(gradient: Floats, arrays: Arrays, count: int, limit: int) -> dict[str, Any] | None:
-    """Return the maps of the channels with the largest gradients, or a vector; None if there is no room."""
+    """Return the maps of the channels with the largest gradients, or a vector; None if there is no space."""
     if gradient.ndim == 1:
         places = largest(np.abs(gradient), MAX_VECTOR)
         return {"count": len(gradient), "channels": list(places), "vector": arrays.add(gradient[list(places)])}
