@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from opsin.inspection.views.backpropagation.view import BackpropagationView
 from opsin.inspection.views.convolution.view import ConvolutionView
 from opsin.inspection.views.network.view import NetworkView
 from opsin.inspection.views.view import View
 
-VIEWS: tuple[View, ...] = (NetworkView(), ConvolutionView())
+VIEWS: tuple[View, ...] = (NetworkView(), ConvolutionView(), BackpropagationView())
