@@ -24,7 +24,7 @@ from opsin.report.examples import (
     find_label_issues,
     measure_abstention,
 )
-from opsin.report.features import PenultimateFeatures, feature_extractor
+from opsin.explain.features import PenultimateFeatures, feature_extractor
 from opsin.report.label_issues import held_out_probabilities
 from opsin.report.learning_curve import LearningCurve, learning_curve
 from opsin.report.logistic import choose_penalty

@@ -34,6 +34,7 @@ from opsin.planning.search import SearchResult, describe_search, search
 from opsin.report.more_images import curve_text
 from opsin.runs import Run
 from opsin.runs.learning_curve import CurveRun, measures_curve, unfinished_curve
+from opsin.runs.replay import REPLAY
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
@@ -157,6 +158,7 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
         "deadline": plan.deadline,
         "report_seconds": plan.expected.report,
         "checkpoint_minutes": options.checkpoint_minutes,
+        REPLAY: options.replay,
         KEY: measures_curve(requested, result.data),
     }
     trainer.run = _create_run(config, result.data, folder)

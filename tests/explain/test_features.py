@@ -10,7 +10,7 @@ from opsin.backends.reference import Reference
 from opsin.base.errors import GraphError
 from opsin.ir import BATCH, Graph, input_tensor
 from opsin.ops import relu
-from opsin.report.features import feature_extractor, penultimate_graph
+from opsin.explain.features import feature_extractor, penultimate_graph
 from tests.model.networks import small_model
 from tests.report.support import scenes
 
