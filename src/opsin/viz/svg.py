@@ -29,7 +29,12 @@ def px(value: float) -> str:
 
 def text_of(text: str) -> str:
     """Escape text between tags; replace characters that XML forbids, which a layer's name may contain."""
-    return escape(FORBIDDEN.sub("\ufffd", text))
+    return escape(printable(text))
+
+
+def printable(text: str) -> str:
+    """Replace characters that XML forbids."""
+    return FORBIDDEN.sub("\ufffd", text)
 
 
 def mix(colour: str, other: str, share: float) -> str:
