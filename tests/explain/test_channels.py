@@ -12,7 +12,6 @@ from opsin.explain.observer import Observer
 from opsin.explain.stages import find_stages
 from opsin.model import Model
 from opsin.nn.receptive_field import receptive_spans
-from tests.model.networks import reference
 
 
 def model_of(*layers: tuple[str, nn.Layer], change: dict[str, np.ndarray] | None = None) -> Model:
@@ -20,7 +19,7 @@ def model_of(*layers: tuple[str, nn.Layer], change: dict[str, np.ndarray] | None
     graph = nn.trace(network, (1, 9, 8))
     state = nn.initial_state(graph, 3) | (change or {})
     preprocessing = Preprocessing(1, 9, 8, (0.4,), (0.3,))
-    return Model("small", graph, state, preprocessing, ("a", "b"), nn.layer_kinds(network), engine=reference)
+    return Model("small", graph, state, preprocessing, ("a", "b"), nn.layer_kinds(network))
 
 
 def images(count: int) -> np.ndarray:
@@ -31,7 +30,13 @@ def observed(model: Model, pixels: np.ndarray, **options: float) -> list[Channel
     return observe_channels(Observer(model), find_stages(model.graph, model.layers), pixels, **options)  # type: ignore[arg-type]
 
 
-CONV = [("conv", nn.Conv2d(5, 3, padding=1)), ("act", nn.ReLU()), ("pool", nn.MaxPool2d(2)), ("flat", nn.Flatten()), ("head", nn.Linear(2))]
+CONV = [
+    ("conv", nn.Conv2d(5, 3, padding=1)),
+    ("act", nn.ReLU()),
+    ("pool", nn.MaxPool2d(2)),
+    ("flat", nn.Flatten()),
+    ("head", nn.Linear(2)),
+]
 
 
 def test_the_strongest_images_and_their_places() -> None:
@@ -71,7 +76,10 @@ def test_saturated_channels_are_named(layer: nn.Layer, name: str) -> None:
     layers = [CONV[0], ("act", layer), *CONV[2:]]
     conv, _ = observed(model_of(*layers, change={"conv.bias": bias}), images(40))
     assert conv.saturated == [2]
-    assert conv.sentences()[0] == f"1 of 5 channels (2) is saturated: more than 95% of the values are at a limit of {name}."
+    assert (
+        conv.sentences()[0]
+        == f"1 of 5 channels (2) is saturated: more than 95% of the values are at a limit of {name}."
+    )
     (maps,) = Observer(model_of(*layers, change={"conv.bias": bias})).run(images(40), [conv.step.output])
     low, high = {"ReLU6": (-9, 5.99), "sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}[name]
     np.testing.assert_allclose(conv.at_limit, ((maps < low) | (maps > high)).mean(axis=(0, 2, 3)), atol=1e-6)

@@ -132,9 +132,7 @@ def observe_channels(
             each.add(numbers, *(result[: len(numbers)] for result in results[4 * position : 4 * position + 4]))
         if perf_counter() - begin > seconds:
             break
-    return [
-        each.activity(stage, step, len(pixels)) for (stage, step), each in zip(observed, running, strict=True)
-    ]
+    return [each.activity(stage, step, len(pixels)) for (stage, step), each in zip(observed, running, strict=True)]
 
 
 def observed_step(stage: Stage) -> Step | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from opsin.backends.base import Program
 from opsin.base import random_counter
 from opsin.base.errors import TrainingError
 from opsin.data import Dataset, LabeledImages, Samples
-from opsin.ir import Graph
+from opsin.ir import Graph, bind
 from opsin.model import Model
 from opsin.model.record import held_out, held_out_split
 from opsin.training.events import Warning
@@ -136,11 +137,11 @@ def chosen_images(samples: Samples) -> NDArray[np.intp]:
 
 def first_variables(graph: Graph) -> list[str]:
     """Return the names of the variables from the first on, as many as fit into `MAX_WEIGHT_BYTES`."""
-    sizes = [4 * int(np.prod(tensor.shape, dtype=np.int64)) for tensor in graph.variables.values()]
+    sizes = [4 * prod(bind(tensor.shape, 1)) for tensor in graph.variables.values()]
     count = int(np.searchsorted(np.cumsum(sizes), MAX_WEIGHT_BYTES, side="right"))
     return list(graph.variables)[:count]
 
 
 def output_bytes(graph: Graph) -> int:
     """Return the bytes of the outputs of a graph that is bound to a batch."""
-    return sum(4 * int(np.prod(tensor.shape, dtype=np.int64)) for tensor in graph.outputs.values())
+    return sum(4 * prod(bind(tensor.shape, 1)) for tensor in graph.outputs.values())

@@ -30,7 +30,9 @@ def test_scikit_learn_agrees() -> None:
     features, positions = rng.normal(size=(700, 30)).astype(np.float32), rng.normal(size=(700, 2)).astype(np.float32)
     positions[:, 0] += features[:, 0] * 3
     for count in (5, 15):
-        expected = manifold.trustworthiness(features.astype(np.float64), positions.astype(np.float64), n_neighbors=count)
+        expected = manifold.trustworthiness(
+            features.astype(np.float64), positions.astype(np.float64), n_neighbors=count
+        )
         assert trustworthiness(features, positions, count) == pytest.approx(expected, abs=1e-12)
 
 

@@ -39,9 +39,10 @@ def product(left: Doubles, right: Doubles) -> Doubles:
 
 def squared_distances(left: Doubles, right: Doubles) -> Doubles:
     """Return |a - b|² (N × M) for rows a of `left` (N × K) and b of `right` (M × K), never negative; one thread."""
-    result = np.add.outer((left * left).sum(axis=1), (right * right).sum(axis=1))
+    result: Doubles = np.add.outer((left * left).sum(axis=1), (right * right).sum(axis=1))
     _add_product(-2.0 * left, right.T, result)
-    return np.maximum(result, 0.0, out=result)
+    np.maximum(result, 0.0, out=result)
+    return result
 
 
 def parallel(work: Callable[[slice], object], count: int) -> None:

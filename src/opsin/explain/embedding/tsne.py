@@ -119,7 +119,8 @@ def conditional_probabilities(squared: Doubles, perplexity: float) -> Doubles:
         is_wide = entropy > np.log(perplexity)
         low, high = np.where(is_wide, middle, low), np.where(is_wide, high, middle)
     weights = np.exp(-np.exp(low) * excess)
-    return weights / weights.sum(axis=1, keepdims=True)
+    probabilities: Doubles = weights / weights.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _initial_map(scores: Doubles, seed: int) -> Doubles:
