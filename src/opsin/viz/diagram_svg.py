@@ -57,7 +57,8 @@ def write(diagram: Diagram, title: str, description: str, link: Link | None = No
     ]
     moved = [ARROW, f'<g transform="translate({px(BORDER)} {px(HEADING_HEIGHT)})">', *content, "</g>"]
     width, height = diagram.width + 2 * BORDER, diagram.height + HEADING_HEIGHT + BORDER
-    return svg.document(width, height, title, style(), moved, description)
+    role = "img" if link is None else "group"
+    return svg.document(width, height, title, style(), moved, description, role=role)
 
 
 def style() -> str:

@@ -68,6 +68,7 @@ addEventListener('hashchange', () => follow(location.hash));
   showImages();
   page.watch(['view'], (state) => openView(state.view));
   page.bytes = await unpack(document.getElementById('arrays').textContent);
+  performance.mark('numbers');
   openView(page.state.view);
   document.documentElement.dataset.ready = 'true';
 })();

@@ -31,6 +31,13 @@ class Form:
     reduction: int
 
 
+def as_maps(values: Floats) -> Floats:
+    """Return values as N × C × H × W, or N × C: further axes before the last two count as channels."""
+    if values.ndim == 3:
+        return values[:, None]
+    return values if values.ndim <= 4 else values.reshape(len(values), -1, *values.shape[-2:])
+
+
 def divide(budget: int, sizes: Sequence[int]) -> list[int]:
     """Divide `budget` bytes among steps of so many values each: what one does not need, the others get."""
     shares, left = [0] * len(sizes), budget

@@ -6,12 +6,11 @@ from collections.abc import Collection
 from html import escape
 from typing import Any, ClassVar
 
-import numpy as np
-
+from opsin.explain.stages import Stage, Step
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.network.kernels import kernels_of
-from opsin.inspection.views.network.maps import Maps, choose_form, divide
+from opsin.inspection.views.network.maps import Maps, as_maps, choose_form, divide
 from opsin.inspection.views.network.selection import strongest_channels
 from opsin.viz.architecture import diagram_of_units
 from opsin.viz.diagram import Box
@@ -45,21 +44,30 @@ class NetworkView:
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any]:
         """Return feature maps of every step, chosen by what they contribute to the explained score, and kernels."""
         subject.progress("feature maps")
-        observed = subject.observed
-        steps = [step for stage in subject.stages for step in stage.steps]
-        shapes = [observed.values[step.output].shape for step in steps]
-        shares = divide(int(MAP_SHARE * subject.budget), [int(np.prod(shape)) for shape in shapes])
-        found: dict[object, Maps] = {}
-        for step, shape, share in zip(steps, shapes, shares, strict=True):
-            form = choose_form(shape, share)
-            values, gradients = observed.values[step.output], observed.gradients[step.output]
-            found[step] = Maps.of(values, strongest_channels(values, gradients, form.channels), form)
+        values = {
+            step: as_maps(subject.observed.values[step.output]) for stage in subject.stages for step in stage.steps
+        }
+        shares = divide(int(MAP_SHARE * subject.budget), [each.size for each in values.values()])
+        forms = {
+            step: choose_form(each.shape, share) for (step, each), share in zip(values.items(), shares, strict=True)
+        }
+        found = {
+            step: Maps.of(values[step], self._channels(subject, stage, step, forms[step].channels), forms[step])
+            for stage in subject.stages
+            for step in stage.steps
+        }
         channels = {stage: found[stage.steps[0]].channels for stage in subject.stages}
         return {
             "stages": [[found[step].to_data(arrays) for step in stage.steps] for stage in subject.stages],
             "kernels": kernels_of(subject, channels, int(KERNEL_SHARE * subject.budget), arrays),
             "left_out": _left_out(found.values()),
         }
+
+    def _channels(self, subject: Subject, stage: Stage, step: Step, count: int) -> list[int]:
+        """Return the channels of a step to show: those that the stage's last step uses most, if it has as many."""
+        observed, last = subject.observed, stage.steps[-1].output
+        chosen = last if last.shape[1] == step.output.shape[1] else step.output
+        return strongest_channels(as_maps(observed.values[chosen]), as_maps(observed.gradients[chosen]), count)
 
 
 def _left_out(maps: Collection[Maps]) -> str:
