@@ -1,14 +1,19 @@
 // The canvas of the map: thumbnails or marks at their places, moved and enlarged by pointer, wheel and keyboard.
 
 const SMALLEST_PICTURE = 14;
+const PICTURES = [14, 20, 28, 40, 56];
+const MAX_SHEET = 4096;
+const FRAME = 2;
+const MARK = 10;
+const HIDDEN_SHARE = 0.25;
 const ZOOM_STEP = 1.25;
 const MAX_ZOOM = 60;
 
 /**
  * Make the canvas. `options`: `onPoint(number)`, `onBrush(numbers or null)`, and functions `colourOf(group, colour)`, `shapeOf(n)` and
- * `drawMark`. Returns {element, update({positions, colour, look, shown, chosen}), brushView()}.
+ * `drawMark`; `warning` is the colour of marks on pictures. Returns {element, update({positions, colour, look, shown, chosen}), brushView()}.
  */
-opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark }) => {
+opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warning }) => {
   const canvas = h('canvas', { 'aria-hidden': true });
   const frame = h('div', { class: 'map-brush', hidden: true });
   const box = h('div', {
@@ -23,7 +28,8 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark }) =>
   const element = h('div', {}, box, tools);
   const view = { scale: 1, x: 0, y: 0 };
   let state = { positions: new Float32Array(0), colour: 'split', look: 'pictures', shown: [], chosen: -1 };
-  let [width, height, ratio, places, order, marks, waiting] = [0, 0, 1, new Float32Array(0), [], new Map(), false];
+  let [width, height, ratio, places, order, waiting] = [0, 0, 1, new Float32Array(0), [], false];
+  const [marks, sheets] = [new Map(), new Map()];
 
   /** Place the points between 0 and 1, with equal scales on both axes. */
   function place() {
@@ -45,8 +51,33 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark }) =>
     return [width / 2 + (places[2 * n] - 0.5) * unit + view.x, height / 2 + (places[2 * n + 1] - 0.5) * unit + view.y];
   }
 
+  /** Return the side of pictures: one of a few sizes, so that few sheets are drawn. */
   function pictureSize() {
-    return Math.min(points.sprite.side * 1.5, Math.max(SMALLEST_PICTURE, SMALLEST_PICTURE * Math.sqrt(view.scale)));
+    const wanted = SMALLEST_PICTURE * Math.sqrt(view.scale);
+    return PICTURES.filter((size) => size <= wanted).pop() ?? SMALLEST_PICTURE;
+  }
+
+  /** Draw picture `n` in its frame, a square of `tile` pixels. */
+  function drawPicture(context, n, x, y, tile) {
+    const { side, columns } = points.sprite;
+    const inset = Math.round(FRAME * ratio);
+    context.fillStyle = colourOf(points.groupOf(n, state.colour), state.colour);
+    context.fillRect(x, y, tile, tile);
+    context.drawImage(points.image, (n % columns) * side, Math.floor(n / columns) * side, side, side, x + inset, y + inset, tile - 2 * inset, tile - 2 * inset);
+  }
+
+  /** Return a canvas of all pictures at the size in which they are shown, since cutting out without scaling is fast; null if it would be large. */
+  function sheet(tile) {
+    const { columns, count } = points.sprite;
+    if (columns * tile > MAX_SHEET) return null;
+    const name = `${tile} ${state.colour}`;
+    if (!sheets.has(name)) {
+      const canvas = h('canvas', { width: columns * tile, height: Math.ceil(count / columns) * tile });
+      const context = canvas.getContext('2d', { alpha: false });
+      for (let n = 0; n < count; n += 1) drawPicture(context, n, (n % columns) * tile, Math.floor(n / columns) * tile, tile);
+      sheets.set(name, canvas);
+    }
+    return sheets.get(name);
   }
 
   /** Return a picture of a mark, drawn once for each colour, shape and size. */
@@ -65,46 +96,66 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark }) =>
     return marks.get(name);
   }
 
+  /** Return the points in view, bottom first. Of points that would cover each other almost completely, the topmost one is kept. */
+  function visible(size) {
+    const cell = size * HIDDEN_SHARE;
+    const columns = Math.ceil(width / cell) + 2;
+    const topmost = new Int32Array(columns * (Math.ceil(height / cell) + 2)).fill(-1);
+    for (let i = 0; i < order.length; i += 1) {
+      const [x, y] = at(order[i]);
+      if (x < 0 || y < 0 || x > width || y > height) continue;
+      topmost[(Math.floor(y / cell) + 1) * columns + Math.floor(x / cell) + 1] = i;
+    }
+    return topmost.filter((i) => i >= 0).sort().map((i) => order[i]);
+  }
+
   function draw() {
     waiting = false;
     const context = canvas.getContext('2d');
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    const size = state.look === 'pictures' ? pictureSize() : MARK;
+    const shown = visible(size);
+    if (state.look === 'pictures') drawPictures(context, shown, size);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
-    const size = pictureSize();
-    const { side, columns } = points.sprite;
-    const shownSize = size + 4;
-    for (const [colour, numbers] of order) {
-      context.fillStyle = colour;
-      for (const n of numbers) {
-        const [x, y] = at(n);
-        if (x < -size || y < -size || x > width + size || y > height + size) continue;
-        if (state.look === 'pictures') {
-          context.fillRect(x - shownSize / 2, y - shownSize / 2, shownSize, shownSize);
-          context.drawImage(points.image, (n % columns) * side, Math.floor(n / columns) * side, side, side, x - size / 2, y - size / 2, size, size);
-        } else {
-          const picture = mark(colour, shapeOf(n), 4);
-          context.drawImage(picture, x - 6, y - 6, 12, 12);
-        }
-      }
-    }
     if (state.look === 'pictures') drawWarnings(context, size);
+    else drawMarks(context, shown);
     drawChosen(context, size);
+  }
+
+  function drawPictures(context, shown, size) {
+    if (!points.image.complete) return;
+    const tile = Math.round((size + 2 * FRAME) * ratio);
+    const pictures = sheet(tile);
+    const { columns } = points.sprite;
+    for (const n of shown) {
+      const place = at(n).map((pixels) => Math.round(pixels * ratio - tile / 2));
+      if (pictures) context.drawImage(pictures, (n % columns) * tile, Math.floor(n / columns) * tile, tile, tile, ...place, tile, tile);
+      else drawPicture(context, n, ...place, tile);
+    }
+  }
+
+  function drawMarks(context, shown) {
+    for (const n of shown) {
+      const [x, y] = at(n);
+      context.drawImage(mark(colourOf(points.groupOf(n, state.colour), state.colour), shapeOf(n), 4), x - 6, y - 6, 12, 12);
+    }
   }
 
   /** Mark wrong answers and suspect labels on their pictures. */
   function drawWarnings(context, size) {
-    for (const n of state.shown) {
+    for (const n of order) {
       const shape = shapeOf(n);
       if (shape === 'plain') continue;
       const [x, y] = at(n);
-      context.drawImage(mark('#d01c5b', shape, 5), x + size / 2 - 9, y - size / 2 - 7, 15, 15);
+      context.drawImage(mark(warning, shape, 5), x + size / 2 - 9, y - size / 2 - 7, 15, 15);
     }
   }
 
   function drawChosen(context, size) {
     if (state.chosen < 0) return;
     const [x, y] = at(state.chosen);
-    const half = (state.look === 'pictures' ? size : 10) / 2 + 5;
+    const half = size / 2 + 5;
     context.strokeStyle = '#e8218c';
     context.lineWidth = 3;
     context.strokeRect(x - half, y - half, 2 * half, 2 * half);
@@ -115,15 +166,9 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark }) =>
     waiting = true;
   }
 
-  /** Order the points that are shown by colour, those with a warning last, so that they lie on top. */
+  /** Order the points that are shown: those with a warning last, so that they lie on top. */
   function arrange() {
-    const groups = new Map();
-    for (const n of [...state.shown].sort((a, b) => (shapeOf(a) !== 'plain') - (shapeOf(b) !== 'plain'))) {
-      const colour = colourOf(points.groupOf(n, state.colour), state.colour);
-      if (!groups.has(colour)) groups.set(colour, []);
-      groups.get(colour).push(n);
-    }
-    order = [...groups];
+    order = [...state.shown].sort((a, b) => (shapeOf(a) !== 'plain') - (shapeOf(b) !== 'plain') || a - b);
   }
 
   function resize() {
@@ -134,8 +179,14 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark }) =>
     canvas.width = width * ratio;
     canvas.height = height * ratio;
     canvas.style.height = `${height}px`;
-    marks.clear();
+    forget();
     draw();
+  }
+
+  /** Forget what was drawn for another resolution, or in other colours. */
+  function forget() {
+    marks.clear();
+    sheets.clear();
   }
 
   function zoom(factor, x = width / 2, y = height / 2) {
@@ -232,7 +283,7 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark }) =>
   });
   points.image.addEventListener('load', redraw);
   new ResizeObserver(resize).observe(box);
-  painted(element, () => { marks.clear(); redraw(); });
+  painted(element, () => { forget(); redraw(); });
 
   return {
     element,

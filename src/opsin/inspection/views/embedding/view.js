@@ -13,7 +13,7 @@ opsin.view({
     const state = { map: 0, colour: start, look: 'pictures', show: 'all', text: '', brush: null, chosen: -1 };
     const list = opsin.pointList(points, (number) => page.set({ point: number }), cutOut);
     const map = opsin.mapCanvas(points, {
-      colourOf: groupColour, drawMark, shapeOf: (n) => shapeOf(points, n),
+      colourOf: groupColour, drawMark, warning: WARNING, shapeOf: (n) => shapeOf(points, n),
       onPoint: (number) => page.set({ point: number }),
       onBrush: (numbers) => { change({ brush: numbers, show: numbers ? 'brush' : 'all' }); filter.update({ value: state.show }); },
     });
@@ -101,9 +101,10 @@ function pointsOf(data, page) {
 }
 
 const DOUBTS = 10;
+const WARNING = '#d01c5b';
 
-/** Ten colours that the colour-blind can tell apart (Tol 2021, and greys of other lightness); further classes repeat them. */
-const CLASS_COLOURS = ['#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#bbbbbb', '#994f00', '#1b1b6f', '#ff9f1c'];
+/** Ten colours that the colour-blind can tell apart (most of them by Tol 2021); further classes repeat them. */
+const CLASS_COLOURS = ['#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#8a8a8a', '#994f00', '#7a6cf0', '#ff9f1c'];
 
 function groupColour(group, colour) {
   if (colour !== 'doubt') return CLASS_COLOURS[group % CLASS_COLOURS.length];
@@ -116,7 +117,7 @@ function keyOf(points, colour) {
   const groups = points.groupsOf(colour);
   const shown = groups.slice(0, 12).map((text, n) => keyEntry(groupColour(n, colour), 'plain', text));
   if (groups.length > 12) shown.push(h('span', { text: `… ${groups.length} in total; colours repeat` }));
-  if (points.labelOf) shown.push(keyEntry(null, 'wrong', 'wrong answer'), keyEntry(null, 'suspect', 'suspect label'));
+  if (points.labelOf) shown.push(keyEntry(WARNING, 'wrong', 'wrong answer'), keyEntry(WARNING, 'suspect', 'suspect label'));
   return shown;
 }
 
@@ -124,7 +125,7 @@ function keyEntry(colour, shape, text) {
   const canvas = h('canvas', { width: 36, height: 36, 'aria-hidden': true });
   const context = canvas.getContext('2d');
   context.scale(2, 2);
-  drawMark(context, 9, 9, 5, shape, colour ?? getComputedStyle(document.body).color);
+  drawMark(context, 9, 9, 5, shape, colour);
   return h('span', {}, canvas, text);
 }
 
