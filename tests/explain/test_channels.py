@@ -85,10 +85,10 @@ def test_saturated_channels_are_named(layer: nn.Layer, name: str) -> None:
     np.testing.assert_allclose(conv.at_limit, ((maps < low) | (maps > high)).mean(axis=(0, 2, 3)), atol=1e-6)
 
 
-def test_a_sample_is_taken_if_time_is_short() -> None:
+def test_a_sample_is_taken_if_there_are_many_images() -> None:
     pixels = images(200)
     bias = np.full(5, -1e3, np.float32)
-    conv, _ = observed(model_of(*CONV, change={"conv.bias": bias}), pixels, seconds=0.0)
+    conv, _ = observed(model_of(*CONV, change={"conv.bias": bias}), pixels, macs=32e6)
     assert conv.images == 32
     assert conv.sentences()[-1].startswith("32 of 200 images were looked at, chosen at random.")
     assert conv.numbers.max() > 32

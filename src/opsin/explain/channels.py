@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,12 @@ SAMPLE = 124
 
 MAX_BATCH, BATCH_ELEMENTS = 32, 2**21
 """Images, and input values, of a batch at most."""
+
+OBSERVATION_MACS = 2e11
+"""MACs for looking at images: a few seconds of a small computer."""
+
+MIN_MACS = 1e6
+"""An image counts as so many MACs at least."""
 
 STRONGEST = 9
 """Images that are kept for each channel."""
@@ -110,28 +115,33 @@ class ChannelActivity:
         }  # fmt: skip
 
 
+def affordable_images(stages: Sequence[Stage], macs: float) -> int:
+    """Return the number of images, at least one, for which the network needs `macs` MACs.
+
+    Unlike a time limit, this gives the same sample on every computer.
+    """
+    return max(1, int(macs / max(MIN_MACS, sum(stage.unit.macs for stage in stages))))
+
+
 def observe_channels(
-    observer: Observer, stages: Sequence[Stage], pixels: Pixels, seconds: float = 5.0, seed: int = 0
+    observer: Observer, stages: Sequence[Stage], pixels: Pixels, *, macs: float = OBSERVATION_MACS, seed: int = 0
 ) -> list[ChannelActivity]:
     """Return the activity in `pixels` (uint8 N×C×H×W) of each stage that computes.
 
-    Images are taken in random order, as many as there is time for in `seconds`, but at least one batch.
+    Images are taken in random order, as many as the network can process with `macs` MACs.
     """
     observed = [(stage, step) for stage in stages if (step := observed_step(stage)) is not None]
     if not observed or not len(pixels):
         return []
-    begin = perf_counter()
     tensors = [tensor for _, step in observed for tensor in _summaries(step)]
-    order = random_counter.order(len(pixels), seed, SAMPLE)
-    batch = max(1, min(MAX_BATCH, len(pixels), BATCH_ELEMENTS // int(np.prod(pixels.shape[1:]))))
+    order = random_counter.order(len(pixels), seed, SAMPLE)[: affordable_images(stages, macs)]
+    batch = max(1, min(MAX_BATCH, len(order), BATCH_ELEMENTS // int(np.prod(pixels.shape[1:]))))
     running = [_Running(step.output) for _, step in observed]
     for first in range(0, len(order), batch):
         numbers = order[first : first + batch]
         results = observer.run(pad_rows(pixels[numbers], batch), tensors)
         for position, each in enumerate(running):
             each.add(numbers, *(result[: len(numbers)] for result in results[4 * position : 4 * position + 4]))
-        if perf_counter() - begin > seconds:
-            break
     return [each.activity(stage, step, len(pixels)) for (stage, step), each in zip(observed, running, strict=True)]
 
 

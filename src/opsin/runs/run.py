@@ -8,6 +8,7 @@
 | `checkpoints/` | the last two checkpoints |
 | `model.opsin` | the model, written whenever training ends |
 | `report.html` | the report on the model |
+| `see.html` | the network at work on its mistakes, if the page was asked for |
 | `replay/` | snapshots of the network while it learned, if they were asked for |
 | `learning_curve.json`, `learning-curve/` | results of training on parts of the images, and such a run |
 | `lock` | locked by the process that trains |

@@ -48,6 +48,9 @@ class CommandOptions(OptionFields):
     )
     out: str | None = option(None, "Also save the model to this file.", OUTPUT, "FILE")
     report: bool = option(True, "Write a report about the model, an HTML page.", OUTPUT)
+    see: bool = option(
+        False, "Also write a page that shows the network at work on its mistakes, as `opsin see` does.", OUTPUT
+    )
     replay: bool = option(
         False, "Also keep small snapshots of the network while it learns; `opsin see` plays them.", OUTPUT
     )

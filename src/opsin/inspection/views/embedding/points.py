@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,10 @@ from opsin.base import random_counter
 from opsin.base.errors import GraphError
 from opsin.data import Dataset, LabeledImages, Samples
 from opsin.data.batches import pad_rows
+from opsin.explain.channels import affordable_images
 from opsin.explain.features import penultimate_graph
 from opsin.explain.observer import Floats, Observer
+from opsin.inspection.subject import Subject
 from opsin.ir import Graph
 from opsin.model.record import measured_images
 from opsin.report.label_issues import held_out_probabilities, rank_labels
@@ -22,8 +23,8 @@ from opsin.report.logistic import choose_penalty
 
 MAX_POINTS = 5_000
 
-SECONDS = 30.0
-"""Time for computing features; more images than fit are left out."""
+FEATURE_MACS = 2e12
+"""MACs for computing features; more images are left out."""
 
 MIN_TO_JUDGE = 50
 """With fewer images, labels are not judged."""
@@ -55,20 +56,19 @@ class Points:
     suspects: NDArray[np.bool_] | None = None
 
 
-def sample_points(observer: Observer, data: Dataset, seconds: float = SECONDS) -> Points | None:
+def sample_points(subject: Subject, data: Dataset, macs: float = FEATURE_MACS) -> Points | None:
     """Return the points of `data`: of the images that measure the model, and of those that it was trained on.
 
     Return None if the network has no layer with weights.
     """
+    model = subject.model
     try:
-        graph = penultimate_graph(observer.graph)
+        graph = penultimate_graph(model.graph)
     except GraphError:
         return None
-    images, splits, names = _sample(data)
-    features, outputs = _run(observer, graph, images, seconds)
+    images, splits, names = _sample(data, min(MAX_POINTS, affordable_images(subject.stages, macs)))
+    features, outputs = _run(subject.observer, graph, images)
     available = sum(map(len, data.splits.values()))
-    images, splits, names = images.take(np.arange(len(features))), splits[: len(features)], names[: len(features)]
-    model = observer.model
     if not isinstance(images, LabeledImages) or model.independent or not hasattr(model.task, "probabilities"):
         return Points(images, splits, names, available, features)
     probabilities = model.task.probabilities(outputs, model.calibration)
@@ -89,15 +89,15 @@ def find_suspects(features: Floats, labels: NDArray[np.int32], classes: int) -> 
     return suspects
 
 
-def _sample(data: Dataset) -> tuple[Samples, tuple[str, ...], tuple[str, ...]]:
-    """Return images in random order with their splits and names; at least half measure the model, if possible."""
+def _sample(data: Dataset, size: int) -> tuple[Samples, tuple[str, ...], tuple[str, ...]]:
+    """Return `size` images in random order, with splits and names; at least half measure the model, if possible."""
     images, splits = data.all_images(), list(data.splits)
     split_of = np.repeat(np.arange(len(splits)), [len(data.splits[name]) for name in splits])
     measured = next(n for n, name in enumerate(splits) if data.splits[name] is measured_images(data))
     order = random_counter.order(len(images), 0, POINT_ORDER)
     first, rest = order[split_of[order] == measured], order[split_of[order] != measured]
-    count = min(len(first), max(MAX_POINTS // 2, MAX_POINTS - len(rest)))
-    chosen = np.concatenate([first[:count], rest[: MAX_POINTS - count]])
+    count = min(len(first), max(size // 2, size - len(rest)))
+    chosen = np.concatenate([first[:count], rest[: size - count]])
     chosen = order[np.isin(order, chosen)]
     names = images.names or _numbered(data)
     return images.take(chosen), tuple(splits[split_of[n]] for n in chosen), tuple(names[n] for n in chosen)
@@ -108,16 +108,14 @@ def _numbered(data: Dataset) -> list[str]:
     return [f"{split} image {number + 1:,}" for split, images in data.splits.items() for number in range(len(images))]
 
 
-def _run(observer: Observer, graph: Graph, images: Samples, seconds: float) -> tuple[Floats, dict[str, Any]]:
-    """Return the features and the outputs by name of the first images: as many as fit into `seconds`."""
+def _run(observer: Observer, graph: Graph, images: Samples) -> tuple[Floats, dict[str, Any]]:
+    """Return the features and the outputs by name of images."""
     names, tensors = list(observer.graph.outputs), [graph.outputs["features"], *observer.graph.outputs.values()]
     size = max(1, min(BATCH, len(images), BATCH_ELEMENTS // int(np.prod(images.pixels.shape[1:]))))
-    end, batches = perf_counter() + seconds, []
+    batches = []
     for first in range(0, len(images), size):
         pixels = images.pixels[first : first + size]
         results = observer.run(pad_rows(pixels, size), tensors)
         batches.append([array[: len(pixels)] for array in results])
-        if perf_counter() > end:
-            break
     features, *outputs = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return features, dict(zip(names, outputs, strict=True))

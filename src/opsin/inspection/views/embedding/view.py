@@ -36,7 +36,7 @@ class EmbeddingView:
         if subject.data is None:
             return None
         subject.progress("features of the data")
-        points = sample_points(subject.observer, subject.data)
+        points = sample_points(subject, subject.data)
         if points is None or len(points.features) < MIN_POINTS:
             return None
         count = len(points.features)

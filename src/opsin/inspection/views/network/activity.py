@@ -14,9 +14,6 @@ from opsin.inspection.sprites import sprite
 from opsin.inspection.subject import Subject
 from opsin.nn.receptive_field import receptive_spans
 
-SECONDS = 5.0
-"""Time for looking at the data."""
-
 MAX_THUMBNAILS = 300
 """Different images that are shown for all channels together."""
 
@@ -33,7 +30,7 @@ def activity_of(
         return None
     subject.progress("what channels react to")
     images = subject.data.all_images()
-    found = observe_channels(subject.observer, subject.stages, images.pixels, SECONDS)
+    found = observe_channels(subject.observer, subject.stages, images.pixels)
     if not found:
         return None
     places = _thumbnails(found, channels)
@@ -67,7 +64,8 @@ def _stage_data(
     thumbnails = [[places.get(number, -1) for number in row] for row in activity.numbers[chosen].tolist()]
     dead = set(activity.dead) | set(activity.saturated)
     return {
-        "stage": activity.stage.number, "channels": chosen, "sentences": activity.sentences(),
+        "stage": activity.stage.number, "channels": chosen, "count": len(activity.values),
+        "sentences": activity.sentences(),
         "images": activity.images, "available": activity.available, "remarkable": sorted(dead),
         "values": arrays.add(activity.values[chosen]), "thumbnails": arrays.add(np.array(thumbnails, np.int32)),
         "seen": arrays.add(np.concatenate([low, high], axis=2) / np.float32([height, width, height, width])),

@@ -3,7 +3,8 @@
 opsin.channelPart = (page, stage, step, channel) => {
   const { activity } = page.subject.views.network;
   const found = activity?.stages.find((each) => each.stage === stage.number);
-  if (!found) return null;
+  // Steps with other channels, such as those before the convolution, have none of these images.
+  if (!found || page.subject.views.network.stages[stage.number][step].count !== found.count) return null;
   const index = found.channels.indexOf(channel);
   const sentences = found.sentences.map((text) => h('p', { class: found.remarkable.includes(channel) ? 'warning' : 'note', text }));
   return h(

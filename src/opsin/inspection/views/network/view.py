@@ -6,6 +6,7 @@ from collections.abc import Collection
 from html import escape
 from typing import Any, ClassVar
 
+from opsin.explain.channels import observed_step
 from opsin.explain.stages import Stage, Step
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject
@@ -58,7 +59,7 @@ class NetworkView:
             for step in stage.steps
         }
         channels = {stage: found[stage.steps[0]].channels for stage in subject.stages}
-        shown = {stage: found[stage.steps[-1]].channels for stage in subject.stages}
+        shown = {stage: found[step].channels for stage in subject.stages if (step := observed_step(stage))}
         return {
             "stages": [[found[step].to_data(arrays) for step in stage.steps] for stage in subject.stages],
             "kernels": kernels_of(subject, channels, int(KERNEL_SHARE * subject.budget), arrays),

@@ -81,9 +81,7 @@ def _kept(arrays: Arrays, entry: dict[str, Any]) -> list[int]:
     return shape[1:3]
 
 
-def _computed(
-    subject: Subject, replay: Replay, stages: list[Stage], complete: bool, arrays: Arrays
-) -> dict[str, Any]:
+def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: bool, arrays: Arrays) -> dict[str, Any]:
     """Return feature maps of the first stages, and the probabilities of labels if the weights are `complete`."""
     shown = [stage for stage in stages if stage.unit.kind in MAP_KINDS and stage.output.rank == 4][:MAX_STAGES]
     tensors: list[Tensor] = [stage.output for stage in shown]
@@ -95,7 +93,9 @@ def _computed(
     data: dict[str, Any] = {"maps": maps}
     if complete and hasattr(subject.model.task, "probabilities"):
         per_frame = [dict(zip(outputs, frame[len(shown) :], strict=True)) for frame in found]
-        probabilities = np.stack([subject.model.task.probabilities(each, subject.model.calibration) for each in per_frame])
+        probabilities = np.stack(
+            [subject.model.task.probabilities(each, subject.model.calibration) for each in per_frame]
+        )
         labels = np.argsort(-probabilities[-1].max(axis=0), kind="stable")[:TOP_LABELS]
         data |= {
             "labels": [int(label) for label in labels],
