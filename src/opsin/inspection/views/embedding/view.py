@@ -14,7 +14,7 @@ from opsin.inspection.sprites import sprite
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.embedding.points import Points, sample_points
 
-SPRITE_SHARE = 0.2
+SPRITE_SHARE = 0.12
 """Share of a page's bytes."""
 
 MIN_POINTS = 4

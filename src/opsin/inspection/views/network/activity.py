@@ -68,5 +68,5 @@ def _stage_data(
         "sentences": activity.sentences(),
         "images": activity.images, "available": activity.available, "remarkable": sorted(dead),
         "values": arrays.add(activity.values[chosen]), "thumbnails": arrays.add(np.array(thumbnails, np.int32)),
-        "seen": arrays.add(np.concatenate([low, high], axis=2) / np.float32([height, width, height, width])),
+        "seen": arrays.add(np.concatenate([low, high], axis=2) / np.array([height, width] * 2, np.float32)),
     }  # fmt: skip

@@ -17,7 +17,7 @@ from opsin.inspection.views.network.selection import strongest_channels
 from opsin.viz.architecture import diagram_of_units
 from opsin.viz.diagram import Box
 
-MAP_SHARE, KERNEL_SHARE, THUMBNAIL_SHARE = 0.26, 0.1, 0.06
+MAP_SHARE, KERNEL_SHARE, THUMBNAIL_SHARE = 0.26, 0.1, 0.04
 """Shares of a page's bytes."""
 
 

@@ -16,7 +16,7 @@ from opsin.inspection.views.replay.frames import Replay, computable, read_replay
 from opsin.ir import Tensor
 from opsin.viz import captions
 
-KERNEL_SHARE, MAP_SHARE = 0.12, 0.15
+KERNEL_SHARE, MAP_SHARE = 0.08, 0.1
 """Shares of a page's bytes."""
 
 MAX_KERNELS, MAX_KERNEL_LAYERS = 16, 3
@@ -93,9 +93,8 @@ def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: b
     data: dict[str, Any] = {"maps": maps}
     if complete and hasattr(subject.model.task, "probabilities"):
         per_frame = [dict(zip(outputs, frame[len(shown) :], strict=True)) for frame in found]
-        probabilities = np.stack(
-            [subject.model.task.probabilities(each, subject.model.calibration) for each in per_frame]
-        )
+        model = subject.model
+        probabilities = np.stack([model.task.probabilities(each, model.calibration) for each in per_frame])
         labels = np.argsort(-probabilities[-1].max(axis=0), kind="stable")[:TOP_LABELS]
         data |= {
             "labels": [int(label) for label in labels],
