@@ -40,7 +40,9 @@ def chromium() -> Iterator[Any]:
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
     """A LeNet-5 that was trained for two epochs, on three images, with data and a replay."""
     digits, run = opsin.data.load("digits"), tmp_path_factory.mktemp("run") / "run"
-    data = replace(digits, train=digits.train.take(np.arange(400)), test=digits.test.take(np.arange(200)))
+    data = replace(
+        digits, train=digits.train.take(np.arange(400)), test=digits.test.take(np.arange(200)), validation=None
+    )
     model = opsin.train("lenet5", data, epochs=2, run=run, replay=True)
     pixels = np.stack([data.test.pixels[number] for number in range(2)])
     return opsin.see(

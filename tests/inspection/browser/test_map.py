@@ -69,8 +69,9 @@ def test_the_list_finds_wrong_answers(chromium: Any, digits: Inspection, digits_
 def test_an_area_is_selected_by_pointer_and_by_keyboard(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page, "#embedding") as tab:
         total = tab.page.evaluate("page.subject.views.embedding.count")
-        box = tab.page.locator(".map-canvas").bounding_box()
         tab.page.get_by_role("button", name="select an area").click()
+        tab.page.locator(".map-canvas").evaluate("(box) => box.scrollIntoView()")
+        box = tab.page.locator(".map-canvas").bounding_box()
         tab.page.mouse.move(box["x"] + 2, box["y"] + 2)
         tab.page.mouse.down()
         tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2)
@@ -82,8 +83,9 @@ def test_an_area_is_selected_by_pointer_and_by_keyboard(chromium: Any, digits_pa
         assert len(set(names)) == count
         assert set(names) <= set(tab.page.evaluate("page.subject.views.embedding.names"))
         tab.page.keyboard.press("Escape")
+        tab.page.locator("dialog").wait_for(state="detached")
         tab.page.locator(".map-canvas").focus()
-        for _ in range(8):
+        for _ in range(12):
             tab.page.keyboard.press("+")
         tab.page.get_by_role("button", name="list what is in view").click()
         seen = int(tab.page.locator("#view-embedding .note[aria-live]").inner_text().split()[0].replace(",", ""))
