@@ -18,7 +18,7 @@ from opsin.tasks.explained_score import ExplainedScore
 Floats = NDArray[np.float64]
 Inputs = NDArray[np.float32]
 
-BATCH_VALUES = 2**21
+BATCH_VALUES = 2**22
 MAX_BATCH = 32
 """Input values, and images, that the network takes at once; a compiled program serves all batches of a size."""
 GRADIENT_BATCH = 16
