@@ -71,6 +71,14 @@ class Explainer:
                     results[method.name][n] = result
         return results
 
+    def explain_layers(
+        self, pixels: Pixels, scores: Sequence[ExplainedScore], methods: Sequence[str], layers: Sequence[MapLayer]
+    ) -> list[dict[str, list[Attribution]]]:
+        """Return what `explain` returns for each of `layers`, which all scores must have, from one run."""
+        found = [find_method(name) for name in methods]
+        questions = self.question(pixels, scores, layers[0]).with_layers(layers)
+        return [{method.name: self._attributions(method, question) for method in found} for question in questions]
+
     def _attributions(self, method: Method, question: Question) -> list[Attribution]:
         size = question.inputs.shape[2], question.inputs.shape[3]
         layer = question.layer if method.needs_layer else None

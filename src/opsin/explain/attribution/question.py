@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from opsin.tasks.explained_score import ExplainedScore
 
 Floats = NDArray[np.float64]
 Inputs = NDArray[np.float32]
+Features: TypeAlias = tuple[Floats, Floats]
+"""The values of a layer, and the gradients of the scores for them, both N × channels × rows × columns."""
 
 BATCH_VALUES = 2**22
 MAX_BATCH = 32
@@ -35,19 +38,30 @@ class Question:
     inputs: Inputs
     scores: Sequence[ExplainedScore]
     layer: MapLayer | None = None
+    known: Mapping[MapLayer, Features] = field(default_factory=dict)
+    """Values and gradients of layers that were computed before: see `with_layers`."""
 
     @lazy
-    def features(self) -> tuple[Floats, Floats]:
-        """The values of the layer, and the gradient of the score for them, both N × channels × rows × columns."""
+    def features(self) -> Features:
+        """The values of the layer, and the gradient of the score for them."""
         assert self.layer is not None
-        tensor = self.layer.tensor
+        return self.known[self.layer] if self.layer in self.known else self._features([self.layer])[0]
+
+    def with_layers(self, layers: Sequence[MapLayer]) -> list[Question]:
+        """Return this question for each of several layers, whose values and gradients come from one run."""
+        known = dict(zip(layers, self._features(layers), strict=True))
+        return [Question(self.observer, self.inputs, self.scores, layer, known) for layer in layers]
+
+    def _features(self, layers: Sequence[MapLayer]) -> list[Features]:
+        tensors = [layer.tensor for layer in layers]
         parts = [
-            self.observer.gradients_of_inputs(inputs, stacked(scores), [tensor], [tensor])
+            self.observer.gradients_of_inputs(inputs, stacked(scores), tensors, tensors)
             for inputs, scores in self._batches()
         ]
-        values = np.concatenate([values for _, _, (values,) in parts])[: len(self.inputs)]
-        gradients = np.concatenate([gradients for _, (gradients,), _ in parts])[: len(self.inputs)]
-        return values.astype(np.float64), gradients.astype(np.float64)
+        return [(self._joined([v[n] for _, _, v in parts]), self._joined([g[n] for _, g, _ in parts])) for n in range(len(layers))]
+
+    def _joined(self, parts: Sequence[Inputs]) -> Floats:
+        return np.concatenate(parts)[: len(self.inputs)].astype(np.float64)
 
     def _batches(self) -> list[tuple[Inputs, list[ExplainedScore]]]:
         size = batch_size(self.inputs) if len(self.inputs) > 2 else 1
