@@ -49,7 +49,7 @@ function showStage(panel, data, page, stage) {
     if (state.stage !== mounted || !panel.contains(body)) return;
     const step = Math.min(state.step, steps.length - 1);
     chooser.update({ value: step });
-    showMaps(body, steps[step], page, stage, step);
+    showMaps(body, { ...steps[step], kernels: data.kernels[stage.number] }, page, stage, step);
   });
 }
 
@@ -90,7 +90,7 @@ function showMaps(body, maps, page, stage, step) {
 }
 
 /** Show one channel: its map, its statistics, and the kernels that made it. */
-function showDetail(detail, { maps, values, rows, columns, scale, largest, channel, kernels }, page, stage, step) {
+function showDetail(detail, { maps, values, rows, columns, scale, largest, channel }, page, stage, step) {
   const name = `${stage.name}, ${stage.steps[step].name}, channel ${channel}`;
   const map = heatMap({ values, rows, columns, scale, largest, name, size: 336 });
   if (maps.reduction > 1) map.element.querySelector('figcaption button').remove();
@@ -104,7 +104,7 @@ function showDetail(detail, { maps, values, rows, columns, scale, largest, chann
     : null;
   fill(
     detail, h('h4', { text: `Channel ${channel}` }),
-    h('div', { class: 'columns' }, map.element, h('div', {}, stats, h('p', { class: 'note', text: `${(100 * zeros).toFixed(0)}% of its values are zero.` }), link)),
+    h('div', { class: 'parts' }, map.element, kernelsOf(maps.kernels, channel), h('div', {}, stats, h('p', { class: 'note', text: `${(100 * zeros).toFixed(0)}% of its values are zero.` }), link)),
     opsin.channelPart ? opsin.channelPart(page, stage, step, channel) : null,
   );
 }
@@ -122,6 +122,24 @@ function showVector(body, maps, values, page, stage) {
   });
   const shown = `${counted(order.length, 'value')} of ${maps.count.toLocaleString('en')}, the largest first.`;
   fill(body, h('p', { class: 'note', text: shown }), table({ caption: stage.name, head: [named ? 'answer' : 'number', 'value', ''], rows }));
+}
+
+const SHOWN_INPUTS = 6;
+
+/** Show the kernels of one filter, if the page has them: the weights with which it sums its inputs. */
+function kernelsOf(kernels, channel) {
+  const y = kernels ? kernels.filters.indexOf(channel) : -1;
+  if (y < 0) return null;
+  const { data, shape: [, inputs, rows, columns] } = page.array(kernels.values);
+  if (rows * columns === 1) return null;
+  const size = rows * columns;
+  const largest = largestOf(data.subarray(y * inputs * size, (y + 1) * inputs * size)) || 1;
+  const maps = Array.from({ length: Math.min(inputs, SHOWN_INPUTS) }, (_, x) => heatMap({
+    values: data.subarray((y * inputs + x) * size, (y * inputs + x + 1) * size), rows, columns, largest,
+    name: `kernel of filter ${channel} for input ${kernels.inputs[x]}`, size: inputs === 1 ? 180 : 100,
+  }).element);
+  const note = inputs > SHOWN_INPUTS ? ` Shown for ${SHOWN_INPUTS} of its inputs; the others are below.` : '';
+  return h('div', { class: 'own' }, h('p', { class: 'note', text: `Its ${maps.length > 1 ? 'kernels' : 'kernel'}, ${rows} × ${columns}.${note}` }), h('div', { class: 'maps' }, maps));
 }
 
 /** Show the kernels of a stage: a row per filter, a column per input channel. */

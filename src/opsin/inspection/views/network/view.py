@@ -6,8 +6,7 @@ from collections.abc import Collection
 from html import escape
 from typing import Any, ClassVar
 
-import numpy as np
-
+from opsin.explain.stages import Stage, Step
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.network.kernels import kernels_of
@@ -45,21 +44,30 @@ class NetworkView:
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any]:
         """Return feature maps of every step, chosen by what they contribute to the explained score, and kernels."""
         subject.progress("feature maps")
-        observed = subject.observed
-        steps = [step for stage in subject.stages for step in stage.steps]
-        shapes = [as_maps(observed.values[step.output]).shape for step in steps]
-        shares = divide(int(MAP_SHARE * subject.budget), [int(np.prod(shape)) for shape in shapes])
-        found: dict[object, Maps] = {}
-        for step, shape, share in zip(steps, shapes, shares, strict=True):
-            form = choose_form(shape, share)
-            values, gradients = as_maps(observed.values[step.output]), as_maps(observed.gradients[step.output])
-            found[step] = Maps.of(values, strongest_channels(values, gradients, form.channels), form)
+        values = {
+            step: as_maps(subject.observed.values[step.output]) for stage in subject.stages for step in stage.steps
+        }
+        shares = divide(int(MAP_SHARE * subject.budget), [each.size for each in values.values()])
+        forms = {
+            step: choose_form(each.shape, share) for (step, each), share in zip(values.items(), shares, strict=True)
+        }
+        found = {
+            step: Maps.of(values[step], self._channels(subject, stage, step, forms[step].channels), forms[step])
+            for stage in subject.stages
+            for step in stage.steps
+        }
         channels = {stage: found[stage.steps[0]].channels for stage in subject.stages}
         return {
             "stages": [[found[step].to_data(arrays) for step in stage.steps] for stage in subject.stages],
             "kernels": kernels_of(subject, channels, int(KERNEL_SHARE * subject.budget), arrays),
             "left_out": _left_out(found.values()),
         }
+
+    def _channels(self, subject: Subject, stage: Stage, step: Step, count: int) -> list[int]:
+        """Return the channels of a step to show: those that the stage's last step uses most, if it has as many."""
+        observed, last = subject.observed, stage.steps[-1].output
+        chosen = last if last.shape[1] == step.output.shape[1] else step.output
+        return strongest_channels(as_maps(observed.values[chosen]), as_maps(observed.gradients[chosen]), count)
 
 
 def _left_out(maps: Collection[Maps]) -> str:
