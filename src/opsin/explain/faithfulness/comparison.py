@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
+from opsin.base.formatting import listed
 from opsin.explain.faithfulness.measurement import LOWER_IS_BETTER, METRICS, Faithfulness
 
 Floats = NDArray[np.float64]
@@ -88,9 +89,9 @@ class Comparison:
         figure, names = self.figure(method, MAIN), self.unbeaten(method)
         if not names:
             return f"{title} beats every baseline on insertion minus deletion: {figure}."
-        listed = " and ".join(f"the {name} ({self.figure(name, MAIN)})" for name in names)
+        unbeaten = listed([f"the {name} ({self.figure(name, MAIN)})" for name in names])
         return (
-            f"{title} does not beat {listed} on insertion minus deletion ({figure}): do not trust that this map shows "
+            f"{title} does not beat {unbeaten} on insertion minus deletion ({figure}): do not trust that this map shows "
             "what the network uses."
         )
 

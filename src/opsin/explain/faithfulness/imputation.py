@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from opsin.base import random_counter
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 NOISE = 0.01
 """The standard deviation of the noise on imputed pixels, after normalization."""
@@ -27,8 +27,8 @@ def impute(image: NDArray[np.float32], removed: NDArray[np.bool_], seed: int) ->
     If all pixels are removed, they become the mean colour of the training images, 0, with noise.
     """
     known = ~removed[:, None]
-    filled = _filled(np.where(known, image, 0).astype(np.float64), known.astype(np.float64))
-    noise = NOISE * _normal(filled.shape, seed)
+    filled = _filled(np.where(known, image, np.float32(0)), known.astype(np.float32))
+    noise = NOISE * _normal(image.shape, seed)
     return np.where(known, image, filled + noise).astype(np.float32)
 
 
@@ -38,19 +38,22 @@ def _filled(images: Floats, known: Floats) -> Floats:
         counts = np.maximum(known.sum(axis=(2, 3), keepdims=True), 1)
         return np.where(known > 0, images, (images * known).sum(axis=(2, 3), keepdims=True) / counts)
     counts = _halved(known)
-    coarse = _filled(_halved(images * known) / np.maximum(counts, 1), (counts > 0).astype(np.float64))
+    coarse = _filled(_halved(images * known) / np.maximum(counts, 1), (counts > 0).astype(np.float32))
     result = np.where(known > 0, images, _doubled(coarse, images.shape[2:]))
-    weights = _neighbours(np.ones((1, 1, *images.shape[2:])))
+    weights = 1 / _neighbours(np.ones((1, 1, *images.shape[2:]), np.float32))
+    kept, rest = images * known, (1 - known) * weights
     for _ in range(SWEEPS):
-        result = np.where(known > 0, images, _neighbours(result) / weights)
+        result = kept + rest * _neighbours(result)
     return result
 
 
 def _neighbours(images: Floats) -> Floats:
     """Return the sum of the eight neighbours of each pixel, diagonal ones with half the weight."""
     padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    lines = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
-    return np.asarray((lines[..., :-2] + 2 * lines[..., 1:-1] + lines[..., 2:] - 4 * images) / 2)
+    pairs = padded[:, :, :-1] + padded[:, :, 1:]
+    lines = pairs[:, :, :-1] + pairs[:, :, 1:]  # 1, 2, 1 along the rows
+    pairs = lines[..., :-1] + lines[..., 1:]
+    return np.asarray((pairs[..., :-1] + pairs[..., 1:]) / 2 - 2 * images)
 
 
 def _halved(images: Floats) -> Floats:
@@ -64,7 +67,7 @@ def _doubled(images: Floats, size: tuple[int, ...]) -> Floats:
     return images.repeat(2, axis=2).repeat(2, axis=3)[:, :, : size[0], : size[1]]
 
 
-def _normal(shape: tuple[int, ...], seed: int) -> Floats:
+def _normal(shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
     """Return normally distributed numbers (Box & Muller 1958)."""
     count = int(np.prod(shape))
     uniform = (random_counter.uniform(2 * count, seed, random_counter.EXPLAIN) + 1) / 2

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from opsin.inspection.views.explanations.view import ExplanationsView
 from opsin.inspection.views.network.view import NetworkView
 from opsin.inspection.views.view import View
 
-VIEWS: tuple[View, ...] = (NetworkView(),)
+VIEWS: tuple[View, ...] = (NetworkView(), ExplanationsView())
