@@ -11,6 +11,7 @@ raw value is below 1e-4 are counted, but not compared. `--fixtures FOLDER` write
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,8 @@ METHODS = {
 SIDE = 128
 SMALLEST = 1e-4
 """The largest raw value below which a map is not compared."""
+WANTED = 1e-5
+"""The largest difference that is expected; of larger ones, that between PyTorch in float32 and in float64 is recorded."""
 SAME = 1e-3
 """The largest difference of the same feature maps, relative to the largest value: other layers differ by more."""
 
@@ -102,7 +105,7 @@ def compare(name: str, seed: int) -> Iterator[dict[str, Any]]:
     explainer = Explainer(model)
     pixels = smooth_images(1, seed + 2)
     inputs = torch.from_numpy(model.preprocessing.apply(pixels)).double()
-    modules, outputs = dict(network.named_modules()), outputs_of(network, inputs)
+    outputs = outputs_of(network, inputs)
     (score,) = explainer.scores(pixels)[0]
     target = [ClassifierOutputTarget(int(score.label))]
     layers = explainer.layers(score).layers
@@ -117,14 +120,23 @@ def compare(name: str, seed: int) -> Iterator[dict[str, Any]]:
         if not same:
             yield {"network": name, "layer": layer.name, "module": None}
             continue
-        for method, cam in METHODS.items():
-            with cam(model=network, target_layers=[modules[same[-1]]]) as extractor:
-                theirs = extractor(input_tensor=inputs, targets=target)[0]
-            mine = ours[method][0]
-            yield {
+        for method, mine in ours.items():
+            theirs = their_map(METHODS[method], network, same[-1], inputs, target)
+            difference = float(np.abs(mine[0].display - theirs).max())
+            row = {
                 "network": name, "layer": layer.name, "module": same[-1], "method": method,
-                "largest": float(mine.raw.max()), "difference": float(np.abs(mine.display - theirs).max()),
+                "largest": float(mine[0].raw.max()), "difference": difference,
             }  # fmt: skip
+            if difference > WANTED and row["largest"] >= SMALLEST:
+                single = their_map(METHODS[method], copy.deepcopy(network).float(), same[-1], inputs.float(), target)
+                row["torch_float32"] = float(np.abs(single - theirs).max())
+            yield row
+
+
+def their_map(cam: Any, network: torch.nn.Module, path: str, inputs: torch.Tensor, target: list[Any]) -> Any:
+    """Return the map of pytorch-grad-cam from 0 to 1, height × width."""
+    with cam(model=network, target_layers=[network.get_submodule(path)]) as extractor:
+        return extractor(input_tensor=inputs, targets=target)[0]
 
 
 def main() -> None:
@@ -147,7 +159,10 @@ def main() -> None:
         for method in METHODS:
             worst = max((r for r in compared if r["method"] == method), key=lambda r: r["difference"], default=None)
             if worst:
-                print(f"    {method:12} {worst['difference']:.1e} in {worst['layer']}", flush=True)
+                above = [r for r in compared if r["method"] == method and r["difference"] > WANTED]
+                single = max((r["torch_float32"] for r in above), default=0.0)
+                note = f"; {len(above)} above {WANTED:.0e}, where PyTorch in float32 is up to {single:.1e} away"
+                print(f"    {method:12} {worst['difference']:.1e} in {worst['layer']}{note if above else ''}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
@@ -156,20 +171,19 @@ def write_fixture(folder: Path) -> None:
     """Write a small network, an image and pytorch-grad-cam's maps of it, a few kilobytes."""
     torch.manual_seed(0)
     network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
-        torch.nn.Conv2d(8, 12, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(12 * 36, 4),
+        torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+        torch.nn.Conv2d(4, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(6 * 16, 2),
     ).double().eval()  # fmt: skip
     for parameter in network.parameters():
         parameter.data = parameter.data.float().double()
-    inputs = torch.randn(1, 3, 12, 12).float().double()
+    inputs = torch.randn(1, 3, 8, 8).float().double()
     arrays = {f"state.{name}": value.float().numpy() for name, value in network.state_dict().items()}
     arrays["inputs"] = inputs.float().numpy()
     for layer in (0, 1, 2, 3, 4):
         for method, cam in METHODS.items():
-            for label in range(4):
-                with cam(model=network, target_layers=[network[layer]]) as extractor:
-                    maps = extractor(input_tensor=inputs, targets=[ClassifierOutputTarget(label)])
-                arrays[f"{method}/{layer}/{label}"] = maps[0].astype(np.float32)
+            for label in range(2):
+                found = their_map(cam, network, str(layer), inputs, [ClassifierOutputTarget(label)])
+                arrays[f"{method}/{layer}/{label}"] = found.astype(np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / "pytorch_grad_cam.npz", **arrays)
 

@@ -29,26 +29,26 @@ TOLERANCE = 1e-5
 def test_maps_agree(engine: Engine) -> None:
     arrays = dict(np.load(FIXTURE))
     network = nn.Sequential(
-        nn.Conv2d(8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(12, 3, padding=1), nn.ReLU(), nn.Flatten(),
-        nn.Linear(4),
+        nn.Conv2d(4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 3, padding=1), nn.ReLU(), nn.Flatten(),
+        nn.Linear(2),
     )  # fmt: skip
-    task = Classification(("a", "b", "c", "d"))
+    task = Classification(("a", "b"))
     model = Model(
-        "small", nn.trace(network, (3, 12, 12)), {}, Preprocessing(3, 12, 12, (0.0,) * 3, (1.0,) * 3), task,
+        "small", nn.trace(network, (3, 8, 8)), {}, Preprocessing(3, 8, 8, (0.0,) * 3, (1.0,) * 3), task,
         nn.layer_kinds(network), engine=engine,
     )  # fmt: skip
     model.load_state({name[6:]: array for name, array in arrays.items() if name.startswith("state.")})
     observer, inputs = Observer(model), arrays["inputs"]
     compared = 0
     for label, name in enumerate(task.labels):
-        (score,) = task.explained_scores({"logits": np.zeros((1, 4), np.float32)}, name)
+        (score,) = task.explained_scores({"logits": np.zeros((1, 2), np.float32)}, name)
         layers = find_map_layers(model.graph, score).layers
         assert [layer.name for layer in layers] == ["0", "1", "2", "3", "4"]
         for question in Question(observer, inputs, [score]).with_layers(layers):
             for method in ("grad-cam", "grad-cam++", "xgrad-cam", "hires-cam", "layer-cam"):
                 assert question.layer is not None
-                display = display_map(METHODS[method].compute(question)[0].values, (12, 12))
+                display = display_map(METHODS[method].compute(question)[0].values, (8, 8))
                 expected = arrays[f"{method}/{question.layer.name}/{label}"]
                 np.testing.assert_allclose(display, expected, atol=TOLERANCE, err_msg=f"{method} {question.layer}")
                 compared += 1
-    assert compared == 100
+    assert compared == 50

@@ -53,7 +53,8 @@ def cam(
     """
 
     def compute(question: Question) -> list[RawMap]:
-        maps, weights = weigh(*question.features)
+        with np.errstate(invalid="ignore", over="ignore"):  # a map of infinite numbers comes with a sentence
+            maps, weights = weigh(*question.features)
         return [RawMap(values, None if weights is None else weights[n]) for n, values in enumerate(maps)]
 
     return Method(name, title, source, idea, compute, needs_layer=True)

@@ -12,7 +12,7 @@ opsin.view({
     const all = h('div', {});
     root.append(
       h('p', { text: 'A map shows which places of the image speak for an answer, by one of several methods. Methods differ, and each can be wrong: the figures beside a map say how far the answer follows it.' }),
-      bar, main, all, togetherPart(data),
+      bar, main, all, ...[togetherPart(data)].filter(Boolean),
     );
     function choose(changes) {
       Object.assign(chosen, changes);
@@ -105,7 +105,7 @@ function channelsPart({ data, page, chosen }, map) {
   const largest = largestOf(weights) || 1;
   const rows = map.channels.map((channel, n) => [
     `channel ${channel}`, weights[n],
-    h('span', { class: 'track' }, h('span', { class: weights[n] < 0 ? 'bar negative' : 'bar', style: { width: `${(100 * Math.abs(weights[n])) / largest}%` } })),
+    h('span', { class: 'why-track' }, h('span', { class: weights[n] < 0 ? 'why-weight negative' : 'why-weight', style: { width: `${(100 * Math.abs(weights[n])) / largest}%` } })),
   ]);
   return h('details', {}, h('summary', { text: 'The channels behind it' }),
     h('p', { class: 'note', text: `${data.methods[chosen.method].title} adds up the feature maps of ${map.layer}, each times a weight. The largest weights:` }),
