@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,18 @@ class Observer:
 
     def __init__(self, model: Model, *, exact: bool = True) -> None:
         self.model, self.graph, self.exact = model, model.graph, exact
+        self._state: Mapping[str, NDArray[Any]] = model.state
         self._programs: dict[tuple[object, ...], Program] = {}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Run the network with other values of its variables from now on; the model itself does not change."""
+        self._state = state
+        for program in self._programs.values():
+            self._load(program)
+
+    def _load(self, program: Program) -> None:
+        known = program.state()
+        program.load_state({name: array for name, array in self._state.items() if name in known})
 
     def run(self, pixels: NDArray[np.uint8], tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of tensors of the model's graph for images, each N × its shape."""
@@ -101,8 +113,7 @@ class Observer:
         """Return `graph` as a program of the model's engine, with the model's parameters."""
         options = CompileOptions(winograd=not self.exact)
         program = bound(self.model.engine, options)(graph, batch, self.model.threads)
-        known = graph.variables
-        program.load_state({name: array for name, array in self.model.state.items() if name in known})
+        self._load(program)
         return program
 
 
