@@ -87,9 +87,11 @@ def outputs_of(network: torch.nn.Module, inputs: torch.Tensor) -> dict[str, np.n
     found: dict[str, list[np.ndarray[Any, Any]]] = {}
     hooks = []
     for path, module in network.named_modules():
+
         def keep(_: Any, __: Any, output: Any, path: str = path) -> None:
             if isinstance(output, torch.Tensor):
                 found.setdefault(path, []).append(output.detach().numpy())
+
         hooks.append(module.register_forward_hook(keep))
     with torch.no_grad():
         network(inputs)
@@ -162,7 +164,9 @@ def main() -> None:
                 above = [r for r in compared if r["method"] == method and r["difference"] > WANTED]
                 single = max((r["torch_float32"] for r in above), default=0.0)
                 note = f"; {len(above)} above {WANTED:.0e}, where PyTorch in float32 is up to {single:.1e} away"
-                print(f"    {method:12} {worst['difference']:.1e} in {worst['layer']}{note if above else ''}", flush=True)
+                print(
+                    f"    {method:12} {worst['difference']:.1e} in {worst['layer']}{note if above else ''}", flush=True
+                )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
