@@ -57,7 +57,7 @@ def test_convolution(lenet: tuple[Observer, list[Stage]]) -> None:
     assert terms is not None
     assert total.partial is not None
     assert terms.left.shape == (25, 1)
-    # Two rows above the image and two columns beside it: 9 of 25 terms are inside.
+    # Two rows above the image and two columns to the right of it: 9 of 25 terms are inside.
     assert terms.inside.sum() == 9
     assert not terms.left[~terms.inside].any()
     assert "16 of them are in the padding" in total.words

@@ -42,14 +42,14 @@ def test_every_step_computes_the_engines_bits(chromium: Any, digits: Inspection,
 
 def test_the_window_moves_by_keys_and_pointer(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page, "#convolution?stage=2&channel=1&row=5&column=6") as tab:
-        frame = tab.page.locator(".picture .frame").first
+        frame = tab.page.locator(".plot .frame").first
         assert [frame.get_attribute(name) for name in ("x", "y", "width", "height")] == ["12", "10", "2", "2"]
-        tab.page.locator(".picture .cells[role=application]").focus()
+        tab.page.locator(".plot .cells[role=application]").focus()
         tab.page.keyboard.press("ArrowDown")
         tab.page.keyboard.press("ArrowRight")
         assert [frame.get_attribute(name) for name in ("x", "y")] == ["14", "12"]
         assert tab.page.evaluate("[page.state.row, page.state.column]") == [6, 7]
-        box = tab.page.locator(".picture .cells[role=application]").bounding_box()
+        box = tab.page.locator(".plot .cells[role=application]").bounding_box()
         assert box is not None
         tab.page.mouse.click(box["x"] + 1, box["y"] + 1)
         assert tab.page.evaluate("[page.state.row, page.state.column]") == [0, 0]
@@ -79,7 +79,7 @@ def test_terms_are_added_one_by_one(chromium: Any, digits_page: Path) -> None:
 def test_padding_is_an_empty_border(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page, "#convolution?stage=1&step=0&channel=2&row=0&column=1") as tab:
         assert tab.page.locator(".overlay .padding").count() == 1
-        assert "Output, channel 2, row 0, column 1" in tab.page.locator(".pictures").inner_text()
+        assert "Output, channel 2, row 0, column 1" in tab.page.locator(".plots").inner_text()
         assert "13 of them in the padding" in tab.page.locator(".operation h3").first.inner_text()
         assert tab.page.locator(".grid").first.locator(".cell.empty").count() == 13
 

@@ -4,8 +4,8 @@ const MAP_SIZE = 300;
 const VECTOR_COLUMNS = 32;
 const MAX_CELL = 36;
 
-/** Make the picture of what a step reads, with the window in it. Returns {element, update(place, channel), mark(term)}. */
-function inputPicture(model, main) {
+/** Make the map of what a step reads, with the window in it. Returns {element, update(place, channel), mark(term)}. */
+function inputMap(model, main) {
   const operation = model.operations[main];
   const source = operation.operands.find((each) => each.map !== undefined);
   if (!source) return { element: null, update() {}, mark() {} };
@@ -23,8 +23,8 @@ function inputPicture(model, main) {
     return result;
   };
   const scale = part.values.some((value) => value < 0) ? 'signed' : 'positive';
-  const picture = heatMap({ values: new Float32Array(area.rows * area.columns), rows: area.rows, columns: area.columns, scale, name: 'input', size: MAP_SIZE, selected: [0, 0, 1, 1], largest: 1 });
-  const overlay = picture.element.querySelector('.overlay');
+  const heat = heatMap({ values: new Float32Array(area.rows * area.columns), rows: area.rows, columns: area.columns, scale, name: 'input', size: MAP_SIZE, selected: [0, 0, 1, 1], largest: 1 });
+  const overlay = heat.element.querySelector('.overlay');
   const inner = [Math.max(0, -area.row), Math.max(0, -area.column)];
   const inside = [...inner, Math.min(area.rows, height - area.row) - inner[0], Math.min(area.columns, width - area.column) - inner[1]];
   const hasPadding = inside[2] < area.rows || inside[3] < area.columns;
@@ -33,7 +33,7 @@ function inputPicture(model, main) {
   overlay.append(taps);
   let shownChannel = -1;
   let terms = null;
-  const element = h('div', { class: 'picture' }, name, picture.element, hasPadding ? h('p', { class: 'note', text: 'The empty border is padding: it counts as nothing.' }) : null);
+  const element = h('div', { class: 'plot' }, name, heat.element, hasPadding ? h('p', { class: 'note', text: 'The empty border is padding: it counts as nothing.' }) : null);
   return {
     element,
     update(place, channel) {
@@ -45,7 +45,7 @@ function inputPicture(model, main) {
       }
       shownChannel = channel;
       name.textContent = count > 1 ? `Input, channel ${channel}` : 'Input';
-      picture.update(changes);
+      heat.update(changes);
       terms = operation.order ? model.terms(main, model.own(operation, place)) : null;
       const dilated = Math.max(...(operation.dilation ?? [1])) > 1;
       const cells = dilated ? [...terms.channels.keys()].filter((t) => terms.channels[t] === channel) : [];
@@ -74,7 +74,7 @@ function inputArea(operation, output, part, height, width) {
   return { row: top, column: left, rows: bottom - top, columns: right - left };
 }
 
-/** Return the window of a value in the cells of the input's picture: [row, column, height, width]. */
+/** Return the window of a value in the cells of the input's map: [row, column, height, width]. */
 function windowOf(operation, place, area) {
   if (!operation.stride) return operation.order ? [0, 0, area.rows, area.columns] : [place[1] - area.row, place[2] - area.column, 1, 1];
   const sizes = operation.window ?? operation.kernel.slice(2);
@@ -83,7 +83,7 @@ function windowOf(operation, place, area) {
   return [top - area.row, left - area.column, height, width];
 }
 
-/** Make the picture of an input vector. */
+/** Make the map of an input vector. */
 function vectorInput(model, map, part, operation) {
   const columns = Math.min(part.count, VECTOR_COLUMNS);
   const rows = Math.ceil(part.count / columns);
@@ -91,13 +91,13 @@ function vectorInput(model, map, part, operation) {
   padded.set(part.values);
   const scale = part.values.some((value) => value < 0) ? 'signed' : 'positive';
   const cell = (n) => [Math.floor(n / columns), n % columns, 1, 1];
-  const picture = heatMap({ values: padded, rows, columns, scale, name: 'input', size: Math.min(MAP_SIZE, MAX_CELL * Math.max(rows, columns)), selected: cell(0) });
-  const element = h('div', { class: 'picture' }, h('h3', { text: `Input, ${counted(map.shape[0], 'number')}` }), picture.element, rows > 1 ? h('p', { class: 'note', text: `Row by row, ${columns} numbers in each.` }) : null);
+  const heat = heatMap({ values: padded, rows, columns, scale, name: 'input', size: Math.min(MAP_SIZE, MAX_CELL * Math.max(rows, columns)), selected: cell(0) });
+  const element = h('div', { class: 'plot' }, h('h3', { text: `Input, ${counted(map.shape[0], 'number')}` }), heat.element, rows > 1 ? h('p', { class: 'note', text: `Row by row, ${columns} numbers in each.` }) : null);
   return {
     element,
-    update: (place, channel) => picture.update({ selected: cell(map.channels ? map.channels.indexOf(channel) : channel) }),
-    mark: (t) => { if (t >= 0 && operation.kernel) picture.update({ selected: cell(t) }); },
+    update: (place, channel) => heat.update({ selected: cell(map.channels ? map.channels.indexOf(channel) : channel) }),
+    mark: (t) => { if (t >= 0 && operation.kernel) heat.update({ selected: cell(t) }); },
   };
 }
 
-opsin.inputPicture = inputPicture;
+opsin.inputMap = inputMap;

@@ -22,7 +22,7 @@ function mapOutput(model, channels, labels, page) {
     onSelect: (row, column) => page.set({ row: row + part.row, column: column + part.column }),
   });
   const element = h(
-    'div', { class: 'picture' }, name, map.element, h('p', { class: 'note', text: 'Point at a value, or use the arrow keys.' }), channels.length > 1 ? pick.element : null,
+    'div', { class: 'plot' }, name, map.element, h('p', { class: 'note', text: 'Point at a value, or use the arrow keys.' }), channels.length > 1 ? pick.element : null,
     note ? h('p', { class: 'note', text: `${note}: what counts most for the answer.` }) : null,
     whole ? null : locator(part, height, width, page.subject.images[page.state.image]),
   );
@@ -67,7 +67,7 @@ function vectorOutput(model, channels, labels, page) {
   const pick = channels.length > 1 ? choice({ name: labels ? 'answer' : 'number', options, value: channels[0], onChange: (channel) => page.set({ channel }), few: 0 }) : null;
   const [count] = model.output.shape;
   const note = channels.length < count ? ` ${channels.length} of ${count}: those that count most for the answer.` : '';
-  const element = h('div', { class: 'picture' }, name, map.element, h('p', { class: 'note', text: `Point at a number, or use the arrow keys.${note}` }), pick?.element);
+  const element = h('div', { class: 'plot' }, name, map.element, h('p', { class: 'note', text: `Point at a number, or use the arrow keys.${note}` }), pick?.element);
   return {
     element,
     update(state) {

@@ -59,10 +59,10 @@ function stepPanel(data, page) {
   const isVector = model.output.shape[1] * model.output.shape[2] === 1;
   const labels = stage === page.subject.stages.length - 1 && page.subject.labels.length === model.output.shape[0] ? page.subject.labels : null;
   const output = (isVector ? opsin.vectorOutput : opsin.mapOutput)(model, channels, labels, page);
-  const input = opsin.inputPicture(model, main);
+  const input = opsin.inputMap(model, main);
   const steps = h('div', { class: 'operations' });
-  const result = h('div', { class: 'picture' });
-  const kernel = h('div', { class: 'picture kernel-picture' });
+  const result = h('div', { class: 'plot' });
+  const kernel = h('div', { class: 'plot kernel-plot' });
   let panels = [];
   let opened = null;
   let place = null;
@@ -101,14 +101,14 @@ function stepPanel(data, page) {
     flush();
     fill(steps, cards);
     fill(result, resultPart(model, place));
-    fill(kernel, terms ? kernelPicture(operation, terms, open) : null);
+    fill(kernel, terms ? kernelMap(operation, terms, open) : null);
   }
 
   const chart = pointwiseChart(model, data);
   const element = h(
     'div', { class: 'step-by-step' },
     data.words ? h('p', { text: data.words }) : null,
-    h('div', { class: 'pictures' }, input.element, h('div', { class: 'middle' }, kernel, chart.element, result), h('span', { class: 'arrow', 'aria-hidden': true, text: '→' }), output.element),
+    h('div', { class: 'plots' }, input.element, h('div', { class: 'middle' }, kernel, chart.element, result), h('span', { class: 'arrow', 'aria-hidden': true, text: '→' }), output.element),
     steps, checkPart(model),
   );
   /** Begin at the largest value, unless the address names a place. */
@@ -147,7 +147,7 @@ function operandName(operation, { parameter, constant }, data, count) {
 }
 
 /** Draw the kernel of a filter for one input channel. */
-function kernelPicture(operation, terms, channel) {
+function kernelMap(operation, terms, channel) {
   if (operation.kernel?.length !== 4 || operation.kernel[2] * operation.kernel[3] === 1) return null;
   const [, , rows, columns] = operation.kernel;
   const order = [...terms.channels.keys()].filter((t) => terms.channels[t] === channel).sort((a, b) => terms.rows[a] - terms.rows[b] || terms.columns[a] - terms.columns[b]);
@@ -180,7 +180,7 @@ function title(operation, terms, model) {
 function pointwiseChart(model, data) {
   const source = data.operations[0].operands[0];
   if (data.operations.some((each) => each.order || each.name === 'slice') || source?.map === undefined) return { element: null, update() {} };
-  const element = h('div', { class: 'picture' });
+  const element = h('div', { class: 'plot' });
   return {
     element,
     update([channel, row, column]) {
@@ -198,7 +198,7 @@ function pointwiseChart(model, data) {
   };
 }
 
-/** Show the result of the steps beside the engine's. */
+/** Show the result of the steps next to the engine's. */
 function resultPart(model, place) {
   const result = model.result(model.operations.length - 1, place);
   const engine = model.read(model.output, place);
