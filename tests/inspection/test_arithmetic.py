@@ -93,7 +93,9 @@ def test_functions_in_the_page() -> None:
     const all = {};
     const keep = (name, values) => { all[name] = Array.from(new Uint32Array(Float32Array.from(values).buffer)); };
     keep('fma', a.map((x, i) => arithmetic.fma(x, b[i], c[i])));
-    for (const exponent of [2, 3, -1, 0.5, -0.75]) keep(`power ${exponent}`, a.map((x) => arithmetic.power(Math.abs(x), exponent)));
+    for (const exponent of [2, 3, -1, 0.5, -0.75]) {
+      keep(`power ${exponent}`, a.map((x) => arithmetic.power(Math.abs(x), exponent)));
+    }
     for (const name of Object.keys(arithmetic.functions)) {
       const call = arithmetic.functions[name];
       keep(name, a.map((x, i) => (name === 'sqrt' ? call(Math.abs(x)) : call(x, b[i], c[i]))));
@@ -106,7 +108,9 @@ def test_functions_in_the_page() -> None:
         for exponent in (2, 3, -1, 0.5, -0.75):
             want[f"power {exponent}"] = power(np.abs(a), exponent)
         for name, function in FUNCTIONS.items():
-            count = {"where": 3, "sqrt": 1}.get(name, function.__code__.co_argcount if hasattr(function, "__code__") else 1)
+            count = {"where": 3, "sqrt": 1}.get(
+                name, function.__code__.co_argcount if hasattr(function, "__code__") else 1
+            )
             operands = [np.abs(a)] if name == "sqrt" else [a, b, c][:count]
             want[name] = function(*operands)
     assert got.keys() == want.keys()
@@ -137,13 +141,17 @@ def test_sums_in_the_page(products: bool, fused: bool) -> None:
     rng = np.random.default_rng(5)
     left, right = (rng.standard_normal(145).astype(np.float32) for _ in range(2))
     orders = [order for order in ORDERS if not products or (order.unroll == 1 and order.fold != HALVES)]
-    script = HEADER + """
+    script = (
+        HEADER
+        + """
     const [left, right] = [floats(data.left), data.right && floats(data.right)];
     return data.orders.map((order) => {
       const total = arithmetic.addTerms(left, right, order);
-      return [Array.from(total.partial, arithmetic.bits), total.lanes.map(arithmetic.bits), arithmetic.bits(total.result)];
+      const { bits } = arithmetic;
+      return [Array.from(total.partial, bits), total.lanes.map(bits), bits(total.result)];
     });
     """
+    )
     data = {"left": bits(left), "right": bits(right) if products else None}
     rows = run(script, data | {"orders": [asdict(order) | {"fused": fused} for order in orders]})
     results = []

@@ -123,7 +123,30 @@ def test_the_page_computes_the_engines_bits(network: nn.Layer, shape: tuple[int,
     subject = subject_of(model_of(network, shape, labels), 2)
     rows, data, _ = computed(subject)
     assert [row for row in rows if row[3] or row[4]] == []
-    kinds = {operation["name"] for stage in data["stages"] for step in stage if step for operation in step["operations"]}
+    kinds = {
+        operation["name"] for stage in data["stages"] for step in stage if step for operation in step["operations"]
+    }
     assert kinds >= {"conv2d", "exp", "divide", "max"}
     shown = sum(step is not None for stage in data["stages"] for step in stage)
     assert len(rows) == 2 * shown
+
+
+@needs_node
+def test_large_networks_are_shown_in_part() -> None:
+    """The channels and places that are stored are enough to compute the values that are shown."""
+    network = nn.Sequential(
+        nn.Conv2d(24, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(), nn.ReLU6(),
+        nn.Conv2d(24, 3, padding=1, groups=24), nn.ReLU(),
+        nn.Conv2d(60, 1, bias=False), nn.BatchNorm2d(), nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(64, 3, padding=1, groups=2), nn.ReLU(),
+        nn.GlobalAvgPool2d(), nn.Flatten(), nn.Linear(10),
+    )  # fmt: skip
+    subject = subject_of(model_of(network, (3, 200, 180)), 3)
+    rows, data, arrays = computed(subject)
+    assert [row for row in rows if row[3] or row[4]] == []
+    assert "the arithmetic of" in data["left_out"]
+    assert arrays.size <= 0.32 * subject.budget
+    first = data["stages"][1][0]["maps"][0]
+    assert first["shape"] == [3, 200, 180]
+    origins = first["origins"]
+    assert len({tuple(origin) for origin in origins}) > 1  # Each image is shown around a place of its own.

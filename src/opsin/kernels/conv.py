@@ -19,6 +19,7 @@ import numpy as np
 
 from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, clear, copy
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -31,7 +32,6 @@ from opsin.kernels.tile import (
     row_loop,
     row_ranges,
 )
-from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 
 MARGIN_WORDS = ("pad_left", "skip", "copied", "padded_width")
 """The arguments of `Margin`, in order."""

@@ -20,6 +20,7 @@ from opsin.kernels.conv import ConvWindow
 from opsin.kernels.ir import BF16, F32, I32, PAIR, TILE_ROWS, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import panel_count, panel_loop
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, copy, copy_constant, loop_or_unroll, vector_loop
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -31,7 +32,6 @@ from opsin.kernels.tile import (
     row_ranges,
 )
 from opsin.kernels.tiles import BLOCK_ROWS, COLUMNS, SUMS, fills_tiles, multiply_block
-from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 
 
 @dataclass(frozen=True)

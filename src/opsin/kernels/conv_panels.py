@@ -19,8 +19,8 @@ from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, rows
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import PanelShape
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
-from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, row_loop, row_ranges
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
+from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, row_loop, row_ranges
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import numpy as np
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Register, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.summation import COLUMN, ROW, Summation
 from opsin.kernels.taps import Axis, TapLoop, TapRun
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Epilogue
-from opsin.kernels.summation import COLUMN, ROW, Summation
 
 
 def reference(x: np.ndarray, w: np.ndarray, rows: Axis, columns: Axis, out_size: tuple[int, int]) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
+from opsin.kernels.summation import DEPTH, Summation
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -20,7 +21,6 @@ from opsin.kernels.tile import (
     row_loop,
     row_ranges,
 )
-from opsin.kernels.summation import DEPTH, Summation
 
 
 @dataclass(frozen=True)

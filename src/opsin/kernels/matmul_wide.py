@@ -13,8 +13,8 @@ from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
-from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, max_panel_rows, row_loop, row_ranges
 from opsin.kernels.summation import DEPTH, Summation
+from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, max_panel_rows, row_loop, row_ranges
 
 
 @dataclass(frozen=True)

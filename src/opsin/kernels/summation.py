@@ -22,7 +22,7 @@ class Summation:
     outside the image are skipped along the axes `skips`, and are products with zero along the others.
 
     The terms are dealt in turn to `lanes` partial sums, which are added at the end as `fold` says. The lanes begin
-    anew with every `row` terms (None: only once). Terms that do not fill all lanes have a separate sum, which is added
+    again with every `row` terms (None: only once). Terms that do not fill all lanes have a separate sum, which is added
     last.
 
     If there is a `segment`, so many terms are summed at a time, and these sums are added in order. `unroll` terms are

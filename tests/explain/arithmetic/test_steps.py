@@ -8,10 +8,12 @@ import pytest
 from opsin import nn
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
+from opsin.explain.arithmetic.evaluate import evaluate
+from opsin.explain.arithmetic.softmax import softmax_of
 from opsin.explain.arithmetic.steps import StepValue, steps_of
 from opsin.explain.observer import Observer
-from opsin.explain.stages import Stage, Step, find_stages, softmax_step
-from opsin.ir import Graph, initial_state
+from opsin.explain.stages import Stage, Step, find_stages
+from opsin.ir import initial_state
 from opsin.model import Model
 from opsin.zoo import registry
 
@@ -55,7 +57,7 @@ def test_convolution(lenet: tuple[Observer, list[Stage]]) -> None:
     assert terms is not None
     assert total.partial is not None
     assert terms.left.shape == (25, 1)
-    # Two rows above the image and two columns beside it: 9 of 25 terms are inside.
+    # Two rows above the image and two columns to the right of it: 9 of 25 terms are inside.
     assert terms.inside.sum() == 9
     assert not terms.left[~terms.inside].any()
     assert "16 of them are in the padding" in total.words
@@ -100,17 +102,23 @@ def test_winograd_is_another_order() -> None:
     assert "in another way" not in direct.operations[0].words
 
 
-def test_softmax() -> None:
-    observer, _ = observer_of(registry.create("lenet5"), (1, 28, 28))
-    logits = observer.graph.outputs["logits"]
-    step = softmax_step(logits)
-    result = steps_of(observer, image((1, 28, 28)), step, (2,))
-    maximum, difference, power, total, quotient = result.operations
-    assert result.is_exact
-    assert [operation.name for operation in result.operations] == ["max", "subtract", "exp", "sum", "divide"]
-    assert power.computed is None
-    assert float(power.engine) == pytest.approx(np.exp(float(difference.engine)), rel=1e-6)
-    assert total.terms is not None
-    assert total.terms.left.sum() == pytest.approx(float(total.engine), rel=1e-6)
-    assert quotient.engine == np.float32(power.engine / total.engine)
-    assert maximum.winner is not None
+def test_softmax(lenet: tuple[Observer, list[Stage]]) -> None:
+    observer, _ = lenet
+    logits = np.random.default_rng(8).standard_normal((2, 10)).astype(np.float32)
+    softmax = softmax_of(observer, logits)
+    shares = softmax.values[softmax.step.output]
+    powers = np.exp(logits.astype(np.float64))
+    assert shares == pytest.approx(powers / powers.sum(1, keepdims=True), rel=1e-5)
+    assert [node.op.name for node in softmax.step.nodes] == ["max", "subtract", "exp", "sum", "divide"]
+    maximum, _, power, total, quotient = (node.output for node in softmax.step.nodes)
+    order = softmax.orders[total]
+    for row, place in ((0, 3), (1, 9)):
+        values = {t: each[row : row + 1] for t, each in softmax.values.items()}
+        places = np.array([[0, place]])
+        for tensor in (maximum, total, quotient):
+            node = tensor.node
+            own = places * (np.array(values[tensor].shape) > 1)
+            got = evaluate(node, [values[t] for t in node.inputs], own, order)
+            assert got is not None
+            assert got.tobytes() == values[tensor][tuple(own.T)].tobytes()
+        assert evaluate(power.node, [values[power.node.inputs[0]]], places, None) is None

@@ -60,11 +60,11 @@ FUNCTIONS: dict[str, Callable[..., Floats]] = {
     "subtract": lambda a, b: float32.add(a, -np.asarray(b)),
     "multiply": float32.multiply,
     "divide": float32.divide,
-    "maximum": lambda a, b: np.where(a > b, a, b),
-    "minimum": lambda a, b: np.where(a < b, a, b),
+    "maximum": lambda a, b: np.asarray(np.where(a > b, a, b), np.float32),
+    "minimum": lambda a, b: np.asarray(np.where(a < b, a, b), np.float32),
     "greater": lambda a, b: _one(a > b),
     "equal": lambda a, b: _one(a == b),
-    "where": lambda c, a, b: np.where(c == 0, b, a),
+    "where": lambda c, a, b: np.asarray(np.where(c == 0, b, a), np.float32),
     "negate": lambda x: -x,
     "sqrt": float32.sqrt,
     "absolute": np.abs,
@@ -132,4 +132,4 @@ def at_places(x: Floats, places: Places) -> Floats:
     if not x.ndim:
         return np.full(len(places), x)
     behind = places[:, places.shape[1] - x.ndim :]
-    return x[tuple(np.where(np.array(x.shape) == 1, 0, behind).T)]
+    return np.asarray(x[tuple(np.where(np.array(x.shape) == 1, 0, behind).T)])

@@ -23,13 +23,18 @@ class Softmax:
 
 
 def softmax_of(observer: Observer, logits: Floats) -> Softmax:
-    """Return e^x / Σ e^x for `logits`, N × classes, as the engine computes it."""
+    """Return e^x / Σ e^x for `logits`, N × classes, as the engine computes it.
+
+    The operations are those of `ops.softmax`, without the one that only gradients need.
+    """
     inputs = input_tensor("logits", (BATCH, logits.shape[1]))
-    nodes = [node for node in topological([ops.softmax(inputs)]) if node is not inputs.node]
+    powers = ops.exp(ops.subtract(inputs, ops.max(inputs, 1, keepdims=True)))
+    result = ops.divide(powers, ops.sum(powers, 1, keepdims=True))
+    nodes = [node for node in topological([result]) if node is not inputs.node]
     tensors = [inputs, *(node.output for node in nodes)]
     names = [f"tensor{number}" for number in range(len(tensors))]
     program = observer.compiled(Graph((inputs,), dict(zip(names, tensors, strict=True))), 1)
     runs = [program.run(logits=row[None]) for row in logits]
     values = {t: np.concatenate([run[name] for run in runs]) for name, t in zip(names, tensors, strict=True)}
-    step = Step("softmax", "softmax", "", tuple(node for node in nodes if node.op.name != "stop_gradient"))
+    step = Step("softmax", "softmax", "", tuple(nodes))
     return Softmax(step, values, dict(zip(tensors, find_orders(program, names), strict=True)))

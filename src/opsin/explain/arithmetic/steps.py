@@ -28,7 +28,7 @@ from opsin.explain.arithmetic.terms import Terms
 from opsin.explain.arithmetic.words import operation_words
 from opsin.explain.observer import Observer
 from opsin.explain.stages import Step
-from opsin.ir import Node, Tensor
+from opsin.ir import Node, Tensor, bind
 
 ARITHMETIC = SUMS | MAXIMA | CARRIED | frozenset(FUNCTIONS) | {"power"}
 """Operations that compute; the others rearrange."""
@@ -39,9 +39,9 @@ class Operation:
     """One operation at one place of its result, (channel, row, column) or (number,).
 
     `engine` is the engine's result. `computed` is that of the steps shown here: bit-identical if the order of the sum
-    is described (see `words`), and None if the engine approximates a function. Sums have `terms` (arrays of terms × 1), `partial`
-    sums after each term, and the `lanes` that are added at the end; `factor` multiplies the sum of an average pooling.
-    The maximum is that of term number `winner`. Other operations have `operands`.
+    is described (see `words`), and None if the engine approximates a function. Sums have `terms` (arrays of
+    terms × 1), `partial` sums after each term, and the `lanes` that are added at the end; `factor` multiplies the sum
+    of an average pooling. The maximum is that of term number `winner`. Other operations have `operands`.
     """
 
     node: Node
@@ -89,8 +89,8 @@ def steps_of(observer: Observer, pixels: NDArray[np.uint8], step: Step, place: S
     """
     nodes = [node for node in step.nodes if node.op.name in ARITHMETIC]
     tensors = list(dict.fromkeys(t for node in nodes for t in (*node.inputs, node.output) if constant_value(t) is None))
-    shape = step.output.shape[1:]
-    if len(place) != len(shape) or any(not 0 <= i < n for i, n in zip(place, shape, strict=True)):  # type: ignore[operator]
+    shape = bind(step.output.shape[1:], 1)
+    if len(place) != len(shape) or any(not 0 <= i < n for i, n in zip(place, shape, strict=True)):
         raise UsageError(f"the place {tuple(place)} is outside the output of '{step.name}', {shape}; give one inside")
     values = dict(zip(tensors, observer.run(pixels[None], tensors), strict=True))
     names = [f"tensor{number}" for number in range(len(tensors))]

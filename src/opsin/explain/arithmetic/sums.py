@@ -30,7 +30,9 @@ def add_terms(left: Floats, right: Floats | None, order: Summation, fused: bool)
     result, partial = np.zeros(left.shape[1:], np.float32), []
     for first in segments:
         part = slice(first, first + (order.segment or len(left)))
-        total = _unrolled(left[part], order.unroll) if order.unroll > 1 else _chain(left[part], _part(right, part), fused)
+        total = (
+            _unrolled(left[part], order.unroll) if order.unroll > 1 else _chain(left[part], _part(right, part), fused)
+        )
         result = add(result, total.result)
         partial += total.partial
     return Total(result, partial, [result])
@@ -87,6 +89,10 @@ def _in_lanes(left: Floats, right: Floats | None, order: Summation, fused: bool)
 def _folded(lanes: list[Floats], fold: str) -> Floats:
     while len(lanes) > 1:
         half = len(lanes) // 2
-        pairs = zip(lanes[::2], lanes[1::2], strict=True) if fold == NEIGHBOURS else zip(lanes[:half], lanes[half:], strict=True)
+        pairs = (
+            zip(lanes[::2], lanes[1::2], strict=True)
+            if fold == NEIGHBOURS
+            else zip(lanes[:half], lanes[half:], strict=True)
+        )
         lanes = [add(a, b) for a, b in pairs]
     return lanes[0]

@@ -48,7 +48,9 @@ def convolution_terms(node: Node, x: Floats, w: Floats, places: Places, axes: Se
     rows, columns = _positions(node, places, taps)
     sources = np.stack([np.zeros_like(rows), first_channel + taps[CHANNEL][:, None], rows, columns], -1)
     inside = _inside(rows, columns, x.shape)
-    weights = np.stack(np.broadcast_arrays(filter_numbers, *(taps[axis][:, None] for axis in (CHANNEL, ROW, COLUMN))), -1)
+    weights = np.stack(
+        np.broadcast_arrays(filter_numbers, *(taps[axis][:, None] for axis in (CHANNEL, ROW, COLUMN))), -1
+    )
     return Terms(_gather(x, sources, inside), w[tuple(np.moveaxis(weights, -1, 0))], sources, inside, weights)
 
 
@@ -88,13 +90,14 @@ def window_sizes(node: Node, size: tuple[int, ...], places: Places) -> NDArray[n
     """Return the divisor of each window of `avg_pool2d` over images of `size` (rows, columns)."""
     counts = []
     for axis in range(2):
-        taps, before, after = node.attrs["window"][axis], *node.attrs["padding"][axis]
+        taps: int = node.attrs["window"][axis]
+        before, after = node.attrs["padding"][axis]
         first = places[:, 2 + axis] * node.attrs["stride"][axis] - before
         if node.attrs["count_include_pad"]:
             counts.append(np.minimum(first + taps, size[axis] + after) - first)
         else:
             counts.append(np.minimum(first + taps, size[axis]) - np.maximum(first, 0))
-    return np.maximum(counts[0] * counts[1], 1)
+    return np.asarray(np.maximum(counts[0] * counts[1], 1), np.int64)
 
 
 def _taps(sizes: dict[str, int], axes: Sequence[str]) -> dict[str, NDArray[np.int64]]:

@@ -40,18 +40,26 @@ STEP_WORDS = {
     "matmul": "Every input is multiplied by a weight of its own, and the products are added.",
     "max_pool2d": "Of the numbers under the window, the largest is kept.",
     "avg_pool2d": "The numbers under the window are added, and the sum is divided by how many they are.",
-    "sum": "All values of a channel are added.",
+    "sum": "All values of a channel are added; the mean is the sum times one over their number.",
     "relu": "Negative numbers become 0; the others stay.",
     "relu6": "Negative numbers become 0, and those above 6 become 6.",
 }
 """What steps do, by the operation that determines them."""
+GROUPS_WORDS = (
+    "The kernel lies on a window of the input. Each number under it is multiplied by the weight above it, in the input "
+    "channels of its group alone, and the products are added."
+)
+DEPTHWISE_WORDS = (
+    "Every channel has a kernel of its own, and does not see the others. Each number under the kernel is multiplied by "
+    "the weight above it, and the products are added."
+)
 NORM_WORDS = (
     "With fixed statistics, batch normalization multiplies each channel by a scale, γ / √(variance + ε), and adds a "
     "shift, β − mean × scale."
 )
 SOFTMAX_WORDS = (
-    "The largest number is subtracted from all, so that no power overflows. Each becomes a power of e, and is divided by "
-    "the sum of all powers: the results are positive and add up to 1."
+    "The largest number is subtracted from all, so that no power overflows. Each becomes a power of e, and is divided "
+    "by the sum of all powers: the results are positive and add up to 1."
 )
 AXES = {ROW: "row", COLUMN: "column", CHANNEL: "channel", DEPTH: "input"}
 
@@ -62,6 +70,9 @@ def step_words(step: Step) -> str:
         return SOFTMAX_WORDS
     if step.name == "batch norm":
         return NORM_WORDS
+    groups = max((node.attrs["groups"] for node in step.nodes if node.op.name == "conv2d"), default=1)
+    if groups > 1:
+        return DEPTHWISE_WORDS if "depthwise" in step.kind else GROUPS_WORDS
     names = [node.op.name for node in step.nodes]
     return next((words for name, words in STEP_WORDS.items() if name in names), "")
 
@@ -95,6 +106,10 @@ def order_words(order: Order | None, products: bool) -> str:
     if summation.unroll > 1:
         words += f", {summation.unroll} terms at a time"
     if products:
-        rounding = "products are added without being rounded (fused multiply-add)" if order.fused else "each product is rounded, then added"
+        rounding = (
+            "products are added without being rounded (fused multiply-add)"
+            if order.fused
+            else "each product is rounded, then added"
+        )
         words += f"; {rounding}"
     return words

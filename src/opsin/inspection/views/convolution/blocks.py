@@ -16,7 +16,7 @@ from opsin.explain.observer import Floats
 from opsin.explain.stages import Step
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.views.convolution.regions import Region, is_map, read_regions, sides
-from opsin.ir import Node, Tensor
+from opsin.ir import Node, Tensor, bind
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 
 FLOAT_BYTES = 4
@@ -108,22 +108,28 @@ class StepParts:
             data["map"] = maps.index(node.output)
         data["carried"] = name in CARRIED or _needs_logarithm(node)
         operands = node.inputs[:1] if name in ("conv2d", "matmul") else node.inputs
-        data["operands"] = [self._operand(t, maps, numbers, arrays) for t in operands]
+        channels = _united(regions, node.output)[0].channels
+        data["operands"] = [self._operand(t, maps, numbers, channels, arrays) for t in operands]
         if name in ("conv2d", "matmul"):
-            filters = _united(regions, node.output)[0].channels
             weights = self.parameters[node.inputs[1]]
             if name == "matmul":
                 weights = weights if node.attrs["transpose_b"] else weights.T
-            data |= {"weights": arrays.add(weights[list(filters)]), "kernel": list(weights.shape)}
-            data["filters"] = list(filters) if len(filters) < len(weights) else None
+            data |= {"weights": arrays.add(weights[list(channels)]), "kernel": list(weights.shape)}
+            data["filters"] = list(channels) if len(channels) < len(weights) else None
         if name in SUMS or name in MAXIMA:
             data |= _order_data(node, self.orders.get(node.output))
         return data
 
     def _operand(
-        self, tensor: Tensor, maps: Sequence[Tensor], numbers: Mapping[Tensor, int], arrays: Arrays
+        self,
+        tensor: Tensor,
+        maps: Sequence[Tensor],
+        numbers: Mapping[Tensor, int],
+        channels: Sequence[int],
+        arrays: Arrays,
     ) -> dict[str, Any]:
-        """Return where the page finds an operand: an operation of the step, a map, parameters, or a constant."""
+        """Return where the page finds an operand: an operation of the step, a map, the parameters of `channels`, or a
+        constant."""
         if tensor in numbers:
             return {"operation": numbers[tensor]}
         if tensor in maps:
@@ -131,7 +137,10 @@ class StepParts:
         value = constant_value(tensor)
         if value is not None:
             return {"constant": float(np.float32(value))}
-        return {"parameter": arrays.add(self.parameters[tensor].reshape(-1))}
+        parameter = self.parameters[tensor].reshape(-1)
+        if len(parameter) in (1, len(channels)):
+            return {"parameter": arrays.add(parameter)}
+        return {"parameter": arrays.add(parameter[list(channels)]), "channels": list(channels)}
 
 
 def can_show(step: Step) -> bool:
@@ -161,8 +170,8 @@ def _needs_logarithm(node: Node) -> bool:
 
 
 def _filters(node: Node) -> int:
-    shape = node.inputs[1].shape
-    return int(shape[0 if node.op.name == "conv2d" or node.attrs["transpose_b"] else 1])  # type: ignore[call-overload]
+    shape: tuple[int, ...] = bind(node.inputs[1].shape, 1)
+    return shape[0 if node.op.name == "conv2d" or node.attrs["transpose_b"] else 1]
 
 
 def _united(regions: Sequence[dict[Tensor, Region]], tensor: Tensor) -> tuple[Region, list[tuple[int, int]]]:
@@ -180,9 +189,14 @@ def _order_data(node: Node, order: Order | None) -> dict[str, Any]:
     summation = None if order is None else order.summation
     is_described = summation is not None or node.op.name in MAXIMA
     summation = summation or Summation((ROW, COLUMN, CHANNEL))
-    data = asdict(summation) | {"fused": order is None or order.fused, "axes": list(summation.axes) or [ROW, COLUMN, CHANNEL]}
+    data = asdict(summation) | {
+        "fused": order is None or order.fused,
+        "axes": list(summation.axes) or [ROW, COLUMN, CHANNEL],
+    }
     if node.op.name in ("sum", "max"):
-        known = order.axes if order is not None and len(order.axes) == node.inputs[0].rank and not summation.axes else ()
+        known = (
+            order.axes if order is not None and len(order.axes) == node.inputs[0].rank and not summation.axes else ()
+        )
         data["axes"] = [axis for axis in (known or range(node.inputs[0].rank)) if axis in node.attrs["axes"]]
     words = "" if node.op.name in MAXIMA else order_words(order, node.op.name in ("conv2d", "matmul"))
     return {"order": data, "described": is_described, "orderWords": words}

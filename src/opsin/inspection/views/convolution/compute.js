@@ -35,12 +35,13 @@ class StepModel {
   }
 
   /** Return the value of an operand. */
-  operand({ operation, map, parameter, constant }, place) {
+  operand({ operation, map, parameter, constant, channels }, place) {
     if (operation !== undefined) return this.result(operation, place);
     if (map !== undefined) return this.read(this.data.maps[map], place);
     if (constant !== undefined) return constant;
     const { data } = this.array(parameter);
-    return data[data.length === 1 ? 0 : place[0]];
+    if (data.length === 1) return data[0];
+    return data[channels ? channels.indexOf(place[0]) : place[0]];
   }
 
   /** Return the shape of an operand: [channels, rows, columns]. */
@@ -48,10 +49,15 @@ class StepModel {
     return operation !== undefined ? this.operations[operation].shape : this.data.maps[map].shape;
   }
 
+  /** Return a place with index 0 along the axes that an operation's result does not have. */
+  own({ shape }, place) {
+    return place.map((index, axis) => (shape[axis] === 1 ? 0 : index));
+  }
+
   /** Return what operation `n` gives at a place. */
   result(n, place) {
     const operation = this.operations[n];
-    const own = place.map((index, axis) => (operation.shape[axis] === 1 ? 0 : index));
+    const own = this.own(operation, place);
     if (operation.carried) return this.read(this.data.maps[operation.map], own);
     if (operation.order) return this.terms(n, own).result;
     const { name } = operation;

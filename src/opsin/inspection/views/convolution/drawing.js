@@ -1,4 +1,4 @@
-// Pictures of single steps: numbers in a grid, running sums, functions as points.
+// Drawings of single steps: numbers in a grid, running sums, functions as points.
 
 const SIGNS = { add: '+', subtract: '−', multiply: '×', divide: '÷' };
 

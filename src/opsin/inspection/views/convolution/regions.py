@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opsin.compiler.simplify import constant_value
 from opsin.explain.arithmetic.evaluate import CARRIED, FUNCTIONS
-from opsin.ir import Node, Tensor
+from opsin.ir import Node, Shape, Tensor, bind
 
 Span = tuple[int, int]
 """The first index, and the one past the last."""
@@ -38,13 +38,13 @@ class Region:
         )
 
 
-def sides(shape: Sequence[object]) -> tuple[int, int, int]:
+def sides(shape: Shape) -> tuple[int, int, int]:
     """Return (channels, rows, columns) of a tensor N×C×H×W or N×C."""
-    channels, rows, columns = (*shape[1:], 1, 1)[:3]
-    return int(channels), int(rows), int(columns)  # type: ignore[call-overload, no-any-return]
+    channels, rows, columns = (*bind(shape[1:], 1), 1, 1)[:3]
+    return channels, rows, columns
 
 
-def whole(shape: Sequence[object]) -> Region:
+def whole(shape: Shape) -> Region:
     """Return the region of a whole tensor."""
     channels, rows, columns = sides(shape)
     return Region(tuple(range(channels)), (0, rows), (0, columns))
@@ -79,7 +79,7 @@ def _read(node: Node, tensor: Tensor, needed: Region) -> Region | None:
     """Return what `node` reads of an operand for a region of its result."""
     name, attrs, full = node.op.name, node.attrs, whole(tensor.shape)
     if name == "conv2d":
-        filters, channels, *kernel = (int(n) for n in node.inputs[1].shape)  # type: ignore[call-overload]
+        filters, channels, *kernel = bind(node.inputs[1].shape, 1)
         per_group = filters // attrs["groups"]
         groups = sorted({k // per_group for k in needed.channels})
         inputs = tuple(g * channels + c for g in groups for c in range(channels))
@@ -97,8 +97,8 @@ def _read(node: Node, tensor: Tensor, needed: Region) -> Region | None:
         return Region(kept, *(full.rows, full.columns) if 2 in axes else (needed.rows, needed.columns))
     if name in POINTWISE:
         _, rows, columns = sides(tensor.shape)
-        channels = full.channels if len(full.channels) == 1 else needed.channels
-        return Region(channels, (0, 1) if rows == 1 else needed.rows, (0, 1) if columns == 1 else needed.columns)
+        shown = full.channels if len(full.channels) == 1 else needed.channels
+        return Region(shown, (0, 1) if rows == 1 else needed.rows, (0, 1) if columns == 1 else needed.columns)
     if name == "slice" and set(attrs["steps"]) == {1}:
         return _shifted(needed, [int(n) for n in attrs["starts"]], full)
     if name == "pad" and not any(attrs["interior"]):
@@ -126,7 +126,10 @@ def _windows(
 def _shifted(needed: Region, by: Sequence[int], full: Region) -> Region:
     channels, rows, columns = (*by[1:], 0, 0)[:3]
     kept = tuple(c + channels for c in needed.channels if 0 <= c + channels < len(full.channels)) or (0,)
-    moved = [(first + shift, last + shift) for (first, last), shift in zip((needed.rows, needed.columns), (rows, columns), strict=True)]
+    moved = [
+        (first + shift, last + shift)
+        for (first, last), shift in zip((needed.rows, needed.columns), (rows, columns), strict=True)
+    ]
     return Region(kept, _inside(moved[0], full.rows[1]), _inside(moved[1], full.columns[1]))
 
 

@@ -10,6 +10,11 @@ function termsOfChannel(terms, channel) {
   return [...terms.channels.keys()].filter((t) => terms.channels[t] === channel).sort((a, b) => terms.rows[a] - terms.rows[b] || terms.columns[a] - terms.columns[b]);
 }
 
+/** Return over how many rows or columns terms extend. */
+function span(own, positions) {
+  return 1 + Math.max(...own.map((t) => positions[t])) - Math.min(...own.map((t) => positions[t]));
+}
+
 /** Return the sum of products for each input channel, the largest first. */
 function channelSums(terms) {
   const sums = new Map();
@@ -23,19 +28,19 @@ function channelSums(terms) {
  */
 function termsPanel(operation, terms, { open, onOpen, onTerm, labels }) {
   const isMaximum = terms.winner !== undefined;
-  const [height, width] = operation.window ?? (operation.kernel?.slice(2).length ? operation.kernel.slice(2) : [0, 0]);
   const parts = [];
   const own = termsOfChannel(terms, open);
+  const [height, width] = operation.window ?? operation.kernel?.slice(2) ?? [span(own, terms.rows), span(own, terms.columns)];
   let grids = [];
-  if (height && own.length === height * width && height * width <= MAX_CELLS) {
+  if (own.length > 1 && own.length === height * width && own.length <= MAX_CELLS) {
     grids = windowGrids(terms, own, height, width, open, isMaximum);
     parts.push(h('div', { class: 'grids' }, grids.flatMap((grid, i) => [i ? h('span', { class: 'sign', 'aria-hidden': true, text: i === 1 ? '×' : '=' }) : null, grid.element])));
   }
   if (isMaximum) {
     const at = `row ${terms.rows[terms.winner]}, column ${terms.columns[terms.winner]}`;
-    parts.push(h('p', {}, 'The largest is ', number(terms.result, { digits: 5, name: 'maximum' }), h('span', { text: ` at ${terms.channels.length > 1 && !height ? `number ${terms.channels[terms.winner]}` : at}; the others have no influence.` })));
+    parts.push(h('p', {}, 'The largest is ', number(terms.result, { digits: 5, name: 'maximum' }), h('span', { text: ` at ${!operation.window && terms.rows[terms.winner] === 0 ? `number ${terms.channels[terms.winner]}` : at}; the others have no influence.` })));
     grids[0]?.mark(new Set([own.indexOf(terms.winner)]));
-    if (height) onTerm(terms.winner);
+    if (operation.window) onTerm(terms.winner);
     return { element: h('div', {}, parts), stop() {} };
   }
   const sums = channelSums(terms);
@@ -81,9 +86,9 @@ function channelBars(sums, terms, open, onOpen, labels) {
     name: 'any input channel', options: [...sums].sort((a, b) => a[0] - b[0]).map(([channel]) => ({ value: channel, text: String(channel) })), value: open, onChange: onOpen,
   }).element;
   const what = terms.right ? single ? 'products' : 'sums of products' : 'values';
-  const count = sums.length > shown.length ? `The ${shown.length} largest of ${sums.length}` : `All ${sums.length}`;
+  const count = sums.length > shown.length ? `The ${shown.length} largest of ${sums.length.toLocaleString('en')}` : `All ${sums.length}`;
   const note = single ? `${count} ${what}, by input.` : `${count} ${what}, by input channel: choose one to see its window. The engine does not add them apart, so these are rounded differently.`;
-  return h('details', { open: sums.length <= 8 || single ? true : null }, h('summary', { text: single ? 'The largest terms' : 'What each input channel adds' }), h('p', { class: 'note', text: note }), h('div', { class: 'channel-bars' }, bars), others);
+  return h('details', { open: sums.length <= 8 || single ? true : null }, h('summary', { text: single ? 'The largest terms' : 'What each input channel adds' }), h('p', { class: 'note', text: note }), h('div', { class: labels ? 'channel-bars labelled' : 'channel-bars' }, bars), others);
 }
 
 /** Show the sum as it grows: a slider over its terms, a line of numbers, a chart, and a table behind it. */

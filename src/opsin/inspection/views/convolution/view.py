@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,27 +13,12 @@ from opsin.explain.stages import Stage, Step
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.convolution.blocks import StepParts, can_show
-from opsin.inspection.views.convolution.regions import Region, Span, is_map, sides
-from opsin.inspection.views.network.selection import strongest_channels
+from opsin.inspection.views.convolution.extent import Candidate, chosen_levels
+from opsin.inspection.views.convolution.regions import is_map
 from opsin.ir import VARIABLE, Tensor
 
 SHARE = 0.3
 """The share of a page's bytes."""
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much of a step is shown: so many `channels` of its output, and a square of so many rows and columns."""
-
-    channels: int
-    side: int
-
-
-EXTENTS = tuple(
-    Extent(*pair)
-    for pair in ((1, 1), (1, 3), (2, 5), (2, 7), (3, 9), (4, 12), (6, 16), (8, 24), (16, 32), (64, 64), (4096, 4096))
-)
-"""From the least to all."""
 
 
 class ConvolutionView:
@@ -52,78 +36,57 @@ class ConvolutionView:
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
         """Return the steps of every stage, None for those that only move values, and what was left out."""
         subject.progress("arithmetic")
-        steps = _steps(subject)
-        if not steps:
+        candidates = _candidates(subject)
+        if not candidates:
             return None
-        levels = _chosen_levels(steps, int(SHARE * subject.budget))
+        levels = chosen_levels(candidates, int(SHARE * subject.budget))
         stages: list[list[dict[str, Any] | None]] = [[None] * len(stage.steps) for stage in subject.stages]
-        partial = 0
-        for candidate, level in zip(steps, levels, strict=True):
-            if level is None:
-                continue
-            parts = candidate.at(EXTENTS[level])
-            partial += not candidate.is_whole(EXTENTS[level])
-            entry = parts.to_data(arrays)
-            if candidate.number < len(stages[candidate.stage.number]):
-                stages[candidate.stage.number][candidate.number] = entry
-            else:
-                stages[candidate.stage.number].append(entry)
-        return {"stages": stages, "left_out": _left_out(partial, len(steps))}
+        for candidate, level in levels.items():
+            steps = stages[candidate.stage.number]
+            steps += [None] * (candidate.number + 1 - len(steps))
+            steps[candidate.number] = candidate.at(level).to_data(arrays)
+        partial = sum(not candidate.is_whole(level) for candidate, level in levels.items())
+        return {"stages": stages, "left_out": _left_out(partial, len(levels))}
 
 
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A step that could be shown: number `number` of a stage, with all its values."""
-
-    stage: Stage
-    number: int
-    parts: StepParts
-    gradients: Floats | None
-
-    def is_whole(self, extent: Extent) -> bool:
-        channels, rows, columns = sides(self.parts.step.output.shape)
-        return extent.channels >= channels and extent.side >= max(rows, columns)
-
-    def at(self, extent: Extent) -> StepParts:
-        """Return the step with the channels, and around the places, that count most for the answer."""
-        output = self.parts.step.output
-        values = self.parts.values[output]
-        gradients = values if self.gradients is None else self.gradients
-        channels = strongest_channels(values, gradients, extent.channels)
-        _, rows, columns = sides(output.shape)
-        weights = np.abs(values.astype(np.float64) * gradients)[:, channels].reshape(len(values), len(channels), rows, columns).sum(1)
-        if not weights.any():
-            weights = np.abs(values[:, channels]).reshape(weights.shape[0], -1, rows, columns).sum(1)
-        regions = []
-        for strength in weights:
-            row, column = np.unravel_index(int(strength.argmax()), strength.shape)
-            regions.append(Region(tuple(channels), _around(int(row), extent.side, rows), _around(int(column), extent.side, columns)))
-        return replace(self.parts, outputs=tuple(regions))
-
-
-def _around(place: int, side: int, size: int) -> Span:
-    """Return `side` indices around `place`, inside an axis of `size`."""
-    first = max(0, min(place - side // 2, size - side))
-    return first, min(size, first + side)
-
-
-def _steps(subject: Subject) -> list[Candidate]:
+def _candidates(subject: Subject) -> list[Candidate]:
     """Return all steps that the page can compute, and a softmax behind the logits of a classifier."""
     observed = subject.observed
     shown = [(s, n, step) for s in subject.stages for n, step in enumerate(s.steps) if can_show(step)]
     values = observed.values | _missing_maps(subject, [step for _, _, step in shown])
     parameters = _parameters(subject, [step for _, _, step in shown])
     candidates = [
-        Candidate(stage, number, StepParts(step, values, parameters, observed.orders, ()), observed.gradients[step.output])
+        Candidate(
+            stage,
+            number,
+            StepParts(step, values, parameters, observed.orders, ()),
+            _influence(*_ranking(subject, stage, step, slice(1, None))),
+            _ranking(subject, stage, step, slice(1, 2)),
+        )
         for stage, number, step in shown
     ]
     last = subject.stages[-1]
-    logits = values[last.output]
-    if subject.model.task.name == "classification" and logits.ndim == 2 and "logits" in subject.model.graph.outputs:
+    logits = values.get(last.output)
+    if subject.model.task.name == "classification" and logits is not None and logits.ndim == 2:
         softmax = softmax_of(subject.observer, logits)
+        result = softmax.values[softmax.step.output]
         parts = StepParts(softmax.step, softmax.values, {}, softmax.orders, ())
-        candidates.append(Candidate(last, len(last.steps), parts, None))
+        candidates.append(Candidate(last, len(last.steps), parts, result, (result, result)))
     return candidates
+
+
+def _influence(values: Floats, gradients: Floats) -> Floats:
+    """Return value · gradient, or the values if that is zero everywhere."""
+    product = values * gradients
+    return product if product.any() else values
+
+
+def _ranking(subject: Subject, stage: Stage, step: Step, axes: slice) -> tuple[Floats, Floats]:
+    """Return the values and gradients by which channels and places are chosen: those of the stage's last step, so that
+    all its steps show the same part, unless the sizes of `axes` differ."""
+    observed, last = subject.observed, stage.steps[-1].output
+    tensor = last if last.shape[axes] == step.output.shape[axes] else step.output
+    return observed.values[tensor], observed.gradients[tensor]
 
 
 def _operands(steps: list[Step]) -> Iterator[Tensor]:
@@ -153,21 +116,7 @@ def _parameters(subject: Subject, steps: list[Step]) -> dict[Tensor, Floats]:
     return found
 
 
-def _chosen_levels(steps: list[Candidate], budget: int) -> list[int | None]:
-    """Return how much of each step fits into `budget` bytes: as evenly as possible; None if it cannot be shown."""
-    sizes = [[candidate.at(extent).size() for extent in EXTENTS] for candidate in steps]
-    levels = [None if each[0] is None else 0 for each in sizes]
-    left = budget - sum(each[0] or 0 for each in sizes)
-    for target in range(1, len(EXTENTS)):
-        for number in sorted(range(len(steps)), key=lambda n: (sizes[n][target] or 0, n)):
-            level = levels[number]
-            if level != target - 1:
-                continue
-            more = (sizes[number][target] or 0) - (sizes[number][level] or 0)
-            if more <= left:
-                levels[number], left = target, left - more
-    return levels
-
-
 def _left_out(partial: int, steps: int) -> str:
-    return f"the arithmetic of {partial} of {steps} steps for some channels and around the most important place" if partial else ""
+    if not partial:
+        return ""
+    return f"the arithmetic of {partial} of {steps} steps for some channels around the place that counts most"
