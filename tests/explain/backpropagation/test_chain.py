@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import opsin
+from opsin import nn
 from opsin.explain.backpropagation.chain import Chain
-from opsin.explain.backpropagation.target import class_target, default_target
+from opsin.explain.backpropagation.target import class_target, default_target, task_target
 from opsin.explain.backpropagation.trace import trace as trace_image
-from tests.explain.backpropagation.support import NETWORKS, trace, traced
+from opsin.tasks.regression.task import Regression
+from tests.explain.backpropagation.support import NETWORKS, model_of, trace, traced
 from tests.model.test_onnx_import import classifier
 
 
@@ -93,3 +96,20 @@ def test_everything_of_one_image() -> None:
     assert set(found.updates.first) == set(found.backward.parameters)
     with pytest.raises(opsin.errors.DataError, match="one image at a time, not for 2"):
         trace_image(model, np.zeros((2, 1, 28, 28), np.uint8))
+
+
+def test_other_tasks() -> None:
+    task = Regression(("angle", "speed"), ("", ""), (1.0, 2.0), (3.0, 4.0), (True, False))
+    network = nn.Sequential(
+        ("conv", nn.Conv2d(3, 3)), ("relu", nn.ReLU()), ("flat", nn.Flatten()), ("head", nn.Linear(2))
+    )
+    model = replace(model_of(network, (1, 6, 6), 2), task=task)
+    image = np.arange(36, dtype=np.uint8).reshape(1, 6, 6)
+    outputs = model.outputs(image[None])["logits"][0].astype(np.float64)
+    found = trace_image(model, image)
+    assert float(found.values.loss) == pytest.approx(0.5 * np.sum(outputs**2), rel=1e-5)
+    assert "all should be 0" in found.chain.steps[0].sentence
+    values = np.array([[0.5, -0.5]], np.float32)
+    found = trace_image(model, image, task_target(model, {"values": values}))
+    delta = found.values.gradients[found.backward.network.outputs["logits"]][0]
+    np.testing.assert_allclose(delta, outputs - values[0], rtol=1e-5)  # of the mean of two squares

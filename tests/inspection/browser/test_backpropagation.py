@@ -54,10 +54,14 @@ def test_the_bits_are_the_engines(chromium: Any, digits: Inspection, digits_page
         assert "are there for η = 0.01" in tab.page.locator(".back-panel").inner_text()
 
 
-def test_a_click_in_the_kernel_chooses_a_weight(chromium: Any, digits_page: Path) -> None:
+def test_pointer_and_keyboard_choose_a_weight(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page, f"#{ADDRESS}12") as tab:
         tab.page.locator(".kernel-pair .cells").first.click(position={"x": 5, "y": 5})
         assert tab.page.locator(".card-wide h3").inner_text().endswith("0, 0, 0]")
+        tab.page.locator(".kernel-pair .cells").nth(1).focus()
+        for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+            tab.page.keyboard.press(key)
+        assert tab.page.locator(".card-wide h3").inner_text().endswith("0, 1, 2]")
 
 
 def test_steps_take_less_than_a_tenth_of_a_second(chromium: Any, digits_page: Path) -> None:

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from opsin.compiler.cost_model import EPYC_ZEN3
 from opsin.explain.backpropagation.sums import ROW_BY_ROW, Order
-from opsin.explain.backpropagation.uses import CONV, SCALE, TRANSPOSED, Use
+from opsin.explain.backpropagation.uses import CONV, SCALE, SHIFT, TRANSPOSED, Use
+from opsin.kernels.summation import Summation
 from opsin.kernels.tile import row_ranges
 
 DEPTHWISE_ROWS = 4
 """Rows of the output in a tile of the depthwise kernel."""
 
 
-def candidates(use: Use, rows: int, columns: int) -> list[Order]:
-    """Return the orders in which δ of rows × columns may be added, the most likely first."""
+def candidates(use: Use, rows: int, columns: int, summation: Summation | None) -> list[Order]:
+    """Return the orders in which δ of rows × columns may be added, the most likely first.
+
+    `summation` is what the plan says of the sum, if it does (`arithmetic.orders`).
+    """
     if use.kind == SCALE:
         return []  # the engine adds δ · x and δ apart
+    if use.kind == SHIFT and summation and summation.lanes == 1:
+        return [_of_shift(summation)]
     if use.kind not in (CONV, TRANSPOSED):
         return [ROW_BY_ROW]
     weight, groups = use.node.inputs[1], use.node.attrs["groups"]
@@ -34,6 +40,14 @@ def candidates(use: Use, rows: int, columns: int) -> list[Order]:
         Order(f"row by row{split}, even and odd columns in two sums", starts, sets=2),
         Order(f"row by row, in blocks of {EPYC_ZEN3.wgrad_depth} terms", block=EPYC_ZEN3.wgrad_depth),
     ]
+
+
+def _of_shift(summation: Summation) -> Order:
+    segment, unroll = summation.segment or 0, summation.unroll
+    words = f"row by row, in blocks of {segment} terms" if segment else "row by row"
+    if unroll > 1:
+        words += f", {unroll} at a time"
+    return Order(words, segment=segment, unroll=unroll)
 
 
 def _starts(sizes: list[int]) -> tuple[int, ...]:

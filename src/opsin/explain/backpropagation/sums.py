@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.explain.arithmetic.float32 import Floats, add, multiply_add
+from opsin.explain.arithmetic.sums import add_terms
+from opsin.kernels.summation import Summation
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,9 @@ class Order:
     none lies beyond the border of the map. The sums of the blocks are added one after another. Within a block, `sets`
     sums take turns along a row. With `columns_first` a block is passed column by column, and one sum extends
     over all blocks. Unless `fused`, each product is rounded before it is added.
+
+    Biases have terms without a factor: blocks of `segment` terms, of which `unroll` are added to each other before they
+    are added to the sum (see `kernels.summation`).
     """
 
     words: str
@@ -26,6 +31,8 @@ class Order:
     sets: int = 1
     columns_first: bool = False
     fused: bool = True
+    segment: int = 0
+    unroll: int = 1
 
     def sequence(self, inside: NDArray[np.bool_]) -> list[list[list[int]]]:
         """Return for each block and each of its sums the numbers of the terms, in their order.
@@ -56,8 +63,9 @@ def dot(a: Floats, b: Floats, order: Order, inside: NDArray[np.bool_] | None = N
     """Return the sums of the products a · b over the last two axes (rows × columns) as a kernel adds them."""
     rows, columns = a.shape[-2:]
     left, right = (x.reshape(*x.shape[:-2], rows * columns) for x in np.broadcast_arrays(a, b))
-    if order.starts == (0,) and order.sets == 1 and not order.block and np.all(right == 1):
-        return np.asarray(np.cumsum(left, axis=-1, dtype=np.float32)[..., -1])  # adds one by one
+    if order.segment or order.unroll > 1:
+        summation = Summation(segment=order.segment or None, unroll=order.unroll)
+        return add_terms(np.moveaxis(left, -1, 0), None, summation, order.fused).result
     total = np.zeros(left.shape[:-1], np.float32)
     for sums in order.sequence(np.ones((rows, columns), bool) if inside is None else inside):
         block: Floats | None = None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.explain.arithmetic.float32 import add
+from opsin.explain.arithmetic.orders import find_orders
 from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.backpropagation.orders import candidates
 from opsin.explain.backpropagation.sums import ROW_BY_ROW, Order, dot
@@ -126,7 +127,9 @@ class Terms:
             rows, columns = delta.shape[2:] if delta.ndim == 4 else (1, 1)
             target = getattr(self.backward.program, "target", None)  # only of the native engine
             fused = getattr(target, "fma", True)
-            orders = [replace(order, fused=fused) for order in candidates(uses[0], rows, columns)] if uses else []
+            (planned,) = find_orders(self.backward.program, [f"gradient of {name}"])
+            found = candidates(uses[0], rows, columns, planned.summation if planned else None) if uses else []
+            orders = [replace(order, fused=fused) for order in found]
             self._orders[name] = next((order for order in orders if self._agrees(name, order)), None)
         return self._orders[name]
 

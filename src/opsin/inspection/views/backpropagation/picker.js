@@ -42,10 +42,14 @@ opsin.backpropagation.weightPicker = (parameter, position, page, onPick) => {
   }
   const cell = isKernel ? position.slice(2) : cellOf(parameter, position, columns);
   const pick = (row, column) => onPick(isKernel ? [position[0], position[1], row, column] : positionOf(parameter, row * columns + column));
-  const show = (values, name) => heatMap({
-    values: values.subarray(start, start + rows * columns), rows, columns, name, size: isKernel ? 150 : 300, selected: [...cell, 1, 1],
-    largest: largestOf(values), onSelect: pick, cursor: cell,
-  });
+  const show = (values, name) => {
+    const map = heatMap({
+      values: values.subarray(start, start + rows * columns), rows, columns, name, size: isKernel ? 150 : 300, selected: [...cell, 1, 1],
+      largest: largestOf(values), onSelect: pick,
+    });
+    map.update({ cursor: cell });
+    return map;
+  };
   const maps = [];
   if (isKernel) maps.push(labelled('the kernel', show(weights, `kernel of ${parameter.name}`)));
   maps.push(labelled(isKernel ? 'its gradients' : 'gradients, a row per output', show(gradients, `gradients of ${parameter.name}`)));
@@ -54,7 +58,6 @@ opsin.backpropagation.weightPicker = (parameter, position, page, onPick) => {
 };
 
 function labelled(text, map) {
-  map.update({ cursor: null });
   return h('div', {}, h('p', { class: 'note', text }), map.element);
 }
 

@@ -75,6 +75,10 @@ function sequence(rows, columns, order, inside) {
 /** Add the terms in float32: {total, running}, `running[n]` is the sum after term n. */
 function sumTerms({ rows, columns, delta, values, inside }, order) {
   const known = order ?? { starts: [0], block: 0, sets: 1, columns_first: false, fused: true };
+  if (known.segment || known.unroll > 1) {
+    const { result, partial } = arithmetic.addTerms(delta, null, { lanes: 1, segment: known.segment, unroll: known.unroll });
+    return { total: result, running: partial };
+  }
   const running = new Float32Array(rows * columns);
   let total = 0;
   for (const block of sequence(rows, columns, known, inside)) {

@@ -18,6 +18,8 @@ opsin.view({
       event.preventDefault();
       move(by);
     });
+    /** The controls of the weight, which are made again with every choice: the one in use keeps the focus. */
+    const controls = () => [...body.querySelectorAll('.card-wide select, .card-wide input, .card-wide .cells')];
     function move(by) {
       const { pages } = view();
       page.set({ walk: Math.min(Math.max(place(pages) + by, 0), pages.length - 1) });
@@ -35,9 +37,11 @@ opsin.view({
     }
     page.watch(['image', 'parameter', 'weight', 'walk'], (_, changed) => {
       const focus = document.activeElement?.dataset?.focus;
+      const control = controls().indexOf(document.activeElement);
       show(body, view(), data, page, { memory, move, place });
       const again = focus && changed.includes('walk') ? body.querySelector(`[data-focus="${focus}"]`) : null;
       if (again && !again.disabled) again.focus();
+      if (control >= 0) controls()[control]?.focus();
     });
   },
 });
