@@ -86,12 +86,12 @@ def test_thumbnails_are_cut_from_one_picture() -> None:
     pixels = np.repeat(np.arange(10, dtype=np.uint8) * 25, 3 * 20 * 30).reshape(10, 3, 20, 30)
     found = sprite(pixels, [7, 2, 9, 0, 4], 10**6)
     assert (found.side, found.columns, found.count) == (SIDES[0], 3, 5)
-    picture = Image.open(BytesIO(base64.b64decode(found.url.partition(",")[2])))
-    assert picture.size == (3 * found.side, 2 * found.side)
+    sheet = Image.open(BytesIO(base64.b64decode(found.url.partition(",")[2])))
+    assert sheet.size == (3 * found.side, 2 * found.side)
     middle = found.side // 2
     for n, expected in enumerate([7, 2, 9, 0, 4]):
         x, y = n % 3 * found.side + middle, n // 3 * found.side + middle
-        assert abs(picture.getpixel((x, y))[0] - 25 * expected) <= 3  # type: ignore[index]
+        assert abs(sheet.getpixel((x, y))[0] - 25 * expected) <= 3  # type: ignore[index]
     noise = np.random.default_rng(0).integers(0, 256, (60, 1, 28, 28), np.uint8)
     small = sprite(noise, range(60), 30_000)
     assert small.side < SIDES[0]

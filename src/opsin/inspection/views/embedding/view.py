@@ -32,7 +32,7 @@ class EmbeddingView:
         return ""
 
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
-        """Return the maps, their trustworthiness, a picture of thumbnails, and what is known of each image."""
+        """Return the maps, their trustworthiness, a sheet of thumbnails, and what is known of each image."""
         if subject.data is None:
             return None
         subject.progress("features of the data")
@@ -40,11 +40,11 @@ class EmbeddingView:
         if points is None or len(points.features) < MIN_POINTS:
             return None
         count = len(points.features)
-        picture = sprite(points.images.pixels, np.arange(count), int(SPRITE_SHARE * subject.budget))
+        sheet = sprite(points.images.pixels, np.arange(count), int(SPRITE_SHARE * subject.budget))
         splits = sorted(set(points.splits), key=points.splits.index)
         return {
             "maps": [_map_data(points.features, *each, arrays) for each in _maps(subject, points.features)],
-            "sprite": picture.to_data(), "names": list(points.names), "splits": splits,
+            "sprite": sheet.to_data(), "names": list(points.names), "splits": splits,
             "split": arrays.add(np.array([splits.index(name) for name in points.splits], np.uint8)),
             "count": count, "available": points.available, "data": subject.data.name, "neighbours": NEIGHBOURS,
             "left_out": f"{count:,} of {points.available:,} images of the data" if count < points.available else "",

@@ -6,7 +6,7 @@ opsin.view({
   name: 'replay',
   mount(root, data, page) {
     const last = data.steps.length - 1;
-    const parts = [curvesPart(data), answersPart(data, page), mapsPart(data, page), kernelsPart(data, page)].filter(Boolean);
+    const parts = [curvesPart(data), answersPart(data, page), heldOutPart(data, page), mapsPart(data, page), kernelsPart(data, page)].filter(Boolean);
     const moment = h('p', { class: 'note' });
     const control = slider({
       name: 'moment', max: last, value: last, onInput: (frame) => page.set({ frame }),
@@ -114,6 +114,21 @@ function answersPart(data, page) {
         bar.style.width = `${100 * probability}%`;
         fill(value, number(probability, { name: `probability of ${page.subject.labels[data.labels[n]]}` }));
       });
+    },
+  };
+}
+
+/** Show the answers to a few held-out images, as they were recorded in training. */
+function heldOutPart(data, page) {
+  if (!data.held_out) return null;
+  const [answers, probabilities] = [page.array(data.held_out.answers).data, page.array(data.held_out.probabilities).data];
+  const { names } = data.held_out;
+  const place = h('div', {});
+  return {
+    element: h('div', {}, h('h3', { text: 'Images it was not trained on' }), place),
+    show(frame) {
+      const rows = names.map((name, n) => [name, page.subject.labels[answers[frame * names.length + n]], probabilities[frame * names.length + n]]);
+      fill(place, table({ caption: 'answers and their probabilities at this moment', head: ['image', 'answer', 'probability'], rows }));
     },
   };
 }
