@@ -60,6 +60,17 @@ def test_a_sample_has_half_of_the_images_that_measure(monkeypatch: pytest.Monkey
     assert len(few.features) == 12
 
 
+def test_data_of_other_classes_has_a_map_without_answers() -> None:
+    looked_at, data = seen()
+    other = {name: LabeledImages(s.pixels, s.labels, ("a", "b", "c"), s.names) for name, s in data.splits.items()}
+    found = sample_points(looked_at, replace(data, **other))
+    assert found is not None
+    assert found.labels is None
+    view = EmbeddingView().data(replace(looked_at, data=replace(data, **other)), Arrays())
+    assert view is not None
+    assert "labels" not in view
+
+
 def test_swapped_labels_are_suspects() -> None:
     features, labels = blobs(300, 3, distance=8.0)
     wrong = np.array([5, 77, 140])
