@@ -32,6 +32,9 @@ MIN_TO_JUDGE = 50
 BATCH, BATCH_ELEMENTS = 32, 2**21
 """Images, and input values, of a batch at most."""
 
+PROGRESS_BATCHES = 16
+"""Batches between two messages."""
+
 POINT_ORDER = 125
 """Purpose of random numbers (see `opsin.base.random_counter`)."""
 
@@ -117,7 +120,8 @@ def _run(subject: Subject, graph: Graph, images: Samples) -> tuple[Floats, dict[
     size = max(1, min(BATCH, len(images), BATCH_ELEMENTS // int(np.prod(images.pixels.shape[1:]))))
     batches = []
     for first in range(0, len(images), size):
-        subject.progress(f"features of the data, {first:,} of {len(images):,} images")
+        if first % (PROGRESS_BATCHES * size) == 0:
+            subject.progress(f"features of the data, {first:,} of {len(images):,} images")
         pixels = images.pixels[first : first + size]
         results = subject.observer.run(pad_rows(pixels, size), tensors)
         batches.append([array[: len(pixels)] for array in results])

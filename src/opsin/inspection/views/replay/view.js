@@ -123,12 +123,17 @@ function heldOutPart(data, page) {
   if (!data.held_out) return null;
   const [answers, probabilities] = [page.array(data.held_out.answers).data, page.array(data.held_out.probabilities).data];
   const { names } = data.held_out;
-  const place = h('div', {});
+  const cells = names.map(() => ({ answer: h('span', {}), probability: h('span', {}) }));
+  const rows = names.map((name, n) => [name, cells[n].answer, cells[n].probability]);
+  const caption = 'answers and their probabilities at this moment';
   return {
-    element: h('div', {}, h('h3', { text: 'Images it was not trained on' }), place),
+    element: h('div', {}, h('h3', { text: 'Images it was not trained on' }), table({ caption, head: ['image', 'answer', 'probability'], rows })),
     show(frame) {
-      const rows = names.map((name, n) => [name, page.subject.labels[answers[frame * names.length + n]], probabilities[frame * names.length + n]]);
-      fill(place, table({ caption: 'answers and their probabilities at this moment', head: ['image', 'answer', 'probability'], rows }));
+      cells.forEach(({ answer, probability }, n) => {
+        const at = frame * names.length + n;
+        answer.textContent = page.subject.labels[answers[at]];
+        fill(probability, number(probabilities[at], { name: `probability of ${answer.textContent}` }));
+      });
     },
   };
 }
