@@ -16,7 +16,7 @@ from opsin.inspection.views.replay.frames import Replay, computable, read_replay
 from opsin.ir import Tensor
 from opsin.viz import captions
 
-KERNEL_SHARE, MAP_SHARE = 0.08, 0.1
+KERNEL_SHARE, MAP_SHARE = 0.08, 0.15
 """Shares of a page's bytes."""
 
 MAX_KERNELS, MAX_KERNEL_LAYERS = 16, 3
