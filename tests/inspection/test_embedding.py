@@ -60,6 +60,17 @@ def test_a_sample_has_half_of_the_images_that_measure(monkeypatch: pytest.Monkey
     assert len(few.features) == 12
 
 
+def test_data_of_other_classes_has_a_map_without_answers() -> None:
+    looked_at, data = seen()
+    other = {name: LabeledImages(s.pixels, s.labels, ("a", "b", "c"), s.names) for name, s in data.splits.items()}
+    found = sample_points(looked_at, replace(data, **other))
+    assert found is not None
+    assert found.labels is None
+    view = EmbeddingView().data(replace(looked_at, data=replace(data, **other)), Arrays())
+    assert view is not None
+    assert "labels" not in view
+
+
 def test_swapped_labels_are_suspects() -> None:
     features, labels = blobs(300, 3, distance=8.0)
     wrong = np.array([5, 77, 140])
@@ -86,12 +97,12 @@ def test_thumbnails_are_cut_from_one_picture() -> None:
     pixels = np.repeat(np.arange(10, dtype=np.uint8) * 25, 3 * 20 * 30).reshape(10, 3, 20, 30)
     found = sprite(pixels, [7, 2, 9, 0, 4], 10**6)
     assert (found.side, found.columns, found.count) == (SIDES[0], 3, 5)
-    picture = Image.open(BytesIO(base64.b64decode(found.url.partition(",")[2])))
-    assert picture.size == (3 * found.side, 2 * found.side)
+    sheet = Image.open(BytesIO(base64.b64decode(found.url.partition(",")[2])))
+    assert sheet.size == (3 * found.side, 2 * found.side)
     middle = found.side // 2
     for n, expected in enumerate([7, 2, 9, 0, 4]):
         x, y = n % 3 * found.side + middle, n // 3 * found.side + middle
-        assert abs(picture.getpixel((x, y))[0] - 25 * expected) <= 3  # type: ignore[index]
+        assert abs(sheet.getpixel((x, y))[0] - 25 * expected) <= 3  # type: ignore[index]
     noise = np.random.default_rng(0).integers(0, 256, (60, 1, 28, 28), np.uint8)
     small = sprite(noise, range(60), 30_000)
     assert small.side < SIDES[0]

@@ -50,9 +50,13 @@ def test_every_frame_shows_what_its_network_computes(run: Path) -> None:
     kernels = array(arrays, data["kernels"][0]["values"])
     assert all(np.array_equal(k, f.weights["conv1.weight"][:16]) for k, f in zip(kernels, frames, strict=True))
     probabilities, maps = array(arrays, data["probabilities"]), data["maps"][0]
-    pictures = array(arrays, maps["values"])
+    scaled = array(arrays, maps["values"])
     stage = subject.stages[maps["stage"]]
     assert maps["reduction"] == 1
+    answers = array(arrays, data["held_out"]["answers"])
+    logits = np.stack([frame.outputs["logits"] for frame in frames])
+    assert np.array_equal(answers, logits.argmax(axis=2))
+    assert data["held_out"]["names"] == [f"validation image {number + 1}" for number in frames[0].images]
     network = opsin.load(run / "model.opsin")
     for number, frame in enumerate(frames):
         network.load_state(frame.weights)
@@ -60,7 +64,7 @@ def test_every_frame_shows_what_its_network_computes(run: Path) -> None:
         np.testing.assert_allclose(probabilities[number], found[:, data["labels"]], atol=1e-5)
         values = opsin.see(network, subject.pixels).feature_maps(stage.name)[:, maps["channels"]]
         largest = maps["largest"]
-        np.testing.assert_allclose((pictures[number] - 128.0) / 127 * largest, values, atol=largest / 200)
+        np.testing.assert_allclose((scaled[number] - 128.0) / 127 * largest, values, atol=largest / 200)
 
 
 def test_curves_come_from_the_log(run: Path) -> None:

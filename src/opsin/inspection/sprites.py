@@ -1,4 +1,4 @@
-"""Thumbnails of many images in one picture, which a page cuts out again: one decoding instead of thousands."""
+"""Thumbnails of many images in one sheet, from which a page cuts them: one decoding instead of thousands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Sprite:
-    """A picture of `count` thumbnails of `side` × `side` pixels, `columns` in a row; `url` is a `data:` URL."""
+    """A sheet of `count` thumbnails of `side` × `side` pixels, `columns` in a row; `url` is a `data:` URL."""
 
     url: str
     side: int
@@ -56,7 +56,7 @@ def sprite(pixels: Pixels, numbers: Sequence[int] | NDArray[np.intp], max_bytes:
 
 
 def _scaled(pixels: Pixels, numbers: NDArray[np.intp], side: int) -> list[Image.Image]:
-    """Return images as pictures of `side` × `side` pixels, grey or in colour."""
+    """Return images scaled to `side` × `side` pixels, grey or in colour."""
     scaled = []
     for first in range(0, len(numbers), CHUNK):
         for image in pixels[numbers[first : first + CHUNK]]:

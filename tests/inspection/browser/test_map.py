@@ -94,7 +94,6 @@ def test_an_area_is_selected_by_pointer_and_by_keyboard(chromium: Any, digits_pa
 
 
 def test_the_map_moves_smoothly(chromium: Any, digits_page: Path) -> None:
-    """`bench/see_page.py` measures 5,000 points on a quiet machine."""
     with Tab(chromium, digits_page, "#embedding") as tab:
         assert tab.page.evaluate(PAN) > FRAMES_PER_SECOND / SLOW_MACHINE
 

@@ -95,7 +95,7 @@ def test_the_keyboard_reaches_stages_and_cells(chromium: Any, digits_page: Path)
         tab.page.keyboard.press("ArrowDown")
         assert tab.page.evaluate("document.activeElement.closest('tr').rowIndex") == 2
         tab.page.keyboard.press("Escape")
-        assert tab.page.locator("dialog").count() == 0
+        tab.page.locator("dialog").wait_for(state="detached")
 
 
 def test_addresses_are_taken_and_kept(chromium: Any, digits_page: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,23 +43,32 @@ def trustworthiness(
     `features` are N × F, `positions` N × 2. A neighbour in the map that is not among the `count` nearest by features
     counts by its rank in excess of `count`; 1 means that there is none. Raise `DataError` if N is below 2 · `count`.
     """
+    return trustworthiness_of_maps(features, [positions], count)[0]
+
+
+def trustworthiness_of_maps(
+    features: NDArray[np.floating[Any]], maps: Sequence[NDArray[np.floating[Any]]], count: int = NEIGHBOURS
+) -> list[float]:
+    """Return the trustworthiness of several maps of the same points, for which distances are computed once."""
     size = len(features)
     if size < 2 * count:
         raise DataError(f"trustworthiness with {count} neighbours needs at least {2 * count} points, not {size}")
     centered = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    mapped, _ = nearest(positions.astype(np.float64), count)
-    excess = np.zeros(size)
+    mapped = [nearest(positions.astype(np.float64), count)[0] for positions in maps]
+    excess = np.zeros((len(maps), size))
 
     def measure(rows: slice) -> None:
         squared = _distances_of(centered, rows)
         squared[np.arange(len(squared)), np.arange(rows.start, rows.stop)] = np.inf
         for row, values in enumerate(squared, start=rows.start):
-            ordered, found = np.sort(values), values[mapped[row]]
-            ranks = np.searchsorted(ordered, found) + 1
-            excess[row] = np.maximum(ranks - count, 0).sum()
+            ordered = np.sort(values)
+            for number, neighbours in enumerate(mapped):
+                ranks = np.searchsorted(ordered, values[neighbours[row]]) + 1
+                excess[number, row] = np.maximum(ranks - count, 0).sum()
 
     parallel(measure, size)
-    return 1.0 - 2.0 * float(excess.sum()) / (size * count * (2 * size - 3 * count - 1))
+    largest = size * count * (2 * size - 3 * count - 1)
+    return [1.0 - 2.0 * float(total) / largest for total in excess.sum(axis=1)]
 
 
 def _distances_of(points: Doubles, rows: slice) -> Doubles:

@@ -19,7 +19,7 @@ Doubles = NDArray[np.float64]
 TILE_MACS = 2**17
 """MACs of a tile: half of those up to which OpenBLAS uses one thread."""
 
-DEPTH, WIDTH = 256, 64
+DEPTH, WIDTH = 128, 32
 """The most terms of a sum, and columns, in a tile."""
 
 BAND = 256

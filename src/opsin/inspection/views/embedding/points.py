@@ -14,7 +14,7 @@ from opsin.data import Dataset, LabeledImages, Samples
 from opsin.data.batches import pad_rows
 from opsin.explain.channels import affordable_images
 from opsin.explain.features import penultimate_graph
-from opsin.explain.observer import Floats, Observer
+from opsin.explain.observer import Floats
 from opsin.inspection.subject import Subject
 from opsin.ir import Graph
 from opsin.model.record import measured_images
@@ -23,7 +23,7 @@ from opsin.report.logistic import choose_penalty
 
 MAX_POINTS = 5_000
 
-FEATURE_MACS = 2e12
+FEATURE_MACS = 1e12
 """MACs for computing features; more images are left out."""
 
 MIN_TO_JUDGE = 50
@@ -31,6 +31,9 @@ MIN_TO_JUDGE = 50
 
 BATCH, BATCH_ELEMENTS = 32, 2**21
 """Images, and input values, of a batch at most."""
+
+PROGRESS_BATCHES = 16
+"""Batches between two messages."""
 
 POINT_ORDER = 125
 """Purpose of random numbers (see `opsin.base.random_counter`)."""
@@ -59,7 +62,8 @@ class Points:
 def sample_points(subject: Subject, data: Dataset, macs: float = FEATURE_MACS) -> Points | None:
     """Return the points of `data`: of the images that measure the model, and of those that it was trained on.
 
-    Return None if the network has no layer with weights.
+    Labels and answers are missing if the data has classes that the model does not know. Return None if the network has
+    no layer with weights.
     """
     model = subject.model
     try:
@@ -67,9 +71,10 @@ def sample_points(subject: Subject, data: Dataset, macs: float = FEATURE_MACS) -
     except GraphError:
         return None
     images, splits, names = _sample(data, min(MAX_POINTS, affordable_images(subject.stages, macs)))
-    features, outputs = _run(subject.observer, graph, images)
+    features, outputs = _run(subject, graph, images)
     available = sum(map(len, data.splits.values()))
-    if not isinstance(images, LabeledImages) or model.independent or not hasattr(model.task, "probabilities"):
+    known = isinstance(images, LabeledImages) and set(images.classes) <= set(model.labels)
+    if not known or model.independent or not hasattr(model.task, "probabilities"):
         return Points(images, splits, names, available, features)
     probabilities = model.task.probabilities(outputs, model.calibration)
     labels, answers = model.label_indices(images), probabilities.argmax(axis=1).astype(np.int32)
@@ -108,14 +113,17 @@ def _numbered(data: Dataset) -> list[str]:
     return [f"{split} image {number + 1:,}" for split, images in data.splits.items() for number in range(len(images))]
 
 
-def _run(observer: Observer, graph: Graph, images: Samples) -> tuple[Floats, dict[str, Any]]:
+def _run(subject: Subject, graph: Graph, images: Samples) -> tuple[Floats, dict[str, Any]]:
     """Return the features and the outputs by name of images."""
-    names, tensors = list(observer.graph.outputs), [graph.outputs["features"], *observer.graph.outputs.values()]
+    observed = subject.model.graph.outputs
+    names, tensors = list(observed), [graph.outputs["features"], *observed.values()]
     size = max(1, min(BATCH, len(images), BATCH_ELEMENTS // int(np.prod(images.pixels.shape[1:]))))
     batches = []
     for first in range(0, len(images), size):
+        if first % (PROGRESS_BATCHES * size) == 0:
+            subject.progress(f"features of the data, {first:,} of {len(images):,} images")
         pixels = images.pixels[first : first + size]
-        results = observer.run(pad_rows(pixels, size), tensors)
+        results = subject.observer.run(pad_rows(pixels, size), tensors)
         batches.append([array[: len(pixels)] for array in results])
     features, *outputs = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return features, dict(zip(names, outputs, strict=True))

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from opsin.explain.embedding import principal_components, trustworthiness, tsne
-from opsin.explain.embedding.neighbours import NEIGHBOURS
+from opsin.explain.embedding import principal_components, tsne
+from opsin.explain.embedding.neighbours import NEIGHBOURS, trustworthiness_of_maps
 from opsin.explain.observer import Floats
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.sprites import sprite
@@ -32,19 +32,18 @@ class EmbeddingView:
         return ""
 
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
-        """Return the maps, their trustworthiness, a picture of thumbnails, and what is known of each image."""
+        """Return the maps, their trustworthiness, a sheet of thumbnails, and what is known of each image."""
         if subject.data is None:
             return None
-        subject.progress("features of the data")
         points = sample_points(subject, subject.data)
         if points is None or len(points.features) < MIN_POINTS:
             return None
         count = len(points.features)
-        picture = sprite(points.images.pixels, np.arange(count), int(SPRITE_SHARE * subject.budget))
+        sheet = sprite(points.images.pixels, np.arange(count), int(SPRITE_SHARE * subject.budget))
         splits = sorted(set(points.splits), key=points.splits.index)
         return {
-            "maps": [_map_data(points.features, *each, arrays) for each in _maps(subject, points.features)],
-            "sprite": picture.to_data(), "names": list(points.names), "splits": splits,
+            "maps": _maps_data(points.features, _maps(subject, points.features), arrays),
+            "sprite": sheet.to_data(), "names": list(points.names), "splits": splits,
             "split": arrays.add(np.array([splits.index(name) for name in points.splits], np.uint8)),
             "count": count, "available": points.available, "data": subject.data.name, "neighbours": NEIGHBOURS,
             "left_out": f"{count:,} of {points.available:,} images of the data" if count < points.available else "",
@@ -67,10 +66,17 @@ def _maps(subject: Subject, features: Floats) -> list[tuple[str, Floats, str]]:
     return [("t-SNE", found.positions, f"Perplexity {found.perplexity:g}."), ("PCA", plane, note)]
 
 
-def _map_data(features: Floats, name: str, positions: Floats, note: str, arrays: Arrays) -> dict[str, Any]:
+def _maps_data(features: Floats, maps: list[tuple[str, Floats, str]], arrays: Arrays) -> list[dict[str, Any]]:
+    """Return the maps for the page. With few points there is no trustworthiness."""
     is_measured = len(features) >= 2 * NEIGHBOURS
-    trusted = trustworthiness(features, positions) if is_measured else None
-    return {"name": name, "positions": arrays.add(positions), "note": note, "trustworthiness": trusted}
+    trusted = trustworthiness_of_maps(features, [positions for _, positions, _ in maps]) if is_measured else []
+    return [
+        {
+            "name": name, "positions": arrays.add(positions), "note": note,
+            "trustworthiness": trusted[number] if is_measured else None,
+        }
+        for number, (name, positions, note) in enumerate(maps)
+    ]  # fmt: skip
 
 
 def _answers(points: Points, arrays: Arrays) -> dict[str, Any]:

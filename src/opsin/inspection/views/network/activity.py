@@ -23,7 +23,7 @@ def activity_of(
 ) -> dict[str, Any] | None:
     """Return the strongest images of `channels` of each stage, and sentences about all channels; None without data.
 
-    `max_bytes` is the room for the picture of thumbnails. Of each image there is the activation, and the first and last
+    `max_bytes` limits the sheet of thumbnails. Of each image there is the activation, and the first and last
     row and column that the channel saw, as shares of the image's size.
     """
     if subject.data is None:

@@ -6,7 +6,7 @@ opsin.view({
   name: 'replay',
   mount(root, data, page) {
     const last = data.steps.length - 1;
-    const parts = [curvesPart(data), answersPart(data, page), mapsPart(data, page), kernelsPart(data, page)].filter(Boolean);
+    const parts = [curvesPart(data), answersPart(data, page), heldOutPart(data, page), mapsPart(data, page), kernelsPart(data, page)].filter(Boolean);
     const moment = h('p', { class: 'note' });
     const control = slider({
       name: 'moment', max: last, value: last, onInput: (frame) => page.set({ frame }),
@@ -113,6 +113,26 @@ function answersPart(data, page) {
         const probability = array.data[(frame * images + image) * count + n];
         bar.style.width = `${100 * probability}%`;
         fill(value, number(probability, { name: `probability of ${page.subject.labels[data.labels[n]]}` }));
+      });
+    },
+  };
+}
+
+/** Show the answers to a few held-out images, as they were recorded in training. */
+function heldOutPart(data, page) {
+  if (!data.held_out) return null;
+  const [answers, probabilities] = [page.array(data.held_out.answers).data, page.array(data.held_out.probabilities).data];
+  const { names } = data.held_out;
+  const cells = names.map(() => ({ answer: h('span', {}), probability: h('span', {}) }));
+  const rows = names.map((name, n) => [name, cells[n].answer, cells[n].probability]);
+  const caption = 'answers and their probabilities at this moment';
+  return {
+    element: h('div', {}, h('h3', { text: 'Images it was not trained on' }), table({ caption, head: ['image', 'answer', 'probability'], rows })),
+    show(frame) {
+      cells.forEach(({ answer, probability }, n) => {
+        const at = frame * names.length + n;
+        answer.textContent = page.subject.labels[answers[at]];
+        fill(probability, number(probabilities[at], { name: `probability of ${answer.textContent}` }));
       });
     },
   };

@@ -16,7 +16,7 @@ from opsin.inspection.views.replay.frames import Replay, computable, read_replay
 from opsin.ir import Tensor
 from opsin.viz import captions
 
-KERNEL_SHARE, MAP_SHARE = 0.08, 0.1
+KERNEL_SHARE, MAP_SHARE = 0.08, 0.15
 """Shares of a page's bytes."""
 
 MAX_KERNELS, MAX_KERNEL_LAYERS = 16, 3
@@ -53,7 +53,7 @@ class ReplayView:
             "curves": [{"name": name, "points": points} for name, points in replay.curves.items()],
             "kernels": kernels, "complete": complete, "left_out": left_out,
             "images": min(len(subject.images), MAX_IMAGES),
-            **_computed(subject, replay, stages, complete, arrays),
+            **_computed(subject, replay, stages, complete, arrays), "held_out": _held_out(subject, replay, arrays),
         }  # fmt: skip
 
 
@@ -61,16 +61,16 @@ def _kernels(subject: Subject, replay: Replay, arrays: Arrays) -> tuple[list[dic
     """Return the kernels of the first convolutions in every frame, and whether these are all kernels."""
     weights = replay.frames[0].weights
     layers = [name for name, array in weights.items() if array.ndim == 4 and array.shape[2] * array.shape[3] > 1]
-    shown, room = [], int(KERNEL_SHARE * subject.budget)
+    shown, remaining = [], int(KERNEL_SHARE * subject.budget)
     for name in layers[:MAX_KERNEL_LAYERS]:
         filters, inputs, *_ = weights[name].shape
         kernel = 4 * len(replay.frames) * prod(weights[name].shape[2:])
         inputs = min(inputs, 3 if inputs == 3 else 4)
-        filters = min(filters, MAX_KERNELS, room // (kernel * inputs))
+        filters = min(filters, MAX_KERNELS, remaining // (kernel * inputs))
         if not filters:
             break
         chosen = np.stack([frame.weights[name][:filters, :inputs] for frame in replay.frames]).astype(np.float32)
-        room -= chosen.nbytes
+        remaining -= chosen.nbytes
         shown.append({"name": name, "values": arrays.add(chosen), "of": list(weights[name].shape[:2])})
     count = sum(array.ndim == 4 for array in subject.model.state.values())
     return shown, len(shown) == count and all(each["of"] == _kept(arrays, each) for each in shown)
@@ -88,8 +88,8 @@ def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: b
     outputs = subject.model.graph.outputs if complete else {}
     inputs = subject.model.preprocessing.apply(subject.pixels[:MAX_IMAGES])
     found = replayed(subject.observer, inputs, replay.frames, [*tensors, *outputs.values()])
-    room = int(MAP_SHARE * subject.budget) // max(1, len(shown))
-    maps = [_maps(stage, np.stack([frame[n] for frame in found]), room, arrays) for n, stage in enumerate(shown)]
+    max_bytes = int(MAP_SHARE * subject.budget) // max(1, len(shown))
+    maps = [_maps(stage, np.stack([frame[n] for frame in found]), max_bytes, arrays) for n, stage in enumerate(shown)]
     data: dict[str, Any] = {"maps": maps}
     if complete and hasattr(subject.model.task, "probabilities"):
         per_frame = [dict(zip(outputs, frame[len(shown) :], strict=True)) for frame in found]
@@ -103,21 +103,34 @@ def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: b
     return data
 
 
-def _maps(stage: Stage, values: Floats, room: int, arrays: Arrays) -> dict[str, Any]:
-    """Return the maps of a stage (frames × images × C × H × W) as pictures with one scale for all frames."""
+def _held_out(subject: Subject, replay: Replay, arrays: Arrays) -> dict[str, Any] | None:
+    """Return the answers to held-out images (frames × images) that were recorded in training; None if none were."""
+    first, task = replay.frames[0], subject.model.task
+    if not hasattr(task, "probabilities") or not all(frame.outputs for frame in replay.frames):
+        return None
+    probabilities = np.stack([task.probabilities(frame.outputs, subject.model.calibration) for frame in replay.frames])
+    return {
+        "names": [f"{first.split} image {number + 1:,}" for number in first.images],
+        "answers": arrays.add(probabilities.argmax(axis=2).astype(np.int32)),
+        "probabilities": arrays.add(probabilities.max(axis=2).astype(np.float32)),
+    }
+
+
+def _maps(stage: Stage, values: Floats, max_bytes: int, arrays: Arrays) -> dict[str, Any]:
+    """Return the maps of a stage (frames × images × C × H × W) as bytes with one scale for all frames."""
     frames, images, channels = values.shape[:3]
     for reduction in (1, 2, 4, 8):
         size = prod(-(-side // reduction) for side in values.shape[3:])
-        count = min(channels, MAX_CHANNELS, room // (frames * images * size))
+        count = min(channels, MAX_CHANNELS, max_bytes // (frames * images * size))
         if count >= min(channels, MAX_CHANNELS // 2):
             break
     strongest = np.sort(np.argsort(-values[-1].std(axis=(0, 2, 3)), kind="stable")[: max(1, count)])
     flat = values.reshape(frames * images, *values.shape[2:])
     chosen = Maps.of(flat, strongest.tolist(), Form(len(strongest), reduction)).values
     largest = float(np.abs(chosen).max()) or 1.0
-    pictures = np.rint(chosen / largest * 127 + 128).astype(np.uint8)
-    shape = (frames, images, *pictures.shape[1:])
+    scaled = np.rint(chosen / largest * 127 + 128).astype(np.uint8)
+    shape = (frames, images, *scaled.shape[1:])
     return {
         "stage": stage.number, "channels": strongest.tolist(), "reduction": reduction, "largest": largest,
-        "signed": bool((chosen < 0).any()), "values": arrays.add(pictures.reshape(shape)),
+        "signed": bool((chosen < 0).any()), "values": arrays.add(scaled.reshape(shape)),
     }  # fmt: skip
