@@ -11,10 +11,22 @@ from xml.sax.saxutils import quoteattr
 from opsin.nn.paths import span
 from opsin.viz import captions, svg
 from opsin.viz.cells import STRIPE_WIDTH
-from opsin.viz.diagram import CIRCLE, STACK, Box, BoxSize, Diagram, Edge, Frame, LegendKey, Section
+from opsin.viz.diagram import (
+    CIRCLE,
+    STACK,
+    STYLES,
+    Box,
+    BoxSize,
+    Diagram,
+    DiagramText,
+    Edge,
+    Frame,
+    LegendKey,
+    Section,
+)
 from opsin.viz.layout import BORDER
 from opsin.viz.svg import Point, point, px
-from opsin.viz.text_metrics import value_range
+from opsin.viz.text_metrics import text_width, value_range
 
 Link: TypeAlias = "Callable[[Box], str]"
 """The address that a box links to."""
@@ -53,7 +65,7 @@ def write(diagram: Diagram, title: str, description: str, link: Link | None = No
         *(line for box in diagram.boxes for line in _box(box, link)),
         *_edges(diagram.edges),
         *(line for key in diagram.legend_keys for line in _legend_key(key)),
-        *(svg.label(text.x, text.y, text.text, text.style, text.anchor) for text in diagram.texts),
+        *map(_text, diagram.texts),
     ]
     moved = [ARROW, f'<g transform="translate({px(BORDER)} {px(HEADING_HEIGHT)})">', *content, "</g>"]
     width, height = diagram.width + 2 * BORDER, diagram.height + HEADING_HEIGHT + BORDER
@@ -64,6 +76,12 @@ def write(diagram: Diagram, title: str, description: str, link: Link | None = No
 def style() -> str:
     """Return the style sheet of every diagram."""
     return svg.style_sheet(RULES + "".join(_colour_rules()), DARK_RULES)
+
+
+def _text(text: DiagramText) -> str:
+    """Return a text of the width that the layout assumes: without Helvetica, other fonts are wider."""
+    width = text_width(text.text, *STYLES[text.style])
+    return svg.label(text.x, text.y, text.text, text.style, text.anchor, width)
 
 
 def _colour_rules() -> Iterator[str]:

@@ -68,11 +68,14 @@ def title(text: str) -> str:
     return element("title", text_of(text))
 
 
-def label(x: float, y: float, text: str, style: str, anchor: str = "start") -> str:
-    """Return text that starts at, is centred on, or ends at (`anchor`: start, middle, end) a point of its baseline."""
-    return element(
-        "text", text_of(text), class_=style or None, text_anchor=None if anchor == "start" else anchor, x=x, y=y
-    )
+def label(x: float, y: float, text: str, style: str, anchor: str = "start", width: float | None = None) -> str:
+    """Return text that starts at, is centred on, or ends at (`anchor`: start, middle, end) a point of its baseline.
+
+    With `width`, it is as wide as that in any font.
+    """
+    fitted = {} if width is None else {"textLength": px(width), "lengthAdjust": "spacingAndGlyphs"}
+    anchor_name = None if anchor == "start" else anchor
+    return element("text", text_of(text), class_=style or None, text_anchor=anchor_name, x=x, y=y, **fitted)
 
 
 def point(place: Point) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import typer
 
 import opsin
 from opsin.apps.cli.open_model import open_model
-from opsin.apps.cli.terminal import is_live
+from opsin.apps.cli.output import StatusLine
 from opsin.base.errors import DataError, UsageError
 from opsin.base.formatting import exact_size
 from opsin.data import load as load_data
@@ -27,33 +26,22 @@ def run(name: str, images: Sequence[str], out: str, label: str | None, data: str
         raise UsageError(f"the page is an HTML file: call it {os.path.splitext(out)[0]}.html instead of {out}")
     check_target(Path(out))
     paths = [path for image in images for path in _paths(image)]
-    progress = Progress()
-    progress("model")
-    model = open_model(name)
-    dataset = None if data is None else load_data(data, preprocessing=model.preprocessing, task=_task(model))
-    inspection = opsin.see(
-        model, paths, names=_names(paths), label=label, data=dataset, replay=replay, on_progress=progress
-    )
-    inspection.save(out)
-    progress("")
+    with StatusLine() as line:
+
+        def show(text: str) -> None:
+            line.show(f"looking: {text} …")
+
+        show("model")
+        model = open_model(name)
+        dataset = None if data is None else load_data(data, preprocessing=model.preprocessing, task=_task(model))
+        inspection = opsin.see(
+            model, paths, names=_names(paths), label=label, data=dataset, replay=replay, on_progress=show
+        )
+        inspection.save(out)
     for image in inspection.subject.images:
         typer.echo(f"{image.name}: {image.answer}")
     typer.echo(f"{out} is the page, {exact_size(os.path.getsize(out))}. Open it in a browser; it needs no network.")
     return 0
-
-
-class Progress:
-    """What is being done, as a line on standard error that disappears at the end; nothing if no terminal sees it."""
-
-    def __init__(self) -> None:
-        self.line = ""
-
-    def __call__(self, text: str) -> None:
-        """Show what is being done; an empty text removes the line."""
-        if is_live(sys.stderr):
-            blank = " " * len(self.line)
-            self.line = f"looking: {text} …" if text else ""
-            typer.echo(f"\r{blank}\r{self.line}", nl=False, err=True)
 
 
 def _task(model: Model) -> str | None:

@@ -1,4 +1,4 @@
-"""Feature maps on the page: as the engine's numbers where there is room, and as small pictures elsewhere."""
+"""Feature maps on the page: as the engine's numbers, or as small pictures if space is short."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_CHANNELS = 64
 """Feature maps of a step that are shown, at most."""
 
 MIN_CHANNELS = 4
-"""Feature maps of a step for which there has to be room for all their numbers."""
+"""Feature maps of a step that must fit with all their numbers."""
 
 FLOAT_BYTES = 4
 

@@ -1,4 +1,4 @@
-"""Which channels of a layer are shown, if there is no room for all."""
+"""Which channels of a layer are shown, if there is no space for all."""
 
 from __future__ import annotations
 
