@@ -2,10 +2,10 @@
 
     python -m venv cam && cam/bin/pip install torch torchvision grad-cam . && cam/bin/python bench/cam_agreement.py
 
-Each network gets random weights and the batch statistics of random images. PyTorch computes in float64, Opsin in float32
-without Winograd's algorithm. The layers are those through which everything passes; torchvision's modules are matched
-with them by the values that they compute. The figure is the largest difference of maps from 0 to 1. Maps whose largest
-raw value is below 1e-4 are counted, but not compared. `--fixtures FOLDER` writes the small ones that the tests read.
+Each network gets random weights and the batch statistics of random images. PyTorch computes in float64, Opsin in
+float32 without Winograd's algorithm. The layers are those through which everything passes; torchvision's modules are
+matched with them by the values that they compute. The figure is the largest difference of maps from 0 to 1. Maps whose
+largest raw value is below 1e-4 are not compared. `--fixtures FOLDER` writes the small ones that the tests read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SIDE = 128
 SMALLEST = 1e-4
 """The largest raw value below which a map is not compared."""
 WANTED = 1e-5
-"""The largest difference that is expected; of larger ones, that between PyTorch in float32 and in float64 is recorded."""
+"""The largest difference that is expected; of larger ones, PyTorch's own between float32 and float64 is recorded."""
 SAME = 1e-3
 """The largest difference of the same feature maps, relative to the largest value: other layers differ by more."""
 
@@ -87,9 +87,11 @@ def outputs_of(network: torch.nn.Module, inputs: torch.Tensor) -> dict[str, np.n
     found: dict[str, list[np.ndarray[Any, Any]]] = {}
     hooks = []
     for path, module in network.named_modules():
+
         def keep(_: Any, __: Any, output: Any, path: str = path) -> None:
             if isinstance(output, torch.Tensor):
                 found.setdefault(path, []).append(output.detach().numpy())
+
         hooks.append(module.register_forward_hook(keep))
     with torch.no_grad():
         network(inputs)
@@ -162,7 +164,9 @@ def main() -> None:
                 above = [r for r in compared if r["method"] == method and r["difference"] > WANTED]
                 single = max((r["torch_float32"] for r in above), default=0.0)
                 note = f"; {len(above)} above {WANTED:.0e}, where PyTorch in float32 is up to {single:.1e} away"
-                print(f"    {method:12} {worst['difference']:.1e} in {worst['layer']}{note if above else ''}", flush=True)
+                print(
+                    f"    {method:12} {worst['difference']:.1e} in {worst['layer']}{note if above else ''}", flush=True
+                )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 

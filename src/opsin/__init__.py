@@ -17,23 +17,8 @@ from typing import TYPE_CHECKING, Any
 from opsin import _aliases
 
 if TYPE_CHECKING:
-    from opsin import (
-        backends,
-        base,
-        data,
-        explain,
-        interop,
-        ir,
-        model,
-        nn,
-        ops,
-        planning,
-        report,
-        runs,
-        training,
-        viz,
-        zoo,
-    )
+    from opsin import backends, base, data, explain, interop, ir, model, nn, ops, planning, report, runs, training
+    from opsin import viz, zoo
     from opsin.apps.estimator import ImageClassifier, ImageRegressor
     from opsin.base import errors
     from opsin.base.errors import OpsinError
@@ -60,8 +45,8 @@ _NAMES = {
 
 __all__ = [
     "ImageClassifier", "ImageRegressor", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors",
-    "explain", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report",
-    "runs", "see", "train", "training", "viz", "zoo",
+    "explain", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained",
+    "report", "runs", "see", "train", "training", "viz", "zoo",
 ]  # fmt: skip
 
 _aliases.install()

@@ -96,9 +96,7 @@ def test_infinite_numbers_give_a_sentence() -> None:
 
 
 def test_grey_images_and_one_channel() -> None:
-    network = nn.Sequential(
-        ("conv", nn.Conv2d(1, 3)), ("act", nn.ReLU()), ("flat", nn.Flatten()), ("fc", nn.Linear(4))
-    )
+    network = nn.Sequential(("conv", nn.Conv2d(1, 3)), ("act", nn.ReLU()), ("flat", nn.Flatten()), ("fc", nn.Linear(4)))
     model = model_of(network, (1, 8, 9))
     for method in METHODS:
         assert attribute(model, images(model), method=method)[0].display.shape == (8, 9)

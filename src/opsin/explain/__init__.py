@@ -1,10 +1,10 @@
 """What a network computes for an image, and why it gives its answer: feature maps, gradients, explanations.
 
-    from opsin import explain
+from opsin import explain
 
-    for result in explain.attribute(model, ["cat.jpg"], label="cat"):
-        print(result, result.peak)
-        result.display  # height × width, from 0 to 1
+for result in explain.attribute(model, ["cat.jpg"], label="cat"):
+    print(result, result.peak)
+    result.display  # height × width, from 0 to 1
 """
 
 from opsin.explain.attribution.attribution import Attribution

@@ -47,7 +47,9 @@ class ExplainedScore:
         return self._weighted({name: self._probabilities(outputs[name].astype(np.float64)) for name in self.weights})
 
     def _weighted(self, outputs: Mapping[str, Floats]) -> Floats:
-        parts = [outputs[name].reshape(-1, w.size) @ w.reshape(-1).astype(np.float64) for name, w in self.weights.items()]
+        parts = [
+            outputs[name].reshape(-1, w.size) @ w.reshape(-1).astype(np.float64) for name, w in self.weights.items()
+        ]
         return np.asarray(np.sum(parts, axis=0))
 
     def _probabilities(self, logits: Floats) -> Floats:
@@ -82,7 +84,9 @@ def known(label: str, labels: Sequence[str]) -> str:
     if label in labels:
         return label
     similar = get_close_matches(str(label), labels, n=3, cutoff=0.5)
-    advice = f"did you mean {' or '.join(similar)}?" if similar else f"there are {', '.join(labels[:10])}" + (
-        ", …" if len(labels) > 10 else ""
+    advice = (
+        f"did you mean {' or '.join(similar)}?"
+        if similar
+        else f"there are {', '.join(labels[:10])}" + (", …" if len(labels) > 10 else "")
     )
     raise UsageError(f"there is no label '{label}' to explain; {advice}")

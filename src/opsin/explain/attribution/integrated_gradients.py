@@ -91,7 +91,9 @@ def _steps(
 ) -> list[Step]:
     middles = np.array([(start + end) / 2 for start, end, _, _ in parts])
     scores, gradients = question.scores_and_gradients(_on_the_way(image, middles), score)
-    return [Step(*part, value, gradient * image) for part, value, gradient in zip(parts, scores, gradients, strict=True)]
+    return [
+        Step(*part, value, gradient * image) for part, value, gradient in zip(parts, scores, gradients, strict=True)
+    ]
 
 
 METHOD = Method(

@@ -32,7 +32,9 @@ def compute(question: Question) -> list[RawMap]:
 def _map(question: Question, image: Inputs, score: ExplainedScore) -> RawMap:
     sides = image.shape[1:]
     places = [min(side, FINE_PLACES if side <= SMALL_SIDE else PLACES) for side in sides]
-    windows = [min(side, max(MIN_WINDOW, round(WINDOW * side / count))) for side, count in zip(sides, places, strict=True)]
+    windows = [
+        min(side, max(MIN_WINDOW, round(WINDOW * side / count))) for side, count in zip(sides, places, strict=True)
+    ]
     rows, columns = (_starts(*sizes) for sizes in zip(sides, places, windows, strict=True))
     corners = [(row, column) for row in rows for column in columns]
     whole = question.values(image[None], score)[0]

@@ -58,7 +58,10 @@ class Question:
             self.observer.gradients_of_inputs(inputs, stacked(scores), tensors, tensors)
             for inputs, scores in self._batches()
         ]
-        return [(self._joined([v[n] for _, _, v in parts]), self._joined([g[n] for _, g, _ in parts])) for n in range(len(layers))]
+        return [
+            (self._joined([v[n] for _, _, v in parts]), self._joined([g[n] for _, g, _ in parts]))
+            for n in range(len(layers))
+        ]
 
     def _joined(self, parts: Sequence[Inputs]) -> Floats:
         return np.concatenate(parts)[: len(self.inputs)].astype(np.float64)
@@ -85,7 +88,9 @@ class Question:
     @lazy
     def score_values(self) -> Floats:
         """The score of each image."""
-        return np.array([self.values(image[None], score)[0] for image, score in zip(self.inputs, self.scores, strict=True)])
+        return np.array(
+            [self.values(image[None], score)[0] for image, score in zip(self.inputs, self.scores, strict=True)]
+        )
 
     def values(self, inputs: Inputs, score: ExplainedScore) -> Floats:
         """Return one score for several `inputs`: M numbers."""
@@ -105,7 +110,7 @@ def run_outputs(observer: Observer, inputs: Inputs, score: ExplainedScore) -> di
 
 def batch_size(inputs: Inputs) -> int:
     """Return the number of images that the network takes at once."""
-    return max(1, min(MAX_BATCH, BATCH_VALUES // max(1, inputs[0].size)))
+    return max(1, min(MAX_BATCH, BATCH_VALUES // max(1, int(inputs[0].size))))
 
 
 def stacked(scores: Sequence[ExplainedScore]) -> Mapping[str, Inputs]:

@@ -27,9 +27,9 @@ def impute(image: NDArray[np.float32], removed: NDArray[np.bool_], seed: int) ->
     If all pixels are removed, they become the mean colour of the training images, 0, with noise.
     """
     known = ~removed[:, None]
-    filled = _filled(np.where(known, image, np.float32(0)), known.astype(np.float32))
+    filled = _filled(np.asarray(np.where(known, image, 0), np.float32), known.astype(np.float32))
     noise = NOISE * _normal(image.shape, seed)
-    return np.where(known, image, filled + noise).astype(np.float32)
+    return np.where(known, image, filled + noise.astype(np.float32))
 
 
 def _filled(images: Floats, known: Floats) -> Floats:

@@ -218,7 +218,10 @@ class Regression:
         shape = (len(self.labels),)
         return [
             ExplainedScore(
-                name, f"the standardized value of '{name}'", {"logits": one_hot(shape, self.labels.index(name))}, "identity"
+                name,
+                f"the standardized value of '{name}'",
+                {"logits": one_hot(shape, self.labels.index(name))},
+                "identity",
             )
             for name in names
         ]

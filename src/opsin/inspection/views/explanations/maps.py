@@ -11,7 +11,7 @@ from opsin.explain import METHODS, Attribution
 from opsin.inspection.page.arrays import Arrays
 
 MAX_SIDE = 64
-"""The largest side of a map in the size of the image; larger ones are shown as sums, or maxima, of squares of pixels."""
+"""The largest side of a map in the size of the image; larger ones are shown as sums or maxima of squares of pixels."""
 STRONGEST = 8
 """Channels whose weights are shown."""
 

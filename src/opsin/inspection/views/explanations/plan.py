@@ -58,9 +58,7 @@ class Plan:
             parts.append(f"explanations without {' and '.join(missing)}, which take long for this network")
         if unmeasured:
             parts.append(f"no faithfulness of {', '.join(unmeasured)}")
-        return cls(
-            MAX_ANSWERS if few else ANSWERS_OF_MANY, layer_methods, image_methods, measured, "; ".join(parts)
-        )
+        return cls(MAX_ANSWERS if few else ANSWERS_OF_MANY, layer_methods, image_methods, measured, "; ".join(parts))
 
 
 def macs_of(graph: Graph) -> int:
