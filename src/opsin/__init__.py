@@ -17,8 +17,23 @@ from typing import TYPE_CHECKING, Any
 from opsin import _aliases
 
 if TYPE_CHECKING:
-    from opsin import backends, base, data, explain, interop, ir, model, nn, ops, planning, report, runs, training
-    from opsin import viz, zoo
+    from opsin import (
+        backends,
+        base,
+        data,
+        explain,
+        interop,
+        ir,
+        model,
+        nn,
+        ops,
+        planning,
+        report,
+        runs,
+        training,
+        viz,
+        zoo,
+    )
     from opsin.apps.estimator import ImageClassifier, ImageRegressor
     from opsin.base import errors
     from opsin.base.errors import OpsinError

@@ -38,7 +38,8 @@ def _filled(images: Floats, known: Floats) -> Floats:
         counts = np.maximum(known.sum(axis=(2, 3), keepdims=True), 1)
         return np.where(known > 0, images, (images * known).sum(axis=(2, 3), keepdims=True) / counts)
     counts = _halved(known)
-    coarse = _filled(_halved(images * known) / np.maximum(counts, 1), (counts > 0).astype(np.float32))
+    means = np.asarray(_halved(images * known) / np.maximum(counts, 1), np.float32)
+    coarse = _filled(means, (counts > 0).astype(np.float32))
     result = np.where(known > 0, images, _doubled(coarse, images.shape[2:]))
     weights = 1 / _neighbours(np.ones((1, 1, *images.shape[2:]), np.float32))
     kept, rest = images * known, (1 - known) * weights

@@ -257,7 +257,7 @@ function methodsPart(view, choose) {
     return h('button', { type: 'button', class: 'why-card', 'aria-pressed': String(name === chosen.method), on: { click: () => choose({ method: name }) } },
       overlay(view, map, SMALL, 0.65, { bare: true }).element, h('span', { class: 'why-title', text: data.methods[name].title }),
       map.sentences.length ? h('span', { class: 'note', text: 'nothing to see' }) : null,
-      figures ? h('span', { class: 'note', text: `${rounded(figures.insertion_deletion, 2)} ${doubtful ? '· beats not every baseline' : '· beats every baseline'}` }) : null);
+      figures ? h('span', { class: 'note', text: `${rounded(figures.insertion_deletion, 2)} ${doubtful ? '· does not beat all baselines' : '· beats all baselines'}` }) : null);
   });
   return [
     h('h3', { text: 'All methods' }),
