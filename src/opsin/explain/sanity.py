@@ -25,7 +25,7 @@ State = dict[str, NDArray[np.float32]]
 
 MAX_CORRELATION = 0.3
 """The largest mean rank correlation with the maps of networks of random weights that raises no warning."""
-CUTS = 4
+CUTS = 3
 """Randomized networks: the last of so many parts of the layers, the last two, …, all."""
 SEEDS = 3
 """Random networks of each kind; the small maps of last layers correlate by chance."""
