@@ -111,9 +111,8 @@ def compare(name: str, seed: int) -> Iterator[dict[str, Any]]:
     (score,) = explainer.scores(pixels)[0]
     target = [ClassifierOutputTarget(int(score.label))]
     layers = explainer.layers(score).layers
-    questions = explainer.question(pixels, [score], layers[0]).with_layers(layers)
     results = explainer.explain_layers(pixels, [score], list(METHODS), layers)
-    for layer, question, ours in zip(layers, questions, results, strict=True):
+    for layer, (question, ours) in zip(layers, results, strict=True):
         values = question.features[0]
         same = [
             path for path, output in outputs.items()

@@ -44,7 +44,7 @@ def test_maps_are_those_of_explain(subject: Subject) -> None:
     for number, image in enumerate(data["images"]):
         pixels = subject.images[number].pixels[None]
         np.testing.assert_array_equal(stored[image["pixels"]], pixels[0])
-        assert [answer["label"] for answer in image["answers"]][0] == subject.images[number].label
+        assert image["answers"][0]["label"] == subject.images[number].label
         assert len(image["answers"]) == 3
         for answer in image["answers"]:
             score = explainer.scores(pixels, answer["label"])[0]
