@@ -2,10 +2,10 @@
 
     python -m venv cam && cam/bin/pip install torch torchvision grad-cam . && cam/bin/python bench/cam_agreement.py
 
-Each network gets random weights and the batch statistics of random images. PyTorch computes in float64, Opsin in float32
-without Winograd's algorithm. The layers are those through which everything passes; torchvision's modules are matched
-with them by the values that they compute. The figure is the largest difference of maps from 0 to 1. Maps whose largest
-raw value is below 1e-4 are counted, but not compared. `--fixtures FOLDER` writes the small ones that the tests read.
+Each network gets random weights and the batch statistics of random images. PyTorch computes in float64, Opsin in
+float32 without Winograd's algorithm. The layers are those through which everything passes; torchvision's modules are
+matched with them by the values that they compute. The figure is the largest difference of maps from 0 to 1. Maps whose
+largest raw value is below 1e-4 are not compared. `--fixtures FOLDER` writes the small ones that the tests read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SIDE = 128
 SMALLEST = 1e-4
 """The largest raw value below which a map is not compared."""
 WANTED = 1e-5
-"""The largest difference that is expected; of larger ones, that between PyTorch in float32 and in float64 is recorded."""
+"""The largest difference that is expected; of larger ones, PyTorch's own between float32 and float64 is recorded."""
 SAME = 1e-3
 """The largest difference of the same feature maps, relative to the largest value: other layers differ by more."""
 
@@ -111,9 +111,8 @@ def compare(name: str, seed: int) -> Iterator[dict[str, Any]]:
     (score,) = explainer.scores(pixels)[0]
     target = [ClassifierOutputTarget(int(score.label))]
     layers = explainer.layers(score).layers
-    questions = explainer.question(pixels, [score], layers[0]).with_layers(layers)
     results = explainer.explain_layers(pixels, [score], list(METHODS), layers)
-    for layer, question, ours in zip(layers, questions, results, strict=True):
+    for layer, (question, ours) in zip(layers, results, strict=True):
         values = question.features[0]
         same = [
             path for path, output in outputs.items()

@@ -3,10 +3,10 @@
     python -m venv cam && cam/bin/pip install torch timm grad-cam 'opsin[imagenet]' scikit-image
     cam/bin/python bench/faithfulness.py PHOTO… [--images 40] [--json FILE]
 
-PHOTO are image files, or folders of them; the sample photos of scikit-image are added if it is installed. Those count of
-which EfficientNet-Lite0 with its published weights is sure: the probability of its answer is at least one half. Every
-map is measured by the same protocol (`opsin.explain.faithfulness`). PyTorch runs the same weights in timm's network;
-its Grad-CAM is that of the last feature maps, and of the last block, which is what examples often take. Bounds are
+PHOTO are image files, or folders of them; the sample photos of scikit-image are added if it is installed. Those count
+of which EfficientNet-Lite0 with its published weights is sure: the probability of its answer is at least one half.
+Every map is measured by the same protocol (`opsin.explain.faithfulness`). PyTorch runs the same weights in timm's
+network; its Grad-CAM is that of the last feature maps, and of the last block, which examples often take. Bounds are
 those of 95 % of the bootstrap distribution over images.
 """
 

@@ -119,7 +119,7 @@ def test_layers_from_one_run_give_the_maps_of_single_layers() -> None:
     layers = explainer.layers(scores[0]).layers
     together = explainer.explain_layers(pixels, scores, ["grad-cam", "hires-cam"], layers)
     assert [layer.name for layer in layers] == ["conv1", "act1", "pool1", "conv2", "act2"]
-    for layer, results in zip(layers, together, strict=True):
+    for layer, (_, results) in zip(layers, together, strict=True):
         for method in ("grad-cam", "hires-cam"):
             alone = explainer.explain(pixels, scores, [method], layer.name)[method][0]
             np.testing.assert_allclose(results[method][0].raw, alone.raw, rtol=1e-5, atol=1e-7)

@@ -73,11 +73,14 @@ class Explainer:
 
     def explain_layers(
         self, pixels: Pixels, scores: Sequence[ExplainedScore], methods: Sequence[str], layers: Sequence[MapLayer]
-    ) -> list[dict[str, list[Attribution]]]:
-        """Return what `explain` returns for each of `layers`, which all scores must have, from one run."""
+    ) -> list[tuple[Question, dict[str, list[Attribution]]]]:
+        """Return what `explain` returns for each of `layers`, which all scores must have, from one run.
+
+        The question before it holds the layer's values and gradients.
+        """
         found = [find_method(name) for name in methods]
         questions = self.question(pixels, scores, layers[0]).with_layers(layers)
-        return [{method.name: self._attributions(method, question) for method in found} for question in questions]
+        return [(question, {each.name: self._attributions(each, question) for each in found}) for question in questions]
 
     def _attributions(self, method: Method, question: Question) -> list[Attribution]:
         size = question.inputs.shape[2], question.inputs.shape[3]

@@ -80,11 +80,10 @@ def find_map_layers(graph: Graph, score: ExplainedScore) -> MapLayers:
     if len(sinks) != 1:
         return MapLayers((), None)
     points = [t for t in cut_points(graph.inputs[0], sinks[0]) if _is_map(t)]
-    layers = _named(
-        [t for t, following in zip(points, [*points[1:], None], strict=True) if not _continues(t, following)]
-    )
-    if not layers:
+    if not points:
         return MapLayers((), None)
+    followers = [*points[1:], None]
+    layers = _named([t for t, next_one in zip(points, followers, strict=True) if not _continues(t, next_one)])
     candidates = list(range(len(layers)))
     if points[-1] is sinks[0]:
         convolution = max((number for number, t in enumerate(points) if _is_convolution(t)), default=0)

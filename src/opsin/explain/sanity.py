@@ -1,8 +1,8 @@
 """The sanity check: does a map depend on what the network has learned?
 
 Adebayo, Gilmer, Muelly, Goodfellow, Hardt & Kim, "Sanity checks for saliency maps", NeurIPS 2018. The weights are
-randomized layer by layer, from the answer back to the image. The maps of the randomized networks should differ from that
-of the network; a method whose maps stay similar shows the image, not what the network has learned.
+randomized layer by layer, from the answer back to the image. The maps of the randomized networks should differ from
+that of the network; a method whose maps stay similar shows the image, not what the network has learned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ State = dict[str, NDArray[np.float32]]
 
 MAX_CORRELATION = 0.3
 """The largest mean rank correlation with the maps of networks of random weights that raises no warning."""
-CUTS = 4
+CUTS = 3
 """Randomized networks: the last of so many parts of the layers, the last two, …, all."""
 SEEDS = 3
 """Random networks of each kind; the small maps of last layers correlate by chance."""

@@ -45,12 +45,11 @@ def subject_images(
 def explained(model: Model, outputs: dict[str, Floats], label: str | None) -> tuple[str, Weights]:
     """Return the name and the weights of the score to explain, for the outputs of one image, N = 1.
 
-    A detector may find nothing; the score is then always 0.
+    If the network finds nothing, all weights are 0.
     """
-    scores = model.task.explained_scores(outputs, label, 1)
+    scores = model.task.explained_scores(outputs, label)
     if not scores:
-        name, array = next(iter(outputs.items()))
-        return "", {name: np.zeros_like(array)}
+        return "", {name: np.zeros_like(array) for name, array in outputs.items()}
     return scores[0].label, {name: weights[None] for name, weights in scores[0].weights.items()}
 
 

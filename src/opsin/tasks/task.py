@@ -12,8 +12,8 @@ from PIL.Image import Image
 
 from opsin.ir import Graph
 from opsin.nn import Objective
-from opsin.tasks.explained_score import ExplainedScore
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
+from opsin.tasks.explained_score import ExplainedScore
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import Score
 from opsin.tasks.section import Section

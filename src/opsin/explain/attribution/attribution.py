@@ -21,8 +21,8 @@ class Attribution:
     """How much each place of an image speaks for the `label`, by a `method`.
 
     `score` is the value that is explained, such as a logit, and `description` says what it is. `raw` is the map as the
-    method defines it, float64 rows × columns of the `layer`, or of the image: its numbers can be compared between images,
-    and negative ones speak against the label. `sentences` say if the map means nothing; then `display` is 0.
+    method defines it, float64 rows × columns of the `layer`, or of the image: its numbers can be compared between
+    images, and negative ones speak against the label. `sentences` say if the map means nothing; then `display` is 0.
     """
 
     method: str

@@ -48,8 +48,8 @@ def cam(
 ) -> Method:
     """Return the method of a class activation map.
 
-    `weigh` turns the values of a layer and the gradients of the scores for them, both N × C × rows × columns, into maps,
-    N × rows × columns, and the weights of channels, N × C, if there are any.
+    `weigh` turns the values of a layer and the gradients of the scores for them, both N × C × rows × columns, into
+    maps, N × rows × columns, and the weights of channels, N × C, if there are any.
     """
 
     def compute(question: Question) -> list[RawMap]:

@@ -110,7 +110,7 @@ def run_outputs(observer: Observer, inputs: Inputs, score: ExplainedScore) -> di
 
 def batch_size(inputs: Inputs) -> int:
     """Return the number of images that the network takes at once."""
-    return max(1, min(MAX_BATCH, BATCH_VALUES // max(1, inputs[0].size)))
+    return max(1, min(MAX_BATCH, BATCH_VALUES // max(1, int(inputs[0].size))))
 
 
 def stacked(scores: Sequence[ExplainedScore]) -> Mapping[str, Inputs]:

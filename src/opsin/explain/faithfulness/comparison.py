@@ -77,7 +77,7 @@ class Comparison:
         for name in self.baselines:
             gain = self.gain(method, name)
             if gain.low is None:
-                beats = bool((self.methods[method][MAIN] - self.largest_baselines[name]).mean() > 0)
+                beats = bool(self.methods[method][MAIN].mean() > self.largest_baselines[name].mean())
             else:
                 beats = gain.low > 0
             if not beats:
@@ -91,8 +91,8 @@ class Comparison:
             return f"{title} beats every baseline on insertion minus deletion: {figure}."
         unbeaten = listed([f"the {name} ({self.figure(name, MAIN)})" for name in names])
         return (
-            f"{title} does not beat {unbeaten} on insertion minus deletion ({figure}): do not trust that this map shows "
-            "what the network uses."
+            f"{title} does not beat {unbeaten} on insertion minus deletion ({figure}): do not trust that this map "
+            "shows what the network uses."
         )
 
     def to_data(self) -> dict[str, Any]:

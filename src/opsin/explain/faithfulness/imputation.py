@@ -27,9 +27,9 @@ def impute(image: NDArray[np.float32], removed: NDArray[np.bool_], seed: int) ->
     If all pixels are removed, they become the mean colour of the training images, 0, with noise.
     """
     known = ~removed[:, None]
-    filled = _filled(np.where(known, image, np.float32(0)), known.astype(np.float32))
+    filled = _filled(np.asarray(np.where(known, image, 0), np.float32), known.astype(np.float32))
     noise = NOISE * _normal(image.shape, seed)
-    return np.where(known, image, filled + noise).astype(np.float32)
+    return np.where(known, image, filled + noise.astype(np.float32))
 
 
 def _filled(images: Floats, known: Floats) -> Floats:
@@ -38,7 +38,8 @@ def _filled(images: Floats, known: Floats) -> Floats:
         counts = np.maximum(known.sum(axis=(2, 3), keepdims=True), 1)
         return np.where(known > 0, images, (images * known).sum(axis=(2, 3), keepdims=True) / counts)
     counts = _halved(known)
-    coarse = _filled(_halved(images * known) / np.maximum(counts, 1), (counts > 0).astype(np.float32))
+    means = np.asarray(_halved(images * known) / np.maximum(counts, 1), np.float32)
+    coarse = _filled(means, (counts > 0).astype(np.float32))
     result = np.where(known > 0, images, _doubled(coarse, images.shape[2:]))
     weights = 1 / _neighbours(np.ones((1, 1, *images.shape[2:]), np.float32))
     kept, rest = images * known, (1 - known) * weights

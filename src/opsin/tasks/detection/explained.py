@@ -9,7 +9,7 @@ import numpy as np
 from opsin.tasks.detection.heads import Head
 from opsin.tasks.detection.nms import batched_nms
 from opsin.tasks.detection.results import MAX_CANDIDATES, MAX_OVERLAP
-from opsin.tasks.explained_score import ExplainedScore, one_hot
+from opsin.tasks.explained_score import Activation, ExplainedScore, one_hot
 from opsin.tasks.task import Outputs
 
 
@@ -33,6 +33,6 @@ def box_scores(
         left, top, right, bottom = np.rint(found.boxes[row] * (width, height, width, height)).astype(int).tolist()
         weights = one_hot(shape, (position, head.logits - head.classes + found.classes[row]))
         description = f"the logit of '{label}' of the box from {left}, {top} to {right}, {bottom}"
-        activation = "softmax" if head.logits > head.classes else "sigmoid"
+        activation: Activation = "softmax" if head.logits > head.classes else "sigmoid"
         scores.append(ExplainedScore(label, description, {"class_logits": weights}, activation, axis=1))
     return scores

@@ -11,19 +11,24 @@ from opsin.explain import METHODS, Attribution
 from opsin.inspection.page.arrays import Arrays
 
 MAX_SIDE = 64
-"""The largest side of a map in the size of the image; larger ones are shown as sums, or maxima, of squares of pixels."""
+"""The largest side of a map in the size of the image; larger ones are shown as sums or maxima of squares of pixels."""
 STRONGEST = 8
 """Channels whose weights are shown."""
 
 
-def map_data(result: Attribution, arrays: Arrays) -> dict[str, Any]:
-    """Return an attribution: its raw map as an array, what is said of it, and the weights of its strongest channels."""
+def map_data(result: Attribution, features: NDArray[np.float64] | None, arrays: Arrays) -> dict[str, Any]:
+    """Return an attribution: its raw map as an array, what is said of it, and the strongest channels with their weights.
+
+    `features` are the values of the layer, channels × rows × columns; None if they are not shown.
+    """
     values, block = reduced(result)
     data = result.to_data() | {"values": arrays.add(values.astype(np.float32)), "block": block}
     if result.channel_weights is not None:
         order = np.argsort(-np.abs(result.channel_weights), kind="stable")[:STRONGEST]
         data["channels"] = order.tolist()
         data["weights"] = arrays.add(result.channel_weights[order].astype(np.float32))
+        if features is not None:
+            data["features"] = arrays.add(features[order].astype(np.float32))
     return data
 
 

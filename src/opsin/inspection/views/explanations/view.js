@@ -103,13 +103,20 @@ function channelsPart({ data, page, chosen }, map) {
   if (!map.channels) return null;
   const weights = page.array(map.weights).data;
   const largest = largestOf(weights) || 1;
+  const features = map.features === undefined ? null : page.array(map.features);
+  const pictureOf = (n) => {
+    const [, height, width] = features.shape;
+    const values = features.data.subarray(n * height * width, (n + 1) * height * width);
+    const scale = values.some((value) => value < 0) ? 'signed' : 'positive';
+    return picture({ values, rows: height, columns: width, scale, largest: largestOf(values) || 1, size: 40 });
+  };
   const rows = map.channels.map((channel, n) => [
-    `channel ${channel}`, weights[n],
+    ...(features ? [pictureOf(n)] : []), `channel ${channel}`, weights[n],
     h('span', { class: 'why-track' }, h('span', { class: weights[n] < 0 ? 'why-weight negative' : 'why-weight', style: { width: `${(100 * Math.abs(weights[n])) / largest}%` } })),
   ]);
   return h('details', {}, h('summary', { text: 'The channels behind it' }),
     h('p', { class: 'note', text: `${data.methods[chosen.method].title} adds up the feature maps of ${map.layer}, each times a weight. The largest weights:` }),
-    table({ caption: 'weights of channels', head: ['', 'weight', ''], rows }));
+    table({ caption: 'weights of channels', head: [...(features ? ['feature map'] : []), '', 'weight', ''], rows }));
 }
 
 /** Draw the image in grey under the map: strong colour where the map is large. Returns {element, update(strength)}. */
@@ -257,7 +264,7 @@ function methodsPart(view, choose) {
     return h('button', { type: 'button', class: 'why-card', 'aria-pressed': String(name === chosen.method), on: { click: () => choose({ method: name }) } },
       overlay(view, map, SMALL, 0.65, { bare: true }).element, h('span', { class: 'why-title', text: data.methods[name].title }),
       map.sentences.length ? h('span', { class: 'note', text: 'nothing to see' }) : null,
-      figures ? h('span', { class: 'note', text: `${rounded(figures.insertion_deletion, 2)} ${doubtful ? '· beats not every baseline' : '· beats every baseline'}` }) : null);
+      figures ? h('span', { class: 'note', text: `${rounded(figures.insertion_deletion, 2)} ${doubtful ? '· does not beat all baselines' : '· beats all baselines'}` }) : null);
   });
   return [
     h('h3', { text: 'All methods' }),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from opsin.explain import Attribution, Explainer
 from opsin.explain.attribution.registry import DEFAULT_METHOD
@@ -14,6 +17,10 @@ from opsin.inspection.views.explanations import trust
 from opsin.inspection.views.explanations.maps import map_data, methods_data
 from opsin.inspection.views.explanations.plan import Plan, chosen_layers
 from opsin.tasks.explained_score import ExplainedScore
+
+Explained: TypeAlias = dict[str, list[tuple[Attribution, NDArray[np.float64] | None]]]
+"""By method: an attribution for each layer, the default layer first, or a single one; and the layer's values, for the
+default layer only."""
 
 
 class ExplanationsView:
@@ -38,7 +45,7 @@ class ExplanationsView:
                 continue
             firsts.append(scores[0])
             answers = [_explained(explainer, subject, number, score, plan, n == 0) for n, score in enumerate(scores)]
-            first = {name: layers[0] for name, layers in answers[0].items() if name in plan.measured}
+            first = {name: found[0][0] for name, found in answers[0].items() if name in plan.measured}
             subject.progress(f"faithfulness for {image.name}")
             results.append(trust.measured(explainer, subject, number, scores[0], first))
             images.append(
@@ -70,22 +77,24 @@ def _scores(explainer: Explainer, subject: Subject, number: int, count: int) -> 
 
 def _explained(
     explainer: Explainer, subject: Subject, number: int, score: ExplainedScore, plan: Plan, is_first: bool
-) -> dict[str, list[Attribution]]:
-    """Return the attributions of a score by method: one for each layer, the default layer first, or a single one."""
+) -> Explained:
+    """Return the attributions of a score."""
     pixels, layers = subject.images[number].pixels[None], explainer.layers(score)
-    found: dict[str, list[Attribution]] = {}
+    found: Explained = {}
     if layers.default is not None:
         chosen: list[MapLayer] = chosen_layers(layers.layers, layers.default)
         results = explainer.explain_layers(pixels, [score], plan.layer_methods, chosen)
-        found = {name: [result[name][0] for result in results] for name in plan.layer_methods}
+        features = [results[0][0].features[0][0], *[None] * len(results)]
+        for name in plan.layer_methods:
+            found[name] = [(result[name][0], values) for (_, result), values in zip(results, features, strict=False)]
     if is_first:
         results_of_image = explainer.explain(pixels, [score], plan.image_methods)
-        found |= {name: results_of_image[name] for name in plan.image_methods}
+        found |= {name: [(results_of_image[name][0], None)] for name in plan.image_methods}
     return found
 
 
-def _answer_data(score: ExplainedScore, maps: dict[str, list[Attribution]], arrays: Arrays) -> dict[str, Any]:
+def _answer_data(score: ExplainedScore, maps: Explained, arrays: Arrays) -> dict[str, Any]:
     return {
         "label": score.label, "description": score.description,
-        "maps": {name: [map_data(result, arrays) for result in results] for name, results in maps.items()},
+        "maps": {name: [map_data(*result, arrays) for result in results] for name, results in maps.items()},
     }  # fmt: skip
