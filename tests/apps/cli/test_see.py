@@ -43,7 +43,7 @@ def test_an_onnx_file_is_seen(see: Any, tmp_path: Path) -> None:
 
 
 def test_a_folder_gives_all_its_images(see: Any, model: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "photos"
     folder.mkdir()
     assert "there are no images in this folder" in see(model, folder).err
     for name in ("a.png", "b.png"):
