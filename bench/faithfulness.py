@@ -101,7 +101,7 @@ def main() -> None:
     for name in options.methods:
         values = comparison.methods[name][MAIN] - comparison.methods[reference][MAIN]
         gains[name] = str(bootstrap(values))
-        print(f"{name} minus {reference}: {gains[name]}; beats {comparison.unbeaten(name) or 'all baselines'}")
+        print(f"{name} minus {reference}: {gains[name]}; does not beat {comparison.unbeaten(name) or 'none'}")
     if options.json:
         data = {"images": len(scores), "figures": comparison.to_data(), "gains": gains}
         options.json.write_text(json.dumps(data, indent=1) + "\n")

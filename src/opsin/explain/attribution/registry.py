@@ -21,7 +21,9 @@ _MODULES = (
 
 METHODS: dict[str, Method] = {module.METHOD.name: module.METHOD for module in _MODULES}
 
-DEFAULT_METHOD = "grad-cam"
+DEFAULT_METHOD = "hires-cam"
+"""Equal to Grad-CAM up to a factor if an average over places and a linear layer follow, as in most networks; in others
+it shows what the network uses, which Grad-CAM need not (`bench/faithfulness.py`)."""
 
 
 def find_method(name: str) -> Method:

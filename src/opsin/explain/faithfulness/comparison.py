@@ -89,7 +89,7 @@ class Comparison:
         figure, names = self.figure(method, MAIN), self.unbeaten(method)
         if not names:
             return f"{title} beats every baseline on insertion minus deletion: {figure}."
-        unbeaten = listed([f"the {name} ({self.figure(name, MAIN)})" for name in names])
+        unbeaten = listed([f"the {name} ({self.figure(name, MAIN).mean:.3f})" for name in names])
         return (
             f"{title} does not beat {unbeaten} on insertion minus deletion ({figure}): do not trust that this map "
             "shows what the network uses."

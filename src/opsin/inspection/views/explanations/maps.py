@@ -17,7 +17,7 @@ STRONGEST = 8
 
 
 def map_data(result: Attribution, features: NDArray[np.float64] | None, arrays: Arrays) -> dict[str, Any]:
-    """Return an attribution: its raw map as an array, what is said of it, and the strongest channels with their weights.
+    """Return an attribution: its raw map as an array, what is said of it, and the strongest channels.
 
     `features` are the values of the layer, channels × rows × columns; None if they are not shown.
     """
