@@ -29,7 +29,7 @@ from opsin.model import Model
 from opsin.tasks.classification import Classification
 
 NETWORKS = (
-    "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet50", "squeezenet1_1", "googlenet", "mobilenet_v2",
+    "alexnet", "vgg11", "resnet18", "resnet50", "squeezenet1_1", "googlenet", "mobilenet_v2",
     "mobilenet_v3_small", "densenet121", "shufflenet_v2_x1_0", "efficientnet_b0",
 )  # fmt: skip
 METHODS = {
