@@ -10,9 +10,7 @@ largest raw value is below 1e-4 are not compared. `--fixtures FOLDER` writes the
 
 from __future__ import annotations
 
-import argparse
 import copy
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import numpy as np
 import pytorch_grad_cam as cams
 import torch
 import torchvision
+from common import begin, finish, parser, print_table
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from opsin import nn, zoo
@@ -30,7 +29,7 @@ from opsin.model import Model
 from opsin.tasks.classification import Classification
 
 NETWORKS = (
-    "alexnet", "vgg11", "vgg11_bn", "resnet18", "resnet50", "squeezenet1_1", "googlenet", "mobilenet_v2",
+    "alexnet", "vgg11", "resnet18", "resnet50", "squeezenet1_1", "googlenet", "mobilenet_v2",
     "mobilenet_v3_small", "densenet121", "shufflenet_v2_x1_0", "efficientnet_b0",
 )  # fmt: skip
 METHODS = {
@@ -140,34 +139,38 @@ def their_map(cam: Any, network: torch.nn.Module, path: str, inputs: torch.Tenso
         return extractor(input_tensor=inputs, targets=target)[0]
 
 
+def table_row(name: str, results: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return a row of the table: the largest difference by method, and what explains those above `WANTED`."""
+    compared = [row for row in results if row["module"] and row["largest"] >= SMALLEST]
+    layers = {row["layer"] for row in compared}, {row["layer"] for row in results}
+    worst = [max((r["difference"] for r in compared if r["method"] == m), default=0.0) for m in METHODS]
+    above = [row for row in compared if row["difference"] > WANTED]
+    single = max((row["torch_float32"] for row in above), default=0.0)
+    return (
+        name, f"{len(layers[0])} of {len(layers[1])}", str(len(compared)), *(f"{value:.1e}" for value in worst),
+        str(len(above)), f"{single:.1e}" if above else "",
+    )  # fmt: skip
+
+
+HEADS = (
+    "network", "layers compared", "maps", *METHODS, "above 1e-5", "there, PyTorch in float32 is away by up to",
+)  # fmt: skip
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=NETWORKS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="write all results to this file")
-    parser.add_argument("--fixtures", type=Path, help="write the fixtures of the tests to this folder")
-    options = parser.parse_args()
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("networks", nargs="*", default=NETWORKS)
+    arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--fixtures", type=Path, help="write the fixtures of the tests to this folder")
+    options = arguments.parse_args()
     if options.fixtures:
         write_fixture(options.fixtures)
         return
-    rows: list[dict[str, Any]] = []
+    record, rows = begin(options), []
     for name in options.networks:
-        found = list(compare(name, options.seed))
-        rows += found
-        compared = [row for row in found if row["module"] and row["largest"] >= SMALLEST]
-        layers = len({row["layer"] for row in compared})
-        print(f"{name}: {layers} of {len({row['layer'] for row in found})} layers; {len(compared)} maps", flush=True)
-        for method in METHODS:
-            worst = max((r for r in compared if r["method"] == method), key=lambda r: r["difference"], default=None)
-            if worst:
-                above = [r for r in compared if r["method"] == method and r["difference"] > WANTED]
-                single = max((r["torch_float32"] for r in above), default=0.0)
-                note = f"; {len(above)} above {WANTED:.0e}, where PyTorch in float32 is up to {single:.1e} away"
-                print(
-                    f"    {method:12} {worst['difference']:.1e} in {worst['layer']}{note if above else ''}", flush=True
-                )
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        rows.append(table_row(name, list(compare(name, options.seed))))
+        print(" ".join(rows[-1]), flush=True)
+    finish(options, record | print_table(HEADS, rows))
 
 
 def write_fixture(folder: Path) -> None:

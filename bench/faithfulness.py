@@ -12,8 +12,6 @@ those of 95 % of the bootstrap distribution over images.
 
 from __future__ import annotations
 
-import argparse
-import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,12 +19,13 @@ from typing import Any
 import numpy as np
 import timm
 import torch
+from common import begin, finish, parser, print_table
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 import opsin
 from opsin.explain import METHODS, Explainer
-from opsin.explain.faithfulness import Comparison, Confidence, measure, measure_baselines
+from opsin.explain.faithfulness import Comparison, Confidence, Faithfulness, measure, measure_baselines
 from opsin.explain.faithfulness.comparison import MAIN, bootstrap
 from opsin.explain.faithfulness.measurement import METRICS
 from opsin.model import Model
@@ -49,15 +48,15 @@ def photos(sources: list[Path]) -> list[Path]:
     return files
 
 
-def sure_images(model: Model, files: list[Path], count: int) -> tuple[list[str], Any, list[Any]]:
-    """Return names, pixels and scores of at most `count` evenly spaced images of which the model is sure."""
+def sure_images(model: Model, files: list[Path], count: int) -> tuple[Any, list[Any]]:
+    """Return pixels and scores of at most `count` evenly spaced images of which the model is sure."""
     answers = model.predict(files, top=1)
     chosen = [path for path, answer in zip(files, answers, strict=True) if answer.probability >= SURE]
     places = np.unique(np.linspace(0, len(chosen) - 1, min(count, len(chosen))).astype(int))
     chosen = [chosen[place] for place in places]
     pixels, _ = read_images(chosen, model.preprocessing)
-    print(f"{len(files)} photos; the network is sure of many; {len(chosen)} are measured", flush=True)
-    return [path.name for path in chosen], pixels, [each[0] for each in Explainer(model).scores(pixels)]
+    print(f"{len(files)} photos, of which {len(chosen)} are measured", flush=True)
+    return pixels, [each[0] for each in Explainer(model).scores(pixels)]
 
 
 def torch_network(model: Model) -> torch.nn.Module:
@@ -67,44 +66,50 @@ def torch_network(model: Model) -> torch.nn.Module:
     return network.double().eval()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("photos", nargs="+", type=Path)
-    parser.add_argument("--images", type=int, default=40)
-    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
-    options = parser.parse_args()
-    model = opsin.pretrained(NETWORK)
+def measured(
+    model: Model, pixels: Any, scores: list[Any], methods: list[str]
+) -> tuple[dict[str, list[Faithfulness]], list[dict[str, list[Faithfulness]]]]:
+    """Return the results of each map, and those of the baselines, for every image."""
     explainer, network = Explainer(model), torch_network(model)
-    names, pixels, scores = sure_images(model, photos(options.photos), options.images)
     inputs = model.preprocessing.apply(pixels)
-    results: dict[str, list[Any]] = {name: [] for name in (*options.methods, *TORCH_LAYERS)}
+    results: dict[str, list[Faithfulness]] = {name: [] for name in (*methods, *TORCH_LAYERS)}
     baselines = []
     for number, score in enumerate(scores):
         confidence = Confidence(explainer.observer, score, inputs[number])
-        ours = explainer.explain(pixels[number : number + 1], [score], options.methods)
+        ours = explainer.explain(pixels[number : number + 1], [score], methods)
         maps = {name: found[0].display for name, found in ours.items()}
         target = [ClassifierOutputTarget(int(score.weights["logits"].argmax()))]
+        batch = torch.from_numpy(inputs[number : number + 1]).double()
         for name, path in TORCH_LAYERS.items():
             with GradCAM(model=network, target_layers=[network.get_submodule(path)]) as cam:
-                batch = torch.from_numpy(inputs[number : number + 1]).double()
                 maps[name] = cam(input_tensor=batch, targets=target)[0].astype(np.float64)
         for name, display in maps.items():
             results[name].append(measure(confidence, display))
         baselines.append(measure_baselines(confidence))
-        print(f"{number + 1} of {len(scores)}: {names[number]}, {score.label}", flush=True)
-    comparison = Comparison.of(results, baselines)
+        print(f"{number + 1} of {len(scores)}: {score.label}", flush=True)
+    return results, baselines
+
+
+def main() -> None:
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("photos", nargs="+")
+    arguments.add_argument("--images", type=int, default=40)
+    arguments.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    options = arguments.parse_args()
+    record, model = begin(options), opsin.pretrained(NETWORK)
+    pixels, scores = sure_images(model, photos([Path(each) for each in options.photos]), options.images)
+    comparison = Comparison.of(*measured(model, pixels, scores, options.methods))
     reference = next(iter(TORCH_LAYERS))
+    rows = []
     for name in (*comparison.methods, *comparison.baselines):
-        print(f"{name:30}", *(f"{metric} {comparison.figure(name, metric)}  " for metric in METRICS))
-    gains = {}
-    for name in options.methods:
-        values = comparison.methods[name][MAIN] - comparison.methods[reference][MAIN]
-        gains[name] = str(bootstrap(values))
-        print(f"{name} minus {reference}: {gains[name]}; does not beat {comparison.unbeaten(name) or 'none'}")
-    if options.json:
-        data = {"images": len(scores), "figures": comparison.to_data(), "gains": gains}
-        options.json.write_text(json.dumps(data, indent=1) + "\n")
+        figures = [str(comparison.figure(name, metric)) for metric in METRICS]
+        more = ["", ""]
+        if name in comparison.methods:
+            gain = bootstrap(comparison.methods[name][MAIN] - comparison.methods[reference][MAIN])
+            more = [str(gain), ", ".join(comparison.unbeaten(name))]
+        rows.append([name, *figures, *more])
+    heads = ["map", *METRICS.values(), f"minus {reference}", "does not beat"]
+    finish(options, record | print_table(heads, rows))
 
 
 if __name__ == "__main__":

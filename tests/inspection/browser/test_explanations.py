@@ -17,7 +17,7 @@ READ = """(canvas) => [canvas.height, canvas.width,
 
 
 def cover(tab: Tab) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The picture under the chosen map, height × width × 3."""
+    """The image under the chosen map, height × width × 3."""
     height, width, values = tab.page.locator(".why-main .why-cover canvas").evaluate(READ)
     return np.array(values).reshape(height, width, 4)[..., :3]
 
