@@ -15,10 +15,12 @@ opsin.view({
       bar, main, all, ...[togetherPart(data)].filter(Boolean),
     );
     function choose(changes) {
+      const sameMaps = Object.keys(changes).every((name) => name === 'method') && !chosen.layer;
       Object.assign(chosen, changes);
-      show();
+      show(sameMaps);
     }
-    function show() {
+    /** Show the chosen map. With `sameMaps`, the maps of all methods stay, and another one is marked. */
+    function show(sameMaps = false) {
       const image = data.images[page.state.image];
       if (!image.answers.length) {
         fill(bar);
@@ -37,9 +39,10 @@ opsin.view({
       const view = { data, page, image, answer, chosen, picture: page.array(image.pixels) };
       fill(bar, controls(view, choose));
       fill(main, mapPart(view), trustPart(view));
-      fill(all, methodsPart(view, choose));
+      if (sameMaps) markMethod(all, chosen.method);
+      else fill(all, methodsPart(view, choose));
     }
-    page.watch(['image'], show);
+    page.watch(['image'], () => show());
   },
 });
 
@@ -49,7 +52,7 @@ function controls({ data, image, answer, chosen }, choose) {
   const layers = answer.maps[chosen.method].map((map, n) => ({ value: n, text: map.layer }));
   return [
     answers.length > 1 ? choice({ name: 'answer', options: answers, value: chosen.answer, onChange: (value) => choose({ answer: value }) }).element : null,
-    choice({ name: 'method', options: methods, value: chosen.method, few: 2, onChange: (value) => choose({ method: value, layer: 0 }) }).element,
+    choice({ name: 'method', options: methods, value: chosen.method, few: 2, onChange: (value) => choose(chosen.layer ? { method: value, layer: 0 } : { method: value }) }).element,
     layers.length > 1 ? choice({ name: 'layer', options: layers, value: chosen.layer, few: 2, onChange: (value) => choose({ layer: value }) }).element : null,
   ];
 }
@@ -119,11 +122,13 @@ function channelsPart({ data, page, chosen }, map) {
     table({ caption: 'weights of channels', head: [...(features ? ['feature map'] : []), '', 'weight', ''], rows }));
 }
 
-/** Draw the image in grey under the map: strong colour where the map is large. Returns {element, update(strength)}. */
+/** Draw the map over the image: strong colour where the map is large. Returns {element, update(strength)}. */
 function overlay({ picture, page, answer, data }, map, size, strength, { bare = false } = {}) {
   const [, height, width] = picture.shape;
+  const share = bare ? Math.min(1, size / Math.max(height, width)) : 1;
+  const [drawnHeight, drawnWidth] = [Math.round(height * share), Math.round(width * share)];
   const { shape: [rows, columns], data: values } = page.array(map.values);
-  const shares = map.sentences.length ? new Float32Array(height * width) : displayed(values, rows, columns, height, width);
+  const shares = map.sentences.length ? new Float32Array(drawnHeight * drawnWidth) : displayed(values, rows, columns, drawnHeight, drawnWidth);
   const canvas = h('canvas', { 'aria-hidden': true });
   const enlarged = size / Math.max(height, width);
   const title = `${data.methods[map.method].title} of '${answer.label}' over the image`;
@@ -132,28 +137,29 @@ function overlay({ picture, page, answer, data }, map, size, strength, { bare = 
     style: { width: `${width * enlarged}px`, aspectRatio: `${width} / ${height}` },
   }, canvas);
   function update(amount) {
-    drawOverlay(canvas, picture, shares, amount);
+    drawOverlay(canvas, picture, [drawnHeight, drawnWidth], shares, amount);
   }
   update(strength);
   return { element: box, update };
 }
 
-function drawOverlay(canvas, { shape: [channels, height, width], data }, shares, strength) {
-  canvas.width = width;
-  canvas.height = height;
+function drawOverlay(canvas, { shape: [channels, height, width], data }, [drawnHeight, drawnWidth], shares, strength) {
+  canvas.width = drawnWidth;
+  canvas.height = drawnHeight;
   const context = canvas.getContext('2d');
-  const image = context.createImageData(width, height);
+  const image = context.createImageData(drawnWidth, drawnHeight);
   const colour = paletteOf('heat');
   const table = Array.from({ length: 256 }, (_, n) => colour(n / 255));
-  const size = height * width;
-  const green = channels >= 3 ? size : 0;
-  const blue = channels >= 3 ? 2 * size : 0;
-  for (let i = 0; i < size; i += 1) {
-    const pixel = [data[i], data[green + i], data[blue + i]];
-    const alpha = strength * Math.min(1, 2.5 * shares[i]);
-    const heat = table[Math.round(255 * shares[i])];
-    for (let k = 0; k < 3; k += 1) image.data[4 * i + k] = pixel[k] + (heat[k] - pixel[k]) * alpha;
-    image.data[4 * i + 3] = 255;
+  const planes = channels >= 3 ? [0, height * width, 2 * height * width] : [0, 0, 0];
+  for (let i = 0, y = 0; y < drawnHeight; y += 1) {
+    const row = Math.floor((y * height) / drawnHeight) * width;
+    for (let x = 0; x < drawnWidth; x += 1, i += 1) {
+      const source = row + Math.floor((x * width) / drawnWidth);
+      const alpha = strength * Math.min(1, 2.5 * shares[i]);
+      const heat = table[Math.round(255 * shares[i])];
+      for (let k = 0; k < 3; k += 1) image.data[4 * i + k] = data[planes[k] + source] * (1 - alpha) + heat[k] * alpha;
+      image.data[4 * i + 3] = 255;
+    }
   }
   context.putImageData(image, 0, 0);
 }
@@ -254,6 +260,10 @@ function curves(figures, random, title) {
       h('span', { text: `confidence from 0 to 1 over the share of pixels, by ${title}; dashed: random maps` })));
 }
 
+function markMethod(root, method) {
+  for (const card of root.querySelectorAll('.why-card')) card.setAttribute('aria-pressed', String(card.dataset.method === method));
+}
+
 /** Show all methods side by side; a click chooses one. */
 function methodsPart(view, choose) {
   const { data, image, answer, chosen } = view;
@@ -261,7 +271,7 @@ function methodsPart(view, choose) {
     const map = maps[Math.min(chosen.layer, maps.length - 1)];
     const figures = !chosen.answer && !chosen.layer ? image.trust.methods[name] : null;
     const doubtful = image.trust.unbeaten.includes(name);
-    return h('button', { type: 'button', class: 'why-card', 'aria-pressed': String(name === chosen.method), on: { click: () => choose({ method: name }) } },
+    return h('button', { type: 'button', class: 'why-card', data: { method: name }, 'aria-pressed': String(name === chosen.method), on: { click: () => choose({ method: name }) } },
       overlay(view, map, SMALL, 0.65, { bare: true }).element, h('span', { class: 'why-title', text: data.methods[name].title }),
       map.sentences.length ? h('span', { class: 'note', text: 'nothing to see' }) : null,
       figures ? h('span', { class: 'note', text: `${rounded(figures.insertion_deletion, 2)} ${doubtful ? '· does not beat all baselines' : '· beats all baselines'}` }) : null);
