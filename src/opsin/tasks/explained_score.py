@@ -65,10 +65,12 @@ def class_scores(
 ) -> list[ExplainedScore]:
     """Return the logits of the `count` best classes of one image, the best first, or that of the class `label`."""
     order = np.argsort(-logits, kind="stable")
-    chosen = order[:count] if label is None else [next(k for k in order if labels[k] == known(label, labels))]
+    if label is not None:  # the most probable one of several classes with this name
+        name = known(label, labels)
+        order = order[[labels[k] == name for k in order]][:1]
     return [
         ExplainedScore(labels[k], f"the logit of '{labels[k]}'", {"logits": one_hot(logits.shape, k)}, activation)
-        for k in chosen
+        for k in order[:count]
     ]
 
 

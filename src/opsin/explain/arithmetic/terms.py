@@ -86,20 +86,6 @@ def sum_terms(node: Node, x: Floats, places: Places, order: Order | None) -> Ter
     return Terms(x[tuple(np.moveaxis(sources, -1, 0))], None, sources, np.ones(sources.shape[:2], np.bool_))
 
 
-def window_sizes(node: Node, size: tuple[int, ...], places: Places) -> NDArray[np.int64]:
-    """Return the divisor of each window of `avg_pool2d` over images of `size` (rows, columns)."""
-    counts = []
-    for axis in range(2):
-        taps: int = node.attrs["window"][axis]
-        before, after = node.attrs["padding"][axis]
-        first = places[:, 2 + axis] * node.attrs["stride"][axis] - before
-        if node.attrs["count_include_pad"]:
-            counts.append(np.minimum(first + taps, size[axis] + after) - first)
-        else:
-            counts.append(np.minimum(first + taps, size[axis]) - np.maximum(first, 0))
-    return np.asarray(np.maximum(counts[0] * counts[1], 1), np.int64)
-
-
 def _taps(sizes: dict[str, int], axes: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Return the index of each term along every axis; axes that are not looped over have the index 0."""
     grid = np.meshgrid(*(np.arange(sizes[axis]) for axis in axes), indexing="ij")

@@ -68,12 +68,9 @@ def attribution(
 ) -> Attribution:
     """Return the attribution of one image for a raw map. A map with NaN or infinity becomes 0, with a sentence."""
     sentences = sentences_about(raw.values, score.label, "this layer" if layer else "this image")
-    gap = raw.details.get("gap", 0.0)
+    details, gap = raw.details, raw.details.get("gap", 0.0)
     if gap > raw.details.get("largest_gap", 1.0):
-        sentences_of_gap = f"The values add up to the difference of the scores only within {gap:.0%}."
-        details = {**raw.details, "remark": sentences_of_gap}
-    else:
-        details = raw.details
+        details = {**details, "remark": f"The values add up to the difference of the scores only within {gap:.0%}."}
     values = raw.values if np.isfinite(raw.values).all() else np.zeros_like(raw.values)
     return Attribution(
         method.name, score.label, score.description, value, layer.name if layer else None, values, size, sentences,

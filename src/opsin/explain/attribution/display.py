@@ -17,7 +17,7 @@ def display_map(raw: Floats, size: tuple[int, int]) -> Floats:
     make the maps of small gradients vanish. A map without positive values, or with equal ones, is 0.
     """
     positive = np.maximum(raw, 0)
-    return _stretched(_enlarged(_stretched(positive), size))
+    return _stretched(enlarged(_stretched(positive), size))
 
 
 def _stretched(values: Floats) -> Floats:
@@ -31,7 +31,8 @@ def _divided(values: Floats) -> Floats:
     return np.asarray(values / largest) if largest > 0 else np.zeros_like(values)
 
 
-def _enlarged(values: Floats, size: tuple[int, int]) -> Floats:
+def enlarged(values: Floats, size: tuple[int, int]) -> Floats:
+    """Return a map in another size, by bilinear interpolation."""
     if values.shape == size:
         return values
     rows, columns = (axis_weights("bilinear", *pair) for pair in zip(values.shape, size, strict=True))

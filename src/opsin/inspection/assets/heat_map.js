@@ -50,7 +50,7 @@ function heatMap(options) {
   box.addEventListener('focus', () => say(cursor));
   box.addEventListener('blur', () => readOut(''));
   box.addEventListener('keydown', (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const step = ARROWS[event.key];
     if (!step) return;
     event.preventDefault();
     const row = Math.min(Math.max(cursor[0] + step[0], 0), state.rows - 1);

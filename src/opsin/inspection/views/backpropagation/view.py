@@ -15,7 +15,7 @@ from opsin.inspection.subject import Subject, SubjectImage
 from opsin.inspection.views.backpropagation.checks import central_differences
 from opsin.inspection.views.backpropagation.parameters import ParameterData
 from opsin.inspection.views.backpropagation.selection import choose_parts
-from opsin.inspection.views.backpropagation.walk import loss_table, observed_loss, walk
+from opsin.inspection.views.backpropagation.walk import loss_table, walk
 
 SHARE = 0.16
 """The share of the page's bytes."""
@@ -82,7 +82,7 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
     return {
         "sentence": case.target.sentence,
         "label": case.target.label,
-        "loss": observed_loss(step),
+        "loss": float(step.loss),
         "table": loss_table(chain, list(subject.model.labels)),
         "steps": walk(chain, arrays, budget * 4 // 10),
         "parameters": parameters,

@@ -29,7 +29,7 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
   const view = { scale: 1, x: 0, y: 0 };
   let state = { positions: new Float32Array(0), colour: 'split', look: 'pictures', shown: [], chosen: -1 };
   let [width, height, ratio, places, order, waiting] = [0, 0, 1, new Float32Array(0), [], false];
-  const [marks, sheets] = [new Map(), new Map()];
+  const [marks, framedSheets] = [new Map(), new Map()];
 
   /** Place the points between 0 and 1, with equal scales on both axes. */
   function place() {
@@ -59,25 +59,24 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
 
   /** Draw picture `n` in its frame, a square of `tile` pixels. */
   function drawPicture(context, n, x, y, tile) {
-    const { side, columns } = points.sprite;
     const inset = Math.round(FRAME * ratio);
     context.fillStyle = colourOf(points.groupOf(n, state.colour), state.colour);
     context.fillRect(x, y, tile, tile);
-    context.drawImage(points.image, (n % columns) * side, Math.floor(n / columns) * side, side, side, x + inset, y + inset, tile - 2 * inset, tile - 2 * inset);
+    drawThumbnail(context, points.sprite, n, x + inset, y + inset, tile - 2 * inset);
   }
 
-  /** Return a canvas of all pictures at the size in which they are shown, since cutting out without scaling is fast; null if it would be large. */
-  function sheet(tile) {
+  /** Return a canvas of all pictures in their frames at the size in which they are shown; null if it would be large. Copying without scaling is fast. */
+  function framedSheet(tile) {
     const { columns, count } = points.sprite;
     if (columns * tile > MAX_SHEET) return null;
     const name = `${tile} ${state.colour}`;
-    if (!sheets.has(name)) {
+    if (!framedSheets.has(name)) {
       const canvas = h('canvas', { width: columns * tile, height: Math.ceil(count / columns) * tile });
       const context = canvas.getContext('2d', { alpha: false });
       for (let n = 0; n < count; n += 1) drawPicture(context, n, (n % columns) * tile, Math.floor(n / columns) * tile, tile);
-      sheets.set(name, canvas);
+      framedSheets.set(name, canvas);
     }
-    return sheets.get(name);
+    return framedSheets.get(name);
   }
 
   /** Return a picture of a mark, drawn once for each colour, shape and size. */
@@ -124,9 +123,9 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
   }
 
   function drawPictures(context, shown, size) {
-    if (!points.image.complete) return;
+    if (!sheetOf(points.sprite).complete) return;
     const tile = Math.round((size + 2 * FRAME) * ratio);
-    const pictures = sheet(tile);
+    const pictures = framedSheet(tile);
     const { columns } = points.sprite;
     for (const n of shown) {
       const place = at(n).map((pixels) => Math.round(pixels * ratio - tile / 2));
@@ -186,7 +185,7 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
   /** Forget what was drawn for another resolution, or in other colours. */
   function forget() {
     marks.clear();
-    sheets.clear();
+    framedSheets.clear();
   }
 
   function zoom(factor, x = width / 2, y = height / 2) {
@@ -281,7 +280,7 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
     else if (move) redraw();
     else reset();
   });
-  points.image.addEventListener('load', redraw);
+  sheetOf(points.sprite).addEventListener('load', redraw);
   new ResizeObserver(resize).observe(box);
   painted(element, () => { forget(); redraw(); });
 

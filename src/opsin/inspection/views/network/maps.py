@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from opsin.explain.observer import Floats
-from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 
 MAX_CHANNELS = 64
 """Feature maps of a step that are shown, at most."""
 
 MIN_CHANNELS = 4
 """Feature maps of a step that must fit with all their numbers."""
-
-FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
