@@ -1,4 +1,4 @@
-"""Why this answer: which places of the image speak for it, by several methods, and whether to believe them."""
+"""Why this answer: which parts of the image support it, by several methods, and whether to believe them."""
 
 from __future__ import annotations
 

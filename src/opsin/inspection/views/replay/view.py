@@ -32,7 +32,7 @@ MAP_KINDS = (captions.CONV, captions.DEPTHWISE, captions.ADD, captions.MAX_POOL,
 
 
 class ReplayView:
-    """The network at moments of its training."""
+    """The network at each snapshot of its training."""
 
     name: ClassVar[str] = "replay"
     title: ClassVar[str] = "How it learned"
