@@ -75,8 +75,8 @@ class Chain:
         inner = set(step.nodes)
         read = dict.fromkeys(t for node in step.nodes for t in node.inputs if t.node not in inner)
         sources = tuple(t for t in read if t in self._outputs)
-        wanted = [gradients[t] for t in sources if t in gradients]
-        lines = self.listing.of(wanted, set(gradients.values()).difference(wanted))
+        results = [gradients[t] for t in sources if t in gradients]
+        lines = self.listing.of(results, set(gradients.values()).difference(results))
         words = sentence(step, sources, self.readers(step.output), self.values)
         return BackwardStep(stage, step, step.name, step.output, sources, words, tuple(lines))
 

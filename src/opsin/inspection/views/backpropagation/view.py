@@ -39,12 +39,12 @@ class BackpropagationView:
         except GraphError:
             return None
         budget = int(SHARE * subject.budget) // len(cases)
-        found = [_image(subject, backward, case, arrays, budget) for case in cases]
-        left_out = [data.pop("left_out") for data in found]
+        parts = [_image(subject, backward, case, arrays, budget) for case in cases]
+        left_out = [data.pop("left_out") for data in parts]
         if len(subject.images) > MAX_IMAGES:
             left_out.append(f"the way back from the loss for the first {MAX_IMAGES} images")
         return {
-            "images": found,
+            "images": parts,
             "rules": [
                 {
                     "key": rule.key, "name": rule.name, "formula": rule.formula, "words": rule.words, "rate": rule.rate,

@@ -38,8 +38,8 @@ class StepParts:
 
     def regions(self) -> list[dict[Tensor, Region]] | None:
         """Return the regions of all tensors for each image; None if the page cannot compute the step."""
-        found = [read_regions(self.step.nodes, output) for output in self.outputs]
-        return None if any(each is None for each in found) else found  # type: ignore[return-value]
+        regions = [read_regions(self.step.nodes, output) for output in self.outputs]
+        return None if any(each is None for each in regions) else regions  # type: ignore[return-value]
 
     def stored(self) -> list[Tensor]:
         """Return the maps that the page needs: operands from outside, functions that it cannot compute, the output."""

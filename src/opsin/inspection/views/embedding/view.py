@@ -62,8 +62,8 @@ def _maps(subject: Subject, features: Floats) -> list[tuple[str, Floats, str]]:
         if iteration % PROGRESS_STEPS == 0:
             subject.progress(f"map of the data, iteration {iteration}")
 
-    found = tsne(features, progress=progress)
-    return [("t-SNE", found.positions, f"Perplexity {found.perplexity:g}."), ("PCA", plane, note)]
+    embedding = tsne(features, progress=progress)
+    return [("t-SNE", embedding.positions, f"Perplexity {embedding.perplexity:g}."), ("PCA", plane, note)]
 
 
 def _maps_data(features: Floats, maps: list[tuple[str, Floats, str]], arrays: Arrays) -> list[dict[str, Any]]:

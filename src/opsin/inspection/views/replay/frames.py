@@ -69,9 +69,9 @@ def replayed(
     """Return the values of tensors for normalized images (N×C×H×W) with the weights of each frame."""
     outputs = {f"tensor{n}": tensor for n, tensor in enumerate(tensors)}
     program = observer.compiled(Graph(observer.graph.inputs, outputs), len(inputs))
-    found: list[list[Floats]] = []
+    results: list[list[Floats]] = []
     for frame in frames:
         program.load_state({name: frame.weights[name] for name in program.graph.variables})
         values: dict[str, Any] = program.run(inputs=inputs)
-        found.append([np.asarray(values[name], np.float32) for name in outputs])
-    return found
+        results.append([np.asarray(values[name], np.float32) for name in outputs])
+    return results

@@ -85,12 +85,12 @@ def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: b
     tensors: list[Tensor] = [stage.output for stage in shown]
     outputs = subject.model.graph.outputs if complete else {}
     inputs = subject.model.preprocessing.apply(subject.pixels[:MAX_IMAGES])
-    found = replayed(subject.observer, inputs, replay.frames, [*tensors, *outputs.values()])
+    values = replayed(subject.observer, inputs, replay.frames, [*tensors, *outputs.values()])
     max_bytes = int(MAP_SHARE * subject.budget) // max(1, len(shown))
-    maps = [_maps(stage, np.stack([frame[n] for frame in found]), max_bytes, arrays) for n, stage in enumerate(shown)]
+    maps = [_maps(stage, np.stack([frame[n] for frame in values]), max_bytes, arrays) for n, stage in enumerate(shown)]
     data: dict[str, Any] = {"maps": maps}
     if complete and hasattr(subject.model.task, "probabilities"):
-        per_frame = [dict(zip(outputs, frame[len(shown) :], strict=True)) for frame in found]
+        per_frame = [dict(zip(outputs, frame[len(shown) :], strict=True)) for frame in values]
         model = subject.model
         probabilities = np.stack([model.task.probabilities(each, model.calibration) for each in per_frame])
         labels = np.argsort(-probabilities[-1].max(axis=0), kind="stable")[:TOP_LABELS]
