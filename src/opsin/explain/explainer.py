@@ -101,7 +101,7 @@ def attribute(
     label: str | None = None,
     layer: str | None = None,
 ) -> list[Attribution]:
-    """Return which places of each image speak for an answer of the model.
+    """Return which parts of each image support an answer of the model.
 
     An image is anything that `Model.predict` takes. `label` is the class or quantity to be explained; None: the model's
     answer. `method` is one of `METHODS`, and `layer` the path of a layer; None: the last feature maps that everything

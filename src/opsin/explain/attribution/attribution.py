@@ -1,4 +1,4 @@
-"""`Attribution`: which places of an image speak for an answer, by one method."""
+"""`Attribution`: which parts of an image support an answer, by one method."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from opsin.tasks.explained_score import ExplainedScore
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """How much each place of an image speaks for the `label`, by a `method`.
+    """How much each place of an image supports the `label`, by a `method`.
 
     `score` is the value that is explained, such as a logit, and `description` says what it is. `raw` is the map as the
     method defines it, float64 rows × columns of the `layer`, or of the image: its numbers can be compared between
-    images, and negative ones speak against the label. `sentences` say if the map means nothing; then `display` is 0.
+    images, and negative ones count against the label. `sentences` say if the map means nothing; then `display` is 0.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Attribution:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """The row and column of the pixel that speaks for the label most."""
+        """The row and column of the pixel that supports the label most."""
         row, column = np.unravel_index(int(self.display.argmax()), self.size)
         return int(row), int(column)
 

@@ -39,7 +39,7 @@ RULES = (
     ),
     Rule(
         "momentum", "SGD with momentum", SGD(momentum=0.9), 0.01, "v ← 0.9 · v + g,  w ← w − η · v",
-        "A velocity v keeps 90 % of its value in every step, so that steps in the same direction add up (Polyak 1964).",
+        "A velocity v keeps 90% of its value in every step, so that steps in the same direction add up (Polyak 1964).",
     ),
     Rule(
         "adam", "Adam", Adam(), 0.001, "m ← m + 0.1 · (g − m),  s ← s + 0.001 · (g² − s),  w ← w − η · m̂ / (√ŝ + ε)",

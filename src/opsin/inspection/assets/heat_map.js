@@ -91,8 +91,8 @@ function heatMap(options) {
   };
 }
 
-/** Make a small picture of a map for a button, without a pointer, scale or table. Options as for `heatMap`. */
-function picture(options) {
+/** Make a map for a button, without a pointer, scale or table. Options as for `heatMap`. */
+function plainMap(options) {
   const map = heatMap({ ...options, bare: true, name: '' });
   const cells = map.element.querySelector('.cells');
   for (const name of ['role', 'aria-label', 'tabindex']) cells.removeAttribute(name);

@@ -2,7 +2,7 @@
 
 const sheets = new Map();
 
-/** Return the picture of a sheet; each is decoded once. */
+/** Return a sheet as an `Image`; each is decoded once. */
 function sheetOf({ url }) {
   if (!sheets.has(url)) sheets.set(url, Object.assign(new Image(), { src: url }));
   return sheets.get(url);

@@ -18,7 +18,7 @@ opsin.backpropagation.stepPanel = (image, step, page) => {
   const sources = step.sources.map((n) => image.steps[n]).filter((each) => each.maps !== undefined);
   const arriving = gradientFigure('arrives: ∂L/∂(output)', step, page);
   const leaving = sources.map((each) => gradientFigure(
-    sources.length > 1 ? `goes on to ${page.subject.stages[each.stage].name}` : 'goes on: ∂L/∂(input)', each, page,
+    sources.length > 1 ? `to ${page.subject.stages[each.stage].name}` : 'passed on: ∂L/∂(input)', each, page,
   ));
   return h('div', {}, h('div', { class: 'passage' }, arriving, h('span', { class: 'sign', 'aria-hidden': true, text: '→' }), leaving), examplePart(step.example));
 };

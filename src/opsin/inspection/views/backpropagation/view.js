@@ -124,7 +124,7 @@ function panel(current, { image, parameter, position, data, page, memory, pick }
   }
   const title = current.stage === null ? 'The loss' : `Back through ${page.subject.stages[current.stage].name}: ${current.name}`;
   const content = current.stage === null ? views.lossPanel(image) : views.stepPanel(image, current, page);
-  return [h('h3', { text: title }), h('p', { text: current.sentence }), h('div', { class: 'beside' }, content, views.graphPart(current.lines, title))];
+  return [h('h3', { text: title }), h('p', { text: current.sentence }), h('div', { class: 'step-and-lines' }, content, views.graphPart(current.lines, title))];
 }
 
 function termsSentence({ kind, uses }) {

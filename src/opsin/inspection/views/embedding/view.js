@@ -1,4 +1,4 @@
-// The map of the data: pictures at their places, a list that reaches every one of them, and what the map does not mean.
+// The map of the data: images at their places, a list that reaches every one of them, and what the map does not mean.
 
 const MEANING = {
   't-SNE': 'Images near each other are alike for the network. Nothing else has a meaning: not the sizes of groups, the distances between them, or directions (Wattenberg, Viégas & Johnson, “How to use t-SNE effectively”, 2016).',
@@ -10,7 +10,7 @@ opsin.view({
   mount(root, data, page) {
     const points = pointsOf(data, page);
     const start = data.labels === undefined ? 'split' : 'label';
-    const state = { map: 0, colour: start, look: 'pictures', show: 'all', text: '', brush: null, chosen: -1 };
+    const state = { map: 0, colour: start, look: 'thumbnails', show: 'all', text: '', brush: null, chosen: -1 };
     const list = opsin.pointList(points, (number) => page.set({ point: number }));
     const map = opsin.mapCanvas(points, {
       colourOf: groupColour, drawMark, warning: WARNING, shapeOf: (n) => shapeOf(points, n),
@@ -36,7 +36,7 @@ opsin.view({
 
     const maps = choice({ name: 'map', options: data.maps.map((each, n) => ({ value: n, text: each.name })), value: 0, onChange: (value) => change({ map: value }) });
     const colours = choice({ name: 'colour', options: points.colours.map(([value, text]) => ({ value, text })), value: start, onChange: (value) => change({ colour: value }) });
-    const looks = choice({ name: 'shown as', options: [{ value: 'pictures', text: 'pictures' }, { value: 'dots', text: 'marks' }], value: 'pictures', onChange: (value) => change({ look: value }) });
+    const looks = choice({ name: 'shown as', options: [{ value: 'thumbnails', text: 'thumbnails' }, { value: 'marks', text: 'marks' }], value: 'thumbnails', onChange: (value) => change({ look: value }) });
     const filter = choice({ name: 'list', options: points.filters.map(([value, text]) => ({ value, text })), value: 'all', onChange: (value) => change({ show: value }) });
     const searchId = freshId('search');
     const search = h('input', { type: 'search', id: searchId, on: { input: (event) => change({ text: event.target.value.toLowerCase() }) } });

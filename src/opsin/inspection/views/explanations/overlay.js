@@ -1,8 +1,8 @@
 // The image under a map.
 
 /** Draw the image, covered by colours where the map is large. Returns {element, update(strength)}. */
-function overlay({ picture, page, answer, data }, map, size, strength, { bare = false } = {}) {
-  const [, height, width] = picture.shape;
+function overlay({ pixels, page, answer, data }, map, size, strength, { bare = false } = {}) {
+  const [, height, width] = pixels.shape;
   const { shape: [rows, columns], data: values } = page.array(map.values);
   const shares = map.sentences.length ? new Float32Array(height * width) : displayed(values, rows, columns, height, width);
   const canvas = h('canvas', { 'aria-hidden': true });
@@ -12,7 +12,7 @@ function overlay({ picture, page, answer, data }, map, size, strength, { bare = 
     class: 'why-cover', role: bare ? null : 'img', 'aria-label': bare ? null : `${title}${map.sentences.length ? ': nothing to see' : ''}`,
     style: { width: `${width * enlarged}px`, aspectRatio: `${width} / ${height}` },
   }, canvas);
-  const update = (amount) => drawOverlay(canvas, picture, shares, amount);
+  const update = (amount) => drawOverlay(canvas, pixels, shares, amount);
   update(strength);
   return { element: box, update };
 }

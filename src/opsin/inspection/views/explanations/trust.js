@@ -3,7 +3,7 @@
 /** Show the faithfulness of the chosen map next to the baselines, and its sanity check. */
 function trustPart({ data, image, chosen }) {
   const trust = image.trust;
-  const title = h('h3', { text: 'Is the map true?' });
+  const title = h('h3', { text: 'Is the map faithful?' });
   const check = data.sanity[chosen.method];
   const sanity = check
     ? [h('h4', { text: 'Sanity check' }), h('p', { class: check.passed ? null : 'warning', text: check.sentence }),

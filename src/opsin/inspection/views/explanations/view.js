@@ -11,7 +11,7 @@ opsin.view({
     const main = h('div', { class: 'columns why-main' });
     const all = h('div', {});
     root.append(
-      h('p', { text: 'A map shows which parts of the image support an answer, by one of several methods. Methods differ, and each can be wrong: the figures beside a map say how well it predicts the effect of changing the image.' }),
+      h('p', { text: 'A map shows which parts of the image support an answer, by one of several methods. Methods differ, and each can be wrong: the figures next to a map say how well it predicts the effect of changing the image.' }),
       bar, main, all, ...[opsin.togetherPart(data)].filter(Boolean),
     );
     function choose(changes) {
@@ -34,7 +34,7 @@ opsin.view({
         return;
       }
       chosen.layer = Math.min(chosen.layer, answer.maps[chosen.method].length - 1);
-      const view = { data, page, image, answer, chosen, picture: page.array(image.pixels) };
+      const view = { data, page, image, answer, chosen, pixels: page.array(image.pixels) };
       fill(bar, controls(view, choose));
       fill(main, mapPart(view), opsin.trustPart(view));
       fill(all, methodsPart(view, choose));
@@ -100,13 +100,13 @@ function channelsPart({ data, page, chosen }, map) {
   const weights = page.array(map.weights).data;
   const largest = largestOf(weights) || 1;
   const features = map.features === undefined ? null : page.array(map.features);
-  const pictureOf = (n) => {
+  const mapOf = (n) => {
     const [, height, width] = features.shape;
     const values = features.data.subarray(n * height * width, (n + 1) * height * width);
-    return picture({ values, rows: height, columns: width, scale: scaleOf(values), largest: largestOf(values) || 1, size: 40 });
+    return plainMap({ values, rows: height, columns: width, scale: scaleOf(values), largest: largestOf(values) || 1, size: 40 });
   };
   const rows = map.channels.map((channel, n) => [
-    ...(features ? [pictureOf(n)] : []), `channel ${channel}`, weights[n],
+    ...(features ? [mapOf(n)] : []), `channel ${channel}`, weights[n],
     valueBar(weights[n], largest),
   ]);
   return h('details', {}, h('summary', { text: 'The channels behind it' }),

@@ -53,7 +53,7 @@ function showStage(panel, data, page, stage) {
   });
 }
 
-/** Return the values of a stored map: numbers as they are, pictures as numbers of about 2 digits. */
+/** Return the values of a stored map: float32 as they are, bytes as numbers of about 2 digits. */
 function mapValues(maps, array, image, index) {
   const [, count, ...sides] = array.shape;
   const size = sides.reduce((product, side) => product * side, 1);
@@ -75,7 +75,7 @@ function showMaps(body, maps, page, stage, step) {
   const scale = all.some((values) => scaleOf(values) === 'signed') ? 'signed' : 'positive';
   const detail = h('div', { class: 'detail' });
   const buttons = maps.channels.map((channel, n) => {
-    const map = picture({ values: all[n], rows, columns, scale, largest, size: THUMB });
+    const map = plainMap({ values: all[n], rows, columns, scale, largest, size: THUMB });
     return h('button', { type: 'button', class: 'map', 'aria-label': `channel ${channel}`, on: { click: () => page.set({ channel }) } }, map, h('span', { text: String(channel) }));
   });
   const note = count < maps.count ? `${count} of ${maps.count} channels: those that count most for the answer.` : counted(count, 'channel') + '.';
@@ -157,7 +157,7 @@ function kernelPart(kernels, stage) {
       'div', { class: 'filter' }, h('span', { class: 'note', text: String(filter) }),
       kernels.inputs.map((input, x) => {
         const name = `kernel of filter ${filter} for input ${input}`;
-        const map = picture({ values: kernel(y, x), rows, columns, largest, size: 44 });
+        const map = plainMap({ values: kernel(y, x), rows, columns, largest, size: 44 });
         return h('button', { type: 'button', class: 'kernel', 'aria-label': name, on: { click: () => open(kernel(y, x), name, rows, columns) } }, map);
       }),
     )));

@@ -23,7 +23,7 @@ opsin.view({
       const frame = frameOf(page, last);
       control.update({ value: frame });
       const lost = page.state.image >= data.images ? ` Feature maps and answers are kept for the first ${counted(data.images, 'image')} only.` : '';
-      note.textContent = (frame === 0 ? 'Before the first step: all weights are random, or those of a pretrained network.' : '') + lost;
+      note.textContent = (frame === 0 ? 'Before the first step: the weights are random, or those that training started from.' : '') + lost;
       for (const part of parts) part.show(frame);
     };
     page.watch(['frame', 'image'], show);
@@ -138,7 +138,7 @@ function heldOutPart(data, page) {
   };
 }
 
-/** Show feature maps of the chosen image: pictures whose scale is the same for all snapshots. */
+/** Show feature maps of the chosen image: their scale is the same for all snapshots. */
 function mapsPart(data, page) {
   if (!data.maps.length) return null;
   const stages = data.maps.map((maps) => {
