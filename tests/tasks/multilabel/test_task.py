@@ -14,7 +14,7 @@ from opsin.backends import reference
 from opsin.base.errors import DataError, ModelError, ShapeError, UsageError
 from opsin.ir import BATCH, Graph, input_tensor
 from opsin.tasks.classification import Classification, ClassLabels
-from opsin.tasks.classification.calibration import sigmoid
+from opsin.tasks.probabilities import sigmoid
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.multilabel import LabelSets, MultiLabel
 from opsin.tasks.multilabel.calibration import LabelThresholds

@@ -20,8 +20,8 @@ from opsin.kernels.summation import CHANNEL, COLUMN, ROW
 
 Places = NDArray[np.int64]
 """Results × rank."""
-NO_MOVE: dict[str, Any] = {"dilation": (1, 1), "groups": 1}
-"""What pooling lacks compared with convolutions."""
+NO_DILATION: dict[str, Any] = {"dilation": (1, 1)}
+"""What the attributes of pooling lack compared with those of convolutions."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _positions(
     node: Node, places: Places, taps: dict[str, NDArray[np.int64]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the row and the column of the input that each term reads."""
-    attrs = NO_MOVE | node.attrs
+    attrs = NO_DILATION | node.attrs
     rows, columns = (
         places[:, 2 + axis] * attrs["stride"][axis] - attrs["padding"][axis][0]
         + taps[name][:, None] * attrs["dilation"][axis]

@@ -15,7 +15,6 @@ from opsin.explain.faithfulness.ranking import ranks
 from opsin.explain.faithfulness.road import road, without_pixels
 
 RANDOM, GAUSSIAN, EDGES = "random map", "centred Gaussian", "edge detector"
-BASELINES = (RANDOM, GAUSSIAN, EDGES)
 RANDOM_MAPS = 3
 """Random maps of an image; the spread of their figures says what chance does."""
 

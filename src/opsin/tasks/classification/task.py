@@ -16,7 +16,8 @@ from opsin.ir import Graph
 from opsin.nn import Objective, losses
 from opsin.nn.objective import Classify
 from opsin.tasks.checks import check_logits, label_numbers
-from opsin.tasks.classification.calibration import Calibration, calibrate, softmax
+from opsin.tasks.classification.calibration import Calibration, calibrate
+from opsin.tasks.probabilities import softmax
 from opsin.tasks.classification.class_balance import smoothing_spread
 from opsin.tasks.classification.labels import ClassLabels
 from opsin.tasks.classification.mixing import mixed_shares

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
-from opsin.tasks.classification.calibration import sigmoid
+from opsin.tasks.probabilities import sigmoid
 from opsin.tasks.multilabel.metrics import best_threshold
 
 MIN_POSITIVES = 10

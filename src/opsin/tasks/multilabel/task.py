@@ -19,7 +19,7 @@ from opsin.nn.losses import binary_cross_entropy
 from opsin.nn.objective import Tensors
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.checks import check_logits, label_numbers
-from opsin.tasks.classification.calibration import sigmoid
+from opsin.tasks.probabilities import sigmoid
 from opsin.tasks.classification.predictions import Prediction
 from opsin.tasks.drawing import add_caption, enlarged
 from opsin.tasks.explained_score import ExplainedScore, class_scores

@@ -11,7 +11,7 @@ from opsin.explain.backpropagation.backward import Floats
 from opsin.explain.backpropagation.chain import BackwardStep, Chain
 from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.views.backpropagation.selection import channels_within, largest
-from opsin.tasks.classification.calibration import softmax
+from opsin.tasks.probabilities import softmax
 
 MAX_SHARES = 6
 """Terms of an example that are listed."""
