@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One image's way through the network and back: float32 values and gradients, 1 × the shape of each tensor."""
+    """The forward and backward pass of one image: float32 values and gradients, 1 × the shape of each tensor."""
 
     case: Case
     loss: np.float32

@@ -1,4 +1,4 @@
-"""The way back from the loss to a layer: what each step of the network does to the gradient that passes through it."""
+"""The path from the loss back to a layer: what each step of the network does to the gradient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opsin.ir import Node, Tensor
 
 @dataclass(frozen=True, eq=False)
 class BackwardStep:
-    """One step of a stage on the way back: from the gradient of `output` to those of `sources`.
+    """One step of a stage in backpropagation: from the gradient of `output` to those of `sources`.
 
     `stage` is None for the loss, whose `sources` are the network's outputs.
     """

@@ -85,7 +85,7 @@ def default_target(model: Model, outputs: Mapping[str, NDArray[np.float32]], lab
         return class_target(model, label)
     second = class_target(model, int(order[min(1, len(order) - 1)]))
     words = (
-        f"The network answers '{model.labels[order[0]]}'. A sure answer that is right leaves nothing to learn, so "
-        f"suppose that it should have been the second most probable class. {second.sentence}"
+        f"The network answers '{model.labels[order[0]]}'. If that is right and sure, there is nothing to learn. The "
+        f"target is therefore the second most probable class. {second.sentence}"
     )
     return replace(second, sentence=words)

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the network: what an explanation has to beat."""
+"""Baselines: maps that do not depend on the network, which an explanation has to beat."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ function exactText(value) {
   return String(single).replaceAll('-', '−');
 }
 
-/** Return what is said of a float32 in full. */
+/** Return a float32 in full, with its bits. */
 function fullText(value, name = '') {
   return `${name ? `${name}: ` : ''}${exactText(value)}  (bits ${bitsOf(value)})`;
 }

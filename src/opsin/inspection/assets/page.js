@@ -51,7 +51,7 @@ const page = {
   },
 };
 
-/** Return the address of a state: `#view?image=2&stage=3`; what is as at the start is left out. */
+/** Return the address of a state: `#view?image=2&stage=3`; values equal to those of `START` are left out. */
 function address(state) {
   const parts = Object.entries(state).filter(([name, value]) => name !== 'view' && value !== START[name]);
   const query = parts.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');

@@ -1,4 +1,4 @@
-// One step on the way back: the gradient that arrives, what the step does to it, and the gradient that it passes on.
+// One step of backpropagation: the gradient that arrives, what the step does to it, and the gradient that it passes on.
 
 /** Return the panel of the loss: probabilities, target, and their difference. */
 opsin.backpropagation.lossPanel = (image) => {

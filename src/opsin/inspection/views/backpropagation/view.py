@@ -30,7 +30,7 @@ class BackpropagationView:
     title: ClassVar[str] = "How it would learn"
 
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
-        """Return the way back of the first images, or None if the loss depends on no parameter."""
+        """Return backpropagation for the first images, or None if the loss depends on no parameter."""
         subject.progress("backpropagation")
         images = subject.images[:MAX_IMAGES]
         cases = [_case(subject, image) for image in images]
@@ -42,7 +42,7 @@ class BackpropagationView:
         parts = [_image(subject, backward, case, arrays, budget) for case in cases]
         left_out = [data.pop("left_out") for data in parts]
         if len(subject.images) > MAX_IMAGES:
-            left_out.append(f"the way back from the loss for the first {MAX_IMAGES} images")
+            left_out.append(f"backpropagation for the first {MAX_IMAGES} images")
         return {
             "images": parts,
             "rules": [
@@ -58,9 +58,8 @@ class BackpropagationView:
 
     def markup(self, subject: Subject) -> str:
         return (
-            "<p>Training asks of every weight: if it grew a little, how much would the loss change? That number is its "
-            "gradient. Here it is traced back for one weight, from the loss through every layer, and then the weight "
-            "takes a step.</p>"
+            "<p>The gradient of a weight says how the loss changes if the weight grows a little. Here the gradient "
+            "of one weight is traced back from the loss through every layer, and then the weight is updated.</p>"
         )
 
 

@@ -1,4 +1,4 @@
-"""The way back through the network as data of the page: what each step does, with maps and one element in numbers."""
+"""Backpropagation as data of the page: what each step does, with maps and one element in numbers."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ function channelSums(terms) {
 }
 
 /**
- * Show the terms of an operation. `open` is the input channel whose window is shown, `onOpen(channel)` asks for another one, and
- * `onTerm(t)` is told which term is looked at. Returns {element, stop()}.
+ * Show the terms of an operation. `open` is the input channel whose window is shown, `onOpen(channel)` is called to show another one, and
+ * `onTerm(t)` when term number `t` is shown. Returns {element, stop()}.
  */
 function termsPanel(operation, terms, { open, onOpen, onTerm, labels }) {
   const isMaximum = terms.winner !== undefined;

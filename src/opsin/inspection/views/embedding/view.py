@@ -32,7 +32,7 @@ class EmbeddingView:
         return ""
 
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
-        """Return the maps, their trustworthiness, a sheet of thumbnails, and what is known of each image."""
+        """Return the maps, their trustworthiness, a sheet of thumbnails, and the labels and answers of each image."""
         if subject.data is None:
             return None
         points = sample_points(subject, subject.data)

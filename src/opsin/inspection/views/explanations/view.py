@@ -45,7 +45,7 @@ class ExplanationsView:
                 continue
             firsts.append(scores[0])
             answers = [_explained(explainer, subject, number, score, plan, n == 0) for n, score in enumerate(scores)]
-            first = {name: results[0][0] for name, results in answers[0].items() if name in plan.measured}
+            first = {name: maps[0][0] for name, maps in answers[0].items() if name in plan.measured}
             subject.progress(f"faithfulness for {image.name}")
             results.append(trust.measured(explainer, subject, number, scores[0], first))
             images.append(

@@ -1,4 +1,4 @@
-"""The way of an image through the network: every box of its diagram opens feature maps, kernels and numbers."""
+"""The view "Through the network": every box of the diagram opens feature maps, kernels and numbers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NetworkView:
         drawing = svg.partition("?>")[2]
         label = escape(f"The architecture of {model.network}")
         return (
-            "<p>Every box is a stage of the network. Choose one to see what it makes of the image.</p>"
+            "<p>Every box is a stage of the network. Choose one to see what it computes for the image.</p>"
             f'<div class="architecture" tabindex="0" role="group" aria-label="{label}">{without_style(drawing)}</div>'
         )
 
