@@ -179,7 +179,7 @@ function termsTable(terms) {
     }
     const head = ['term', 'channel', 'row', 'column', 'value', ...(terms.right ? ['weight'] : []), terms.lanes.length > 1 ? 'partial sum' : 'sum'];
     const move = (by, text) => h('button', { type: 'button', text, disabled: first + by < 0 || first + by >= count, on: { click: () => { first += by; show(); } } });
-    fill(body, count > MAX_ROWS ? h('div', { class: 'row' }, h('span', { class: 'note', text: `Terms ${first + 1} to ${last} of ${count}.` }), move(-MAX_ROWS, 'before'), move(MAX_ROWS, 'next')) : null, table({ caption: 'terms in the engine\'s order', head, rows, digits: 5 }));
+    fill(body, count > MAX_ROWS ? h('div', { class: 'row' }, h('span', { class: 'note', text: `Terms ${first + 1} to ${last} of ${count}.` }), move(-MAX_ROWS, 'previous'), move(MAX_ROWS, 'next')) : null, table({ caption: 'terms in the engine\'s order', head, rows, digits: 5 }));
   }
   details.addEventListener('toggle', () => { if (details.open) show(); });
   return details;

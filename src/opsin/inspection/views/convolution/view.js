@@ -45,7 +45,7 @@ function showControls(controls, data, page, index) {
   const steps = data.stages[stage].map((step, n) => step && { value: n, text: step.name }).filter(Boolean);
   fill(
     controls,
-    h('div', { class: 'row' }, choice({ name: 'stage', options, value: stage, onChange: go, few: 0 }).element, move(-1, '← before'), move(1, 'next →')),
+    h('div', { class: 'row' }, choice({ name: 'stage', options, value: stage, onChange: go, few: 0 }).element, move(-1, '← previous'), move(1, 'next →')),
     steps.length > 1 ? choice({ name: 'step', options: steps, value: index, onChange: (step) => page.set({ step }) }).element : null,
   );
 }

@@ -31,7 +31,7 @@ function showStage(panel, data, page, stage) {
   const { stages } = page.subject;
   const steps = data.stages[stage.number];
   const go = (by) => h('button', {
-    type: 'button', text: by < 0 ? '← before' : 'next →', disabled: !stages[stage.number + by],
+    type: 'button', text: by < 0 ? '← previous' : 'next →', disabled: !stages[stage.number + by],
     on: { click: () => page.set({ stage: stage.number + by, step: 0, channel: 0 }) },
   });
   const facts = [stage.shape.join(' × ') + ' values', stage.parameters ? counted(stage.parameters, 'parameter') : null, stage.macs ? counted(stage.macs, 'MAC') : null];
