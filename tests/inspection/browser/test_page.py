@@ -78,6 +78,16 @@ def test_the_numbers_shown_are_the_engines(chromium: Any, digits: Inspection, di
         assert [int(bits, 16) for bits in cells] == maps[1, 2].view(np.uint32).reshape(-1).tolist()
 
 
+def test_feature_maps_link_to_their_arithmetic(chromium: Any, digits_page: Path) -> None:
+    with Tab(chromium, digits_page, "#network?stage=3&step=1&channel=2&image=1") as tab:
+        tab.page.get_by_role("link", name="Compute it step by step").click()
+        state = tab.page.evaluate("page.state")
+        names = ("view", "stage", "step", "channel", "image")
+        assert [state[name] for name in names] == ["convolution", 3, 1, 2, 1]
+        assert tab.page.locator(".verdict").inner_text() == "✓ bit-identical"
+        assert tab.errors == []
+
+
 def test_the_keyboard_reaches_stages_and_cells(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page) as tab:
         links = tab.page.locator(".architecture a")

@@ -49,6 +49,17 @@ function freshId(name) {
   return `${name}-${lastId}`;
 }
 
+/** Return a text whose first letter is upper case. */
+function capitalized(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Make a horizontal bar whose length is the size of `value`; one of size `largest` fills its track. */
+function valueBar(value, largest) {
+  const width = `${100 * Math.min(1, Math.abs(value) / largest)}%`;
+  return h('span', { class: 'track' }, h('span', { class: value < 0 ? 'bar negative' : 'bar', style: { width } }));
+}
+
 /** Return 1 → "1 channel", 3 → "3 channels". */
 function counted(count, word) {
   return `${count.toLocaleString('en')} ${word}${count === 1 ? '' : 's'}`;
