@@ -135,3 +135,29 @@ def test_equal_arrays_are_stored_once() -> None:
 def test_json_ends_no_script() -> None:
     text = json_text({"a": "</script>\u2028&\udc80"})
     assert "<" not in text and "\u2028" not in text and "&" not in text
+
+
+def test_a_true_label_is_shown_and_becomes_the_target() -> None:
+    model = small_model()
+    [answer] = opsin.see(model, images(1)).subject.images
+    other = next(label for label in model.labels if label != answer.label)
+    inspection = opsin.see(model, images(1), truth=[other])
+    assert inspection.answers[0] == f"{answer.answer}, labelled {other}"
+    [shown] = inspection.page.views["backpropagation"]["images"]
+    assert shown["label"] == model.labels.index(other) and f"class '{other}'" in shown["sentence"]
+    explained = inspection.page.views["explanations"]["images"][0]["answers"]
+    assert [each["label"] for each in explained][:2] == [answer.label, other]
+    assert (
+        opsin.see(model, images(1), label=other).page.views["backpropagation"]["images"][0]["label"] == shown["label"]
+    )
+    with pytest.raises(UsageError, match="1 images and 2 true labels"):
+        opsin.see(model, images(1), truth=[other, other])
+
+
+def test_the_page_says_what_differs_from_a_prediction() -> None:
+    model = replace(small_model(), tta="hflip")
+    text = opsin.see(model, images(1)).html()
+    assert "takes 1 × 8 × 9 values and answers with 3 classes" in text and "the image and its mirror image" in text
+    assert "names no mean" not in text
+    unprepared = replace(model.preprocessing, mean=(0.0,))
+    assert "names no mean of its inputs" in opsin.see(replace(model, preprocessing=unprepared), images(1)).html()

@@ -34,6 +34,10 @@ class Inspection:
 
     subject: Subject = field(repr=False)
 
+    def __str__(self) -> str:
+        shown = [f"{image.name}: {image.answer}" for image in self.subject.images]
+        return f"{self.subject.model.network}, {len(self.stages)} stages; {'; '.join(shown)}"
+
     @property
     def answers(self) -> tuple[str, ...]:
         """The answer for each image, as text."""
@@ -103,6 +107,7 @@ def see(
     *,
     names: Sequence[str] | None = None,
     label: str | None = None,
+    truth: Sequence[str] | None = None,
     data: Dataset | None = None,
     replay: Any = None,
     on_progress: Callable[[str], None] | None = None,
@@ -110,7 +115,8 @@ def see(
     """Look at what a model computes for images: feature maps, arithmetic, gradients and explanations.
 
     `images` are what `Model.predict` takes, and `names` what they are called. `label` is the class to explain; by
-    default, each image's own answer. With `data`, the page also shows which of its images excite each channel most, and
+    default, each image's own answer. `truth` are the true labels of a classifier's images: backpropagation then starts
+    from them. With `data`, the page also shows which of its images excite each channel most, and
     a map of all images. With `replay`, the folder of a run that was trained with `replay`, it also shows how the
     network learned. `on_progress` is called with the name of each part of the work. Raise `UsageError` for an unknown
     label, `DataError` for something that is no image.
@@ -120,7 +126,7 @@ def see(
         instance("data", data, Dataset, "what opsin.data.load returns")
     if replay is not None:
         sound_path("replay", replay)
-    subjects = subject_images(model, images, names, label)
+    subjects = subject_images(model, images, names, label, truth)
     if not subjects:
         raise DataError("there is no image to look at; give at least one")
     return Inspection(Subject(model, subjects, data, replay, on_progress or (lambda text: None)))

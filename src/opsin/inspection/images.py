@@ -13,32 +13,46 @@ from opsin.explain.observer import Floats, Weights
 from opsin.inspection.subject import SubjectImage
 from opsin.model import Model
 from opsin.model.inputs import ImageInput, read_images
+from opsin.tasks.classification import Classification
+from opsin.tasks.registry import MULTILABEL
+
+RANKED = (Classification.name, MULTILABEL)
+"""Tasks whose answers rank labels; of these, the page's head names the first."""
 
 MAX_IMAGES = 24
 """Images of a page, at most."""
 
 
 def subject_images(
-    model: Model, images: ImageInput, names: Sequence[str] | None, label: str | None
+    model: Model,
+    images: ImageInput,
+    names: Sequence[str] | None = None,
+    label: str | None = None,
+    truth: Sequence[str] | None = None,
 ) -> tuple[SubjectImage, ...]:
-    """Read images and ask the model about them. Raise `UsageError` if there are too many, or `label` is unknown."""
+    """Read images and ask the model about them; see `opsin.see` for the arguments.
+
+    Raise `UsageError` if there are too many images, if `names` or `truth` are not as many, or if `label` is unknown.
+    """
     if isinstance(images, Iterator):
         images = list(images)
     pixels, sizes = read_images(images, model.preprocessing)
     if len(pixels) > MAX_IMAGES:
         raise UsageError(f"a page shows at most {MAX_IMAGES} images, not {len(pixels)}; choose some of them")
     called = list(names) if names is not None else _names(images, len(pixels))
-    if len(called) != len(pixels):
-        raise UsageError(f"there are {len(pixels)} images and {len(called)} names; give one name for each image")
+    targets = list(truth) if truth is not None else [label or ""] * len(pixels)
+    for words, given in (("names", called), ("true labels", targets)):
+        if len(given) != len(pixels):
+            raise UsageError(f"there are {len(pixels)} images and {len(given)} {words}")
     stacked = model.history().stack(pixels)
     outputs = model.outputs(stacked)
-    answers = model.task.answers(outputs, sizes, model.calibration, 1)
-    scores = [
-        explained(model, {key: array[n : n + 1] for key, array in outputs.items()}, label) for n in range(len(pixels))
-    ]
-    return tuple(
-        SubjectImage(called[n], stacked[n], str(answers[n]), text, weights) for n, (text, weights) in enumerate(scores)
-    )
+    answers = model.task.answers(outputs, sizes, model.calibration, 1 if model.task.name in RANKED else None)
+    found = []
+    for n, (answer, target) in enumerate(zip(answers, targets, strict=True)):
+        text, weights = explained(model, {key: array[n : n + 1] for key, array in outputs.items()}, label)
+        known = f"{answer}, labelled {target}" if truth is not None and target != text else str(answer)
+        found.append(SubjectImage(called[n], stacked[n : n + 1][0], known, text, weights, target))
+    return tuple(found)
 
 
 def explained(model: Model, outputs: dict[str, Floats], label: str | None) -> tuple[str, Weights]:

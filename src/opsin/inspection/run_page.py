@@ -33,5 +33,6 @@ def write_run_page(folder: Path, model: Model, data: Dataset, report: AnyReport)
     names = [images.names[number] if images.names else f"{report.split} image {number + 1:,}" for number in numbers]
     replay = folder if (folder / REPLAY).is_dir() else None
     pixels = images.take(np.array(numbers, np.intp)).pixels[:]
-    see(model, pixels, names=names, data=data, replay=replay).save(folder / SEE)
+    truth = [example.label for example in mistakes] or None
+    see(model, pixels, names=names, truth=truth, data=data, replay=replay).save(folder / SEE)
     return SEE

@@ -33,7 +33,7 @@ class SubjectImage:
     """An image as the network takes it (`pixels`, uint8 C×H×W), and what the network answers.
 
     The score that is explained is the sum of the outputs times `weights` (for one image: 1 × the output's shape); it
-    stands for `label`.
+    stands for `label`. `target` is the class that the answer should be, if it is known or asked for.
     """
 
     name: str
@@ -41,6 +41,7 @@ class SubjectImage:
     answer: str
     label: str
     weights: Weights
+    target: str = ""
 
 
 @dataclass(frozen=True, eq=False)

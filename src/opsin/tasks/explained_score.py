@@ -80,9 +80,11 @@ def one_hot(shape: tuple[int, ...], place: Any) -> NDArray[np.float32]:
 
 def known(label: str, labels: Sequence[str]) -> str:
     """Return `label`. Raise `UsageError`, with similar names, if it is none of `labels`."""
+    if not isinstance(label, str):
+        raise UsageError(f"a label to explain is text, such as '{labels[0]}', not {label!r}")
     if label in labels:
         return label
-    similar = get_close_matches(str(label), labels, n=3, cutoff=0.5)
+    similar = get_close_matches(label, labels, n=3, cutoff=0.5)
     advice = (
         f"did you mean {' or '.join(similar)}?"
         if similar

@@ -10,7 +10,7 @@ import typer
 
 import opsin
 from opsin.apps.cli.open_model import open_model
-from opsin.apps.cli.output import StatusLine
+from opsin.apps.cli.output import StatusLine, print_warning
 from opsin.base.errors import DataError, UsageError
 from opsin.base.formatting import exact_size
 from opsin.data import load as load_data
@@ -34,6 +34,12 @@ def run(name: str, images: Sequence[str], out: str, label: str | None, data: str
         show("model")
         model = open_model(name)
         dataset = None if data is None else load_data(data, preprocessing=model.preprocessing, task=_task(model))
+        if len(paths) < model.preprocessing.frames:
+            line.show("")
+            print_warning(
+                f"the network compares each image with the {model.preprocessing.frames - 1} before it, and takes the "
+                "first one as standing still; give the frames of a film in their order"
+            )
         inspection = opsin.see(
             model, paths, names=_names(paths), label=label, data=dataset, replay=replay, on_progress=show
         )

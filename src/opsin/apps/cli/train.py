@@ -115,6 +115,8 @@ def _report(folder: Path, model: Model, data: Dataset) -> None:
         print_heading(f"\n{folder / REPORT}", " is the full report, with images.\n")
         if model_report.see:
             print_heading(str(folder / model_report.see), " shows the network at work.\n")
+        elif config.get("see"):
+            typer.echo("--see writes a page for classifiers only; opsin see shows this model for images that you name.")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
         print_error(f"the report could not be written ({error}); the model is complete without it")
     except KeyboardInterrupt:

@@ -29,12 +29,13 @@ const page = {
     return { shape, data: kind === 'f' ? new Float32Array(buffer.buffer) : new Int32Array(buffer.buffer) };
   },
 
-  /** Change the state, the address, and everything that watches what has changed. Each view is a step of the history. */
-  set(changes) {
+  /** Change the state, the address, and everything that watches what has changed. Each view that is opened is a step of the browser's
+   *  history, unless it is one that the browser returns to. */
+  set(changes, returning = false) {
     const changed = Object.keys(changes).filter((name) => this.state[name] !== changes[name]);
     if (!changed.length) return;
     Object.assign(this.state, changes);
-    const opened = changed.includes('view') && document.documentElement.dataset.ready;
+    const opened = changed.includes('view') && document.documentElement.dataset.ready && !returning;
     try {
       history[opened ? 'pushState' : 'replaceState'](null, '', address(this.state));
     } catch {

@@ -40,13 +40,13 @@ function openView(name) {
 }
 
 /** Set the state to that of an address. If the page has no such view, show the current one, or the first. */
-function follow(hash) {
+function follow(hash, returning = false) {
   const state = parseAddress(hash);
   const known = page.subject.views[state.view] !== undefined;
   for (const name of ['image', 'stage']) {
     if (state[name] !== undefined && !page.subject[`${name}s`][state[name]]) delete state[name];
   }
-  page.set({ ...state, view: known ? state.view : page.state.view || Object.keys(page.subject.views)[0] });
+  page.set({ ...state, view: known ? state.view : page.state.view || Object.keys(page.subject.views)[0] }, returning);
 }
 
 // Links to a part of the page change its state; inside a notebook, they would otherwise leave it.
@@ -56,8 +56,8 @@ document.addEventListener('click', (event) => {
   event.preventDefault();
   follow(link.getAttribute('href'));
 });
-addEventListener('hashchange', () => follow(location.hash));
-addEventListener('popstate', () => follow(location.hash));
+addEventListener('hashchange', () => follow(location.hash, true));
+addEventListener('popstate', () => follow(location.hash, true));
 
 (async () => {
   const { arrays, ...subject } = JSON.parse(document.getElementById('data').textContent);

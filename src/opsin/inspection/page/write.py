@@ -14,6 +14,7 @@ from opsin.inspection.page.document import Section, document
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.registry import VIEWS
 from opsin.inspection.views.view import View
+from opsin.ir import show
 from opsin.report.thumbnails import TINY_SIDE, thumbnail
 from opsin.viz import diagram_svg
 
@@ -58,16 +59,27 @@ def title(subject: Subject) -> str:
 
 
 def lead(subject: Subject) -> str:
-    """Return what the page shows, in one or two sentences."""
-    model = subject.model
-    channels, height, width = model.preprocessing.input_shape
-    text = (
-        f"The network takes {channels} × {height} × {width} values and distinguishes {model.task.subject()}. Every "
-        "number on this page is the engine's own float32: rounded in the text, and complete when you point at it."
-    )
+    """Return what the page shows, and how its numbers differ from those of a prediction."""
+    model, preprocessing = subject.model, subject.model.preprocessing
+    parts = [
+        f"The network takes {show(preprocessing.input_shape)} values and answers with {model.task.subject()}.",
+        "Every number here is the engine's own float32: rounded in the text, and complete when you point at it.",
+    ]
+    if not any(preprocessing.mean):
+        parts.append(
+            "The model file names no mean of its inputs, so they are not normalized. If the network was trained with "
+            "normalized inputs, its answers are wrong."
+        )
+    if temperature := getattr(model.calibration, "temperature", None):
+        parts.append(
+            f"The probability of an answer is calibrated with the temperature {temperature:.2f}; the softmax inside the "
+            "network is not."
+        )
     if model.tta:
-        text += " Answers are means over the image and its mirror image; this page shows the image itself."
-    return text
+        parts.append("Answers are means over the image and its mirror image; this page shows the image itself.")
+    if preprocessing.frames > 1:
+        parts.append(f"It compares {preprocessing.frames} frames; the first one counts as standing still.")
+    return " ".join(parts)
 
 
 def _subject_data(subject: Subject) -> dict[str, Any]:

@@ -21,6 +21,7 @@ opsin.view({
     /** The controls of the weight, which are made again with every choice: the one in use keeps the focus. */
     const controls = () => [...body.querySelectorAll('.card-wide select, .card-wide input, .card-wide .cells')];
     function move(by) {
+      if (!data.images[page.state.image]) return;
       const { pages } = view();
       page.set({ walk: Math.min(Math.max(place(pages) + by, 0), pages.length - 1) });
     }
@@ -30,12 +31,16 @@ opsin.view({
       return Math.min(Math.max(walk < 0 ? pages.length + walk : walk, 0), pages.length - 1);
     };
     function view() {
-      const image = data.images[Math.min(page.state.image, data.images.length - 1)];
+      const image = data.images[page.state.image];
       const number = Math.min(Math.max(Number(page.state.parameter ?? 0), 0), image.parameters.length - 1);
       const parameter = image.parameters[number];
       return { image, number, parameter, position: positionIn(parameter, page), pages: pagesOf(image, parameter) };
     }
     page.watch(['image', 'parameter', 'weight', 'walk'], (_, changed) => {
+      if (!data.images[page.state.image]) {
+        fill(body, missing(data, page));
+        return;
+      }
       const focus = document.activeElement?.dataset?.focus;
       const control = controls().indexOf(document.activeElement);
       show(body, view(), data, page, { memory, move, place });
@@ -45,6 +50,12 @@ opsin.view({
     });
   },
 });
+
+/** Say which images are traced back. */
+function missing(data, page) {
+  const names = page.subject.images.slice(0, data.images.length).map((image, n) => h('button', { type: 'button', text: image.name, on: { click: () => page.set({ image: n }) } }));
+  return [h('p', { text: `To keep the file small, backpropagation is stored for the first ${counted(data.images.length, 'image')} only:` }), h('div', { class: 'row' }, names)];
+}
 
 /** Return the chosen weight as places along the axes of a parameter; at first, the one with the largest gradient. */
 function positionIn(parameter, page) {

@@ -65,7 +65,9 @@ class BackpropagationView:
 
 def _case(subject: Subject, image: SubjectImage) -> Case:
     outputs = subject.observer.outputs(image.pixels[None])
-    return Case(image.pixels, default_target(subject.model, outputs))
+    labels = subject.model.labels
+    target = labels.index(image.target) if image.target in labels else None
+    return Case(image.pixels, default_target(subject.model, outputs, target))
 
 
 def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, budget: int) -> dict[str, Any]:

@@ -119,4 +119,5 @@ def _parameters(subject: Subject, steps: list[Step]) -> dict[Tensor, Floats]:
 def _left_out(partial: int, steps: int) -> str:
     if not partial:
         return ""
-    return f"the arithmetic of {partial} of {steps} steps for some channels around the place that counts most"
+    which = "all steps" if partial == steps else f"{partial} of {steps} steps"
+    return f"the arithmetic of {which} for some channels around the place that counts most"

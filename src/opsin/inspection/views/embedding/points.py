@@ -29,6 +29,9 @@ FEATURE_MACS = 1e12
 MIN_TO_JUDGE = 50
 """With fewer images, labels are not judged."""
 
+MIN_ACCURACY = 0.5
+"""The share of right answers below which no label is suspected: such a network is more often wrong than the labels."""
+
 PROGRESS_BATCHES = 16
 """Batches between two messages."""
 
@@ -76,7 +79,9 @@ def sample_points(subject: Subject, data: Dataset, macs: float = FEATURE_MACS) -
     probabilities = model.task.probabilities(outputs, model.calibration)
     labels, answers = model.label_indices(images), probabilities.argmax(axis=1).astype(np.int32)
     doubt = (1.0 - probabilities.max(axis=1)).astype(np.float32)
-    suspects = find_suspects(features, labels, len(model.labels))
+    suspects = np.zeros(len(labels), bool)
+    if (answers == labels).mean() >= MIN_ACCURACY:
+        suspects = find_suspects(features, labels, len(model.labels))
     return Points(images, splits, names, available, features, labels, answers, doubt, suspects)
 
 

@@ -66,13 +66,14 @@ class ExplanationsView:
 
 
 def _scores(explainer: Explainer, subject: Subject, number: int, count: int) -> list[ExplainedScore]:
-    """Return the scores of the best answers of an image; that of the page's label comes first."""
+    """Return the scores of an image: that of the page's label, that of the right class, then the best others."""
     image = subject.images[number]
     best = explainer.scores(image.pixels[None], count=count)[0]
-    if not best or best[0].label == image.label or image.label not in subject.model.labels:
+    wanted = [label for label in dict.fromkeys((image.label, image.target)) if label in subject.model.labels]
+    if not best or {best[0].label} == set(wanted):
         return best
-    labelled = explainer.scores(image.pixels[None], image.label)[0]
-    return [*labelled[:1], *(each for each in best if each.label != image.label)][:count]
+    first = [score for label in wanted for score in explainer.scores(image.pixels[None], label)[0][:1]]
+    return [*first, *(each for each in best if each.label not in wanted)][:count]
 
 
 def _explained(

@@ -104,11 +104,13 @@ function answersPart(data, page) {
     bars.append(h('span', { class: 'name', text: page.subject.labels[label] }), h('span', { class: 'track' }, bar), value);
     return { bar, value };
   });
+  const element = h('div', {}, h('h3', { text: 'Answers' }), bars);
   return {
-    element: h('div', {}, h('h3', { text: 'Answers' }), bars),
+    element,
     show(frame) {
       const { image } = page.state;
-      if (image >= images) return;
+      element.hidden = image >= images;
+      if (element.hidden) return;
       rows.forEach(({ bar, value }, n) => {
         const probability = array.data[(frame * images + image) * count + n];
         bar.style.width = `${100 * probability}%`;
@@ -160,7 +162,14 @@ function mapsPart(data, page) {
       },
     };
   });
-  return { element: h('div', {}, h('h3', { text: 'Feature maps' }), stages.map((each) => each.element)), show: (frame) => stages.forEach((each) => each.show(frame)) };
+  const element = h('div', {}, h('h3', { text: 'Feature maps' }), stages.map((each) => each.element));
+  return {
+    element,
+    show(frame) {
+      element.hidden = page.state.image >= data.images;
+      for (const each of stages) each.show(frame);
+    },
+  };
 }
 
 function enlarged(rows, columns) {
