@@ -169,3 +169,13 @@ def test_each_view_prints_on_a4(chromium: Any, digits_page: Path) -> None:
 def test_the_file_says_what_it_is(digits_page: Path) -> None:
     text = digits_page.read_text(encoding="utf-8")
     assert escape("lenet5 sees 3 images") in text and '<meta name="generator" content="opsin see' in text
+
+
+@pytest.mark.parametrize("address", ["explanations", "network?stage=1", "convolution?stage=1", "backpropagation"])
+def test_a_choice_keeps_the_focus(chromium: Any, digits_page: Path, address: str) -> None:
+    with Tab(chromium, digits_page, f"#{address}") as tab:
+        select = tab.page.locator(".view:not([hidden]) select, .view:not([hidden]) input[type=radio]:checked").first
+        select.focus()
+        kind = tab.page.evaluate("document.activeElement.tagName")
+        tab.page.keyboard.press("ArrowDown")
+        assert tab.page.evaluate("document.activeElement.tagName") == kind != "BODY"

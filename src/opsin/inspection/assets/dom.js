@@ -29,9 +29,15 @@ function setStyle(element, property, value) {
   else element.style[property] = value;
 }
 
-/** Replace all children of an element. */
+const FOCUSABLE = 'a[href], button, select, input, summary, [tabindex]';
+
+/** Replace all children of an element. If one of them has the focus, its successor gets it. */
 function fill(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
+  const place = focused ? [...element.querySelectorAll(FOCUSABLE)].indexOf(focused) : -1;
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  const successor = place < 0 ? null : element.querySelectorAll(FOCUSABLE)[place];
+  if (successor && successor.tagName === focused.tagName) successor.focus({ preventScroll: true });
   return element;
 }
 

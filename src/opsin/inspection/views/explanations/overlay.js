@@ -1,10 +1,12 @@
 // The image under a map.
 
-/** Draw the image, covered by colours where the map is large. Returns {element, update(strength)}. */
+/** Draw the map over the image: strong colour where the map is large. Returns {element, update(strength)}. */
 function overlay({ pixels, page, answer, data }, map, size, strength, { bare = false } = {}) {
   const [, height, width] = pixels.shape;
+  const share = bare ? Math.min(1, size / Math.max(height, width)) : 1;
+  const [drawnHeight, drawnWidth] = [Math.round(height * share), Math.round(width * share)];
   const { shape: [rows, columns], data: values } = page.array(map.values);
-  const shares = map.sentences.length ? new Float32Array(height * width) : displayed(values, rows, columns, height, width);
+  const shares = map.sentences.length ? new Float32Array(drawnHeight * drawnWidth) : displayed(values, rows, columns, drawnHeight, drawnWidth);
   const canvas = h('canvas', { 'aria-hidden': true });
   const enlarged = size / Math.max(height, width);
   const title = `${data.methods[map.method].title} of '${answer.label}' over the image`;
@@ -12,26 +14,27 @@ function overlay({ pixels, page, answer, data }, map, size, strength, { bare = f
     class: 'why-cover', role: bare ? null : 'img', 'aria-label': bare ? null : `${title}${map.sentences.length ? ': nothing to see' : ''}`,
     style: { width: `${width * enlarged}px`, aspectRatio: `${width} / ${height}` },
   }, canvas);
-  const update = (amount) => drawOverlay(canvas, pixels, shares, amount);
+  const update = (amount) => drawOverlay(canvas, pixels, [drawnHeight, drawnWidth], shares, amount);
   update(strength);
   return { element: box, update };
 }
 
-function drawOverlay(canvas, { shape: [channels, height, width], data }, shares, strength) {
-  canvas.width = width;
-  canvas.height = height;
+function drawOverlay(canvas, { shape: [channels, height, width], data }, [drawnHeight, drawnWidth], shares, strength) {
+  canvas.width = drawnWidth;
+  canvas.height = drawnHeight;
   const context = canvas.getContext('2d');
-  const image = context.createImageData(width, height);
+  const image = context.createImageData(drawnWidth, drawnHeight);
   const table = colourTable('heat');
-  const size = height * width;
-  const green = channels >= 3 ? size : 0;
-  const blue = channels >= 3 ? 2 * size : 0;
-  for (let i = 0; i < size; i += 1) {
-    const pixel = [data[i], data[green + i], data[blue + i]];
-    const alpha = strength * Math.min(1, 0.25 + shares[i]) * (shares[i] > 0 ? 1 : 0);
-    const heat = table[Math.round(255 * shares[i])];
-    for (let k = 0; k < 3; k += 1) image.data[4 * i + k] = pixel[k] + (heat[k] - pixel[k]) * alpha;
-    image.data[4 * i + 3] = 255;
+  const planes = channels >= 3 ? [0, height * width, 2 * height * width] : [0, 0, 0];
+  for (let i = 0, y = 0; y < drawnHeight; y += 1) {
+    const row = Math.floor((y * height) / drawnHeight) * width;
+    for (let x = 0; x < drawnWidth; x += 1, i += 1) {
+      const source = row + Math.floor((x * width) / drawnWidth);
+      const alpha = strength * Math.min(1, 2.5 * shares[i]);
+      const heat = table[Math.round(255 * shares[i])];
+      for (let k = 0; k < 3; k += 1) image.data[4 * i + k] = data[planes[k] + source] * (1 - alpha) + heat[k] * alpha;
+      image.data[4 * i + 3] = 255;
+    }
   }
   context.putImageData(image, 0, 0);
 }

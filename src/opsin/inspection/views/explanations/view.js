@@ -15,10 +15,12 @@ opsin.view({
       bar, main, all, ...[opsin.togetherPart(data)].filter(Boolean),
     );
     function choose(changes) {
+      const sameMaps = Object.keys(changes).every((name) => name === 'method') && !chosen.layer;
       Object.assign(chosen, changes);
-      show();
+      show(sameMaps);
     }
-    function show() {
+    /** Show the chosen map. With `sameMaps`, the maps of all methods stay, and another one is marked. */
+    function show(sameMaps = false) {
       const image = data.images[page.state.image];
       if (!image.answers.length) {
         fill(bar);
@@ -37,9 +39,10 @@ opsin.view({
       const view = { data, page, image, answer, chosen, pixels: page.array(image.pixels) };
       fill(bar, controls(view, choose));
       fill(main, mapPart(view), opsin.trustPart(view));
-      fill(all, methodsPart(view, choose));
+      if (sameMaps) markMethod(all, chosen.method);
+      else fill(all, methodsPart(view, choose));
     }
-    page.watch(['image'], show);
+    page.watch(['image'], () => show());
   },
 });
 
@@ -49,7 +52,7 @@ function controls({ data, image, answer, chosen }, choose) {
   const layers = answer.maps[chosen.method].map((map, n) => ({ value: n, text: map.layer }));
   return [
     answers.length > 1 ? choice({ name: 'answer', options: answers, value: chosen.answer, onChange: (value) => choose({ answer: value }) }).element : null,
-    choice({ name: 'method', options: methods, value: chosen.method, few: 2, onChange: (value) => choose({ method: value, layer: 0 }) }).element,
+    choice({ name: 'method', options: methods, value: chosen.method, few: 2, onChange: (value) => choose(chosen.layer ? { method: value, layer: 0 } : { method: value }) }).element,
     layers.length > 1 ? choice({ name: 'layer', options: layers, value: chosen.layer, few: 2, onChange: (value) => choose({ layer: value }) }).element : null,
   ];
 }
@@ -114,6 +117,11 @@ function channelsPart({ data, page, chosen }, map) {
     table({ caption: 'weights of channels', head: [...(features ? ['feature map'] : []), '', 'weight', ''], rows }));
 }
 
+/** Mark the card of a method. */
+function markMethod(root, method) {
+  for (const card of root.querySelectorAll('.why-card')) card.setAttribute('aria-pressed', String(card.dataset.method === method));
+}
+
 /** Show all methods side by side; a click chooses one. */
 function methodsPart(view, choose) {
   const { data, image, answer, chosen } = view;
@@ -121,7 +129,7 @@ function methodsPart(view, choose) {
     const map = maps[Math.min(chosen.layer, maps.length - 1)];
     const figures = !chosen.answer && !chosen.layer ? image.trust.methods[name] : null;
     const doubtful = image.trust.unbeaten.includes(name);
-    return h('button', { type: 'button', class: 'why-card', 'aria-pressed': String(name === chosen.method), on: { click: () => choose({ method: name }) } },
+    return h('button', { type: 'button', class: 'why-card', data: { method: name }, 'aria-pressed': String(name === chosen.method), on: { click: () => choose({ method: name }) } },
       opsin.mapOverlay(view, map, SMALL, 0.65, { bare: true }).element, h('span', { class: 'why-title', text: data.methods[name].title }),
       map.sentences.length ? h('span', { class: 'note', text: 'nothing to see' }) : null,
       figures ? h('span', { class: 'note', text: `${rounded(figures.insertion_deletion, 2)} ${doubtful ? '· does not beat all baselines' : '· beats all baselines'}` }) : null);
