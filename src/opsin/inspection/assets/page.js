@@ -29,13 +29,14 @@ const page = {
     return { shape, data: kind === 'f' ? new Float32Array(buffer.buffer) : new Int32Array(buffer.buffer) };
   },
 
-  /** Change the state, the address, and everything that watches what has changed. */
+  /** Change the state, the address, and everything that watches what has changed. Each view is a step of the history. */
   set(changes) {
     const changed = Object.keys(changes).filter((name) => this.state[name] !== changes[name]);
     if (!changed.length) return;
     Object.assign(this.state, changes);
+    const opened = changed.includes('view') && document.documentElement.dataset.ready;
     try {
-      history.replaceState(null, '', address(this.state));
+      history[opened ? 'pushState' : 'replaceState'](null, '', address(this.state));
     } catch {
       // A page inside a notebook has no address of its own.
     }

@@ -57,6 +57,7 @@ document.addEventListener('click', (event) => {
   follow(link.getAttribute('href'));
 });
 addEventListener('hashchange', () => follow(location.hash));
+addEventListener('popstate', () => follow(location.hash));
 
 (async () => {
   const { arrays, ...subject } = JSON.parse(document.getElementById('data').textContent);

@@ -1,12 +1,12 @@
 // The image under a map.
 
-/** Draw the map over the image: strong colour where the map is large. Returns {element, update(strength)}. */
+/** Draw the image, covered by colours where the map is large. Returns {element, update(strength)}. */
 function overlay({ pixels, page, answer, data }, map, size, strength, { bare = false } = {}) {
   const [, height, width] = pixels.shape;
   const share = bare ? Math.min(1, size / Math.max(height, width)) : 1;
-  const [drawnHeight, drawnWidth] = [Math.round(height * share), Math.round(width * share)];
+  const drawn = [Math.round(height * share), Math.round(width * share)];
   const { shape: [rows, columns], data: values } = page.array(map.values);
-  const shares = map.sentences.length ? new Float32Array(drawnHeight * drawnWidth) : displayed(values, rows, columns, drawnHeight, drawnWidth);
+  const shares = map.sentences.length ? new Float32Array(drawn[0] * drawn[1]) : displayed(values, rows, columns, ...drawn);
   const canvas = h('canvas', { 'aria-hidden': true });
   const enlarged = size / Math.max(height, width);
   const title = `${data.methods[map.method].title} of '${answer.label}' over the image`;
@@ -14,7 +14,7 @@ function overlay({ pixels, page, answer, data }, map, size, strength, { bare = f
     class: 'why-cover', role: bare ? null : 'img', 'aria-label': bare ? null : `${title}${map.sentences.length ? ': nothing to see' : ''}`,
     style: { width: `${width * enlarged}px`, aspectRatio: `${width} / ${height}` },
   }, canvas);
-  const update = (amount) => drawOverlay(canvas, pixels, [drawnHeight, drawnWidth], shares, amount);
+  const update = (amount) => drawOverlay(canvas, pixels, drawn, shares, amount);
   update(strength);
   return { element: box, update };
 }

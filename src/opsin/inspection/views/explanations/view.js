@@ -42,9 +42,24 @@ opsin.view({
       if (sameMaps) markMethod(all, chosen.method);
       else fill(all, methodsPart(view, choose));
     }
-    page.watch(['image'], () => show());
+    page.watch(['image'], () => {
+      chosen.method = firstMethod(data, data.images[page.state.image]);
+      show();
+    });
   },
 });
+
+/** Return the method to begin with: the default, or the best one that beats all baselines if the default does not. */
+function firstMethod(data, { trust }) {
+  if (!trust || !trust.unbeaten.includes(data.default)) return data.default;
+  const beating = Object.entries(trust.methods).filter(([name]) => !trust.unbeaten.includes(name));
+  beating.sort((a, b) => b[1].insertion_deletion - a[1].insertion_deletion);
+  return beating.length ? beating[0][0] : data.default;
+}
+
+function markMethod(root, method) {
+  for (const card of root.querySelectorAll('.why-card')) card.setAttribute('aria-pressed', String(card.dataset.method === method));
+}
 
 function controls({ data, image, answer, chosen }, choose) {
   const answers = image.answers.map((each, n) => ({ value: n, text: each.label }));
@@ -115,11 +130,6 @@ function channelsPart({ data, page, chosen }, map) {
   return h('details', {}, h('summary', { text: 'The channels behind it' }),
     h('p', { class: 'note', text: `${data.methods[chosen.method].title} adds up the feature maps of ${map.layer}, each times a weight. The largest weights:` }),
     table({ caption: 'weights of channels', head: [...(features ? ['feature map'] : []), '', 'weight', ''], rows }));
-}
-
-/** Mark the card of a method. */
-function markMethod(root, method) {
-  for (const card of root.querySelectorAll('.why-card')) card.setAttribute('aria-pressed', String(card.dataset.method === method));
 }
 
 /** Show all methods side by side; a click chooses one. */
