@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from opsin.base.errors import UsageError
+from opsin.data import Dataset, Samples
 from opsin.explain.observer import Floats, Weights
 from opsin.inspection.subject import SubjectImage
 from opsin.model import Model
@@ -64,6 +65,13 @@ def explained(model: Model, outputs: dict[str, Floats], label: str | None) -> tu
     if not scores:
         return "", {name: np.zeros_like(array) for name, array in outputs.items()}
     return scores[0].label, {name: weights[None] for name, weights in scores[0].weights.items()}
+
+
+def dataset_names(data: Dataset, images: Samples) -> Sequence[str]:
+    """Return the names of `images`, which are all of a dataset; without names, such as "test image 12"."""
+    return images.names or [
+        f"{split} image {number + 1:,}" for split, part in data.splits.items() for number in range(len(part))
+    ]
 
 
 def _names(images: ImageInput, count: int) -> list[str]:

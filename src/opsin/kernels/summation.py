@@ -19,7 +19,7 @@ class Summation:
     """How a kernel adds the terms of one result; every partial sum starts from zero.
 
     `axes` are the loops over the terms, outermost first; they are empty if the layout of the operand decides. Terms
-    outside the image are zero, or left out, which gives the same bits.
+    outside the image are zero, or left out; the sum is bit-identical.
 
     The terms are dealt in turn to `lanes` partial sums, which are added at the end as `fold` says. The lanes begin
     again with every `row` terms (None: only once). Terms that do not fill all lanes have a separate sum, which is added

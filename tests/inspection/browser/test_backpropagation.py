@@ -72,7 +72,7 @@ def test_steps_take_less_than_a_tenth_of_a_second(chromium: Any, digits_page: Pa
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1200, "light")])
-def test_nothing_hinders_access(chromium: Any, digits_page: Path, width: int, scheme: str) -> None:
+def test_axe_finds_no_violation(chromium: Any, digits_page: Path, width: int, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     with Tab(chromium, digits_page, width=width, scheme=scheme) as tab:
         for parameter, walk in [(0, 1), (0, 7), (0, -3), (0, -2), (0, -1), (5, -3), (4, -3)]:

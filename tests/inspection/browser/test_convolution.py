@@ -97,7 +97,7 @@ def test_it_answers_at_once(chromium: Any, digits_page: Path) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 360)])
-def test_nothing_hinders_access(chromium: Any, digits_page: Path, scheme: str, width: int) -> None:
+def test_axe_finds_no_violation(chromium: Any, digits_page: Path, scheme: str, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
     with Tab(chromium, digits_page, "#convolution?stage=1", width=width, scheme=scheme) as tab:

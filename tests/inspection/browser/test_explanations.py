@@ -59,7 +59,7 @@ def test_answers_methods_and_layers_can_be_chosen(chromium: Any, digits_page: Pa
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_hinders_access_in_any_state(chromium: Any, digits_page: Path, scheme: str) -> None:
+def test_axe_finds_no_violation_in_any_state(chromium: Any, digits_page: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     with Tab(chromium, digits_page, "#explanations", width=360, scheme=scheme) as tab:
         for name in ("grad-cam", "integrated-gradients"):

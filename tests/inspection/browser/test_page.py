@@ -141,7 +141,7 @@ def test_a_notebook_shows_the_page(chromium: Any, digits: Inspection, tmp_path: 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
-def test_nothing_hinders_access(chromium: Any, digits_page: Path, scheme: str, width: int) -> None:
+def test_axe_finds_no_violation(chromium: Any, digits_page: Path, scheme: str, width: int) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     with Tab(chromium, digits_page, width=width, scheme=scheme) as tab:
         for view in tab.views:

@@ -67,21 +67,16 @@ class Question:
         return np.concatenate(parts)[: len(self.inputs)].astype(np.float64)
 
     def _batches(self) -> list[tuple[Inputs, list[ExplainedScore]]]:
-        size = batch_size(self.inputs) if len(self.inputs) > 2 else 1
-        return [
-            (pad_rows(self.inputs[first : first + size], size), _padded(self.scores[first : first + size], size))
-            for first in range(0, len(self.inputs), size)
-        ]
+        parts = batches(self.inputs)
+        size = len(parts[0])
+        return [(part, _padded(self.scores[n * size : (n + 1) * size], size)) for n, part in enumerate(parts)]
 
     def scores_and_gradients(self, inputs: Inputs, score: ExplainedScore) -> tuple[Floats, Inputs]:
         """Return one score for several `inputs`, M × C × H × W, and its gradient for each of them."""
         source: Tensor = self.observer.graph.inputs[0]
-        size = min(GRADIENT_BATCH, batch_size(inputs)) if len(inputs) > 2 else 1
-        weights = stacked([score] * size)
-        parts = [
-            self.observer.gradients_of_inputs(pad_rows(inputs[first : first + size], size), weights, [source])
-            for first in range(0, len(inputs), size)
-        ]
+        inputs_of_runs = batches(inputs, GRADIENT_BATCH)
+        weights = stacked([score] * len(inputs_of_runs[0]))
+        parts = [self.observer.gradients_of_inputs(each, weights, [source]) for each in inputs_of_runs]
         values = np.concatenate([values for values, _, _ in parts])[: len(inputs)]
         return values.astype(np.float64), np.concatenate([gradients[0] for _, gradients, _ in parts])[: len(inputs)]
 
@@ -100,12 +95,15 @@ class Question:
 def run_outputs(observer: Observer, inputs: Inputs, score: ExplainedScore) -> dict[str, Inputs]:
     """Return the network's outputs that `score` depends on, by name, for M normalized images."""
     names = list(score.weights)
-    size = batch_size(inputs) if len(inputs) > 2 else 1
-    parts = [
-        observer.run_inputs(pad_rows(inputs[first : first + size], size), [observer.graph.outputs[n] for n in names])
-        for first in range(0, len(inputs), size)
-    ]
+    tensors = [observer.graph.outputs[name] for name in names]
+    parts = [observer.run_inputs(each, tensors) for each in batches(inputs)]
     return {name: np.concatenate([part[i] for part in parts])[: len(inputs)] for i, name in enumerate(names)}
+
+
+def batches(inputs: Inputs, limit: int = MAX_BATCH) -> list[Inputs]:
+    """Return `inputs` in batches of one size, the last one padded. One or two images are run alone."""
+    size = min(limit, batch_size(inputs)) if len(inputs) > 2 else 1
+    return [pad_rows(inputs[first : first + size], size) for first in range(0, len(inputs), size)]
 
 
 def batch_size(inputs: Inputs) -> int:

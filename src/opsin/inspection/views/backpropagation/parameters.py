@@ -64,22 +64,30 @@ class ParameterData:
 
     def _use(self, use: Use, part: Part) -> dict[str, Any]:
         """Return δ and the values that the weights multiply: maps by channel, or vectors."""
-        delta, image = self.values.gradients[use.output], self.values.values[use.image]
-        data: dict[str, Any] = {"layer": use.node.scope}
         if use.kind == LINEAR:
-            return data | self._vectors(use, part)
-        if use.kind in (CONV, TRANSPOSED):
-            small, large = (image, delta) if use.kind == TRANSPOSED else (delta, image)
-            slide, weights = sliding(use, large.shape[2:]), self.backward.model.state[part.name]
-            (top, _), (left, _) = slide.padding
-            depth, per_group = weights.shape[1], len(weights) // use.node.attrs["groups"]
-            channels = sorted({k // per_group * depth + c for k in part.axes[0] for c in part.axes[1]})
-            return data | {
-                "stride": list(slide.stride), "dilation": list(slide.dilation), "padding": [top, left],
-                "depth": depth, "perGroup": per_group,
-                "small": {k: self.arrays.add(small[0, k]) for k in part.axes[0]},
-                "large": {c: self.arrays.add(large[0, c]) for c in channels},
-            }  # fmt: skip
+            parts = self._vectors(use, part)
+        elif use.kind in (CONV, TRANSPOSED):
+            parts = self._windows(use, part)
+        else:
+            parts = self._by_channel(use, part)
+        return {"layer": use.node.scope, **parts}
+
+    def _windows(self, use: Use, part: Part) -> dict[str, Any]:
+        delta, image = self.values.gradients[use.output], self.values.values[use.image]
+        small, large = (image, delta) if use.kind == TRANSPOSED else (delta, image)
+        slide, weights = sliding(use, large.shape[2:]), self.backward.model.state[part.name]
+        (top, _), (left, _) = slide.padding
+        depth, per_group = weights.shape[1], len(weights) // use.node.attrs["groups"]
+        channels = sorted({k // per_group * depth + c for k in part.axes[0] for c in part.axes[1]})
+        return {
+            "stride": list(slide.stride), "dilation": list(slide.dilation), "padding": [top, left],
+            "depth": depth, "perGroup": per_group,
+            "small": {k: self.arrays.add(small[0, k]) for k in part.axes[0]},
+            "large": {c: self.arrays.add(large[0, c]) for c in channels},
+        }  # fmt: skip
+
+    def _by_channel(self, use: Use, part: Part) -> dict[str, Any]:
+        """Return δ of each channel, and for a scale what it multiplies."""
         maps, factors = {}, {}
         axis = int(np.argmax([len(places) for places in part.axes]))
         for place in part.axes[axis]:
@@ -88,7 +96,7 @@ class ParameterData:
             maps[place] = self.arrays.add(window.delta)
             if use.kind == SCALE:
                 factors[place] = self.arrays.add(window.values)
-        return data | {"small": maps, "factors": factors or None}
+        return {"small": maps, "factors": factors or None}
 
     def _vectors(self, use: Use, part: Part) -> dict[str, Any]:
         index = tuple(axis[0] for axis in part.axes)

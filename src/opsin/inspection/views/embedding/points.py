@@ -15,6 +15,7 @@ from opsin.data.batches import pad_rows
 from opsin.explain.channels import affordable_images, batch_size
 from opsin.explain.features import penultimate_graph
 from opsin.explain.observer import Floats
+from opsin.inspection.images import dataset_names
 from opsin.inspection.subject import Subject
 from opsin.ir import Graph
 from opsin.model.record import measured_images
@@ -106,13 +107,8 @@ def _sample(data: Dataset, size: int) -> tuple[Samples, tuple[str, ...], tuple[s
     count = min(len(first), max(size // 2, size - len(rest)))
     chosen = np.concatenate([first[:count], rest[: size - count]])
     chosen = order[np.isin(order, chosen)]
-    names = images.names or _numbered(data)
+    names = dataset_names(data, images)
     return images.take(chosen), tuple(splits[split_of[n]] for n in chosen), tuple(names[n] for n in chosen)
-
-
-def _numbered(data: Dataset) -> list[str]:
-    """Return names such as "test image 12" for all images."""
-    return [f"{split} image {number + 1:,}" for split, images in data.splits.items() for number in range(len(images))]
 
 
 def _run(subject: Subject, graph: Graph, images: Samples) -> tuple[Floats, dict[str, Any]]:

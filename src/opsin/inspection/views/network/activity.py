@@ -9,6 +9,7 @@ import numpy as np
 
 from opsin.explain.channels import STRONGEST, ChannelActivity, observe_channels, seen_pixels
 from opsin.explain.stages import Stage
+from opsin.inspection.images import dataset_names
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.sprites import sprite
 from opsin.inspection.subject import Subject
@@ -34,7 +35,7 @@ def activity_of(
     if not activities:
         return None
     places = _thumbnails(activities, channels)
-    names = images.names or [f"image {number + 1:,}" for number in range(len(images))]
+    names = dataset_names(subject.data, images)
     return {
         "sprite": sprite(images.pixels, list(places), max_bytes).to_data(), "names": [names[n] for n in places],
         "stages": [_stage_data(subject, each, channels[each.stage], places, arrays) for each in activities],
