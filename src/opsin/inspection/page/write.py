@@ -72,8 +72,8 @@ def lead(subject: Subject) -> str:
         )
     if temperature := getattr(model.calibration, "temperature", None):
         parts.append(
-            f"The probability of an answer is calibrated with the temperature {temperature:.2f}; the softmax inside the "
-            "network is not."
+            f"The probability of an answer is calibrated with the temperature {temperature:.2f}; the softmax inside "
+            "the network is not."
         )
     if model.tta:
         parts.append("Answers are means over the image and its mirror image; this page shows the image itself.")
