@@ -6,9 +6,9 @@ Each network gets random weights and the batch statistics of random images. PyTo
 float32 without Winograd's algorithm. The layers are those through which everything passes; torchvision's modules are
 matched with them by the values that they compute. The figure is the largest difference of maps from 0 to 1. Maps whose
 largest raw value is below 1e-4 are not compared. Some sums of Grad-CAM++ and XGrad-CAM cancel at layers before a ReLU,
-and a value near 0 may change its sign; any float32 is then far from float64. For those maps, the table also has the difference of PyTorch in float32, and
-that of Opsin's formulas applied to PyTorch's float64 values. `--fixtures FOLDER` writes those of
-the tests.
+and a value near 0 may change its sign; any float32 is then far from float64. For those maps, the table also has the
+difference of PyTorch in float32, and that of Opsin's formulas applied to PyTorch's float64 values. `--fixtures FOLDER`
+writes the maps that the tests read.
 """
 
 from __future__ import annotations
