@@ -41,7 +41,7 @@ def test_feature_maps_are_those_of_the_network() -> None:
 def test_the_label_can_be_chosen_and_must_exist() -> None:
     inspection = opsin.see(small_model(), images(1), label="eel")
     assert inspection.subject.images[0].label == "eel"
-    with pytest.raises(UsageError, match=r"'emu'.*cat, dog, eel"):
+    with pytest.raises(UsageError, match=r"no label 'emu' to explain; there are cat, dog, eel"):
         opsin.see(small_model(), images(1), label="emu")
 
 
@@ -49,8 +49,11 @@ def test_stages_and_steps_must_exist() -> None:
     inspection = opsin.see(small_model(), images(1))
     with pytest.raises(UsageError, match="no stage 'conv9'; its stages are input, conv, head"):
         inspection.feature_maps("conv9")
-    with pytest.raises(UsageError, match="conv has 3 steps, and no step 3"):
-        inspection.feature_maps("conv", 3)
+    for arrays in (inspection.feature_maps, inspection.gradients):
+        with pytest.raises(UsageError, match="conv has 3 steps, and no step 3; give a number from 0 to 2"):
+            arrays("conv", 3)
+    with pytest.raises(UsageError, match="replay must be a path"):
+        opsin.see(small_model(), images(1), replay=3)
 
 
 def test_images_must_be_images_and_not_too_many(tmp_path: Path) -> None:

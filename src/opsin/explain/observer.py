@@ -60,7 +60,7 @@ class Observer:
 
     def run_inputs(self, inputs: Floats, tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of `tensors` for normalized images, float32 N×C×H×W."""
-        outputs = self._program(len(inputs), tensors).run(inputs=inputs)
+        outputs = self.program(len(inputs), tensors).run(inputs=inputs)
         return [outputs[f"tensor{number}"] for number in range(len(tensors))]
 
     def outputs(self, pixels: NDArray[np.uint8]) -> dict[str, Floats]:
@@ -82,7 +82,7 @@ class Observer:
         self, inputs: Floats, weights: Weights, tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> tuple[Floats, list[Floats], list[Floats]]:
         """Return what `gradients` returns for normalized images, float32 N×C×H×W."""
-        program = self._gradient_program(len(inputs), tuple(weights), tensors, values)
+        program = self.gradient_program(len(inputs), tuple(weights), tensors, values)
         outputs = program.run(inputs=inputs, **{WEIGHTS + name: array for name, array in weights.items()})
         gradients = [
             outputs[f"gradient{number}"]
@@ -92,22 +92,25 @@ class Observer:
         ]
         return outputs["score"], gradients, [outputs[f"value{number}"] for number in range(len(values))]
 
-    def _program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+    def program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+        """Return the program whose outputs "tensor0", "tensor1", … are `tensors`."""
         key = (batch, *tensors)
         if key not in self._programs:
             observed = {f"tensor{number}": tensor for number, tensor in enumerate(tensors)}
-            self._programs[key] = self._compiled(Graph(self.graph.inputs, observed), batch)
+            self._programs[key] = self.compiled(Graph(self.graph.inputs, observed), batch)
         return self._programs[key]
 
-    def _gradient_program(
-        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor]
+    def gradient_program(
+        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> Program:
+        """Return the program of `score_graph`, for weights of the outputs `names`."""
         key = (batch, tuple(names), tuple(tensors), tuple(values))
         if key not in self._programs:
-            self._programs[key] = self._compiled(score_graph(self.graph, names, tensors, values), batch)
+            self._programs[key] = self.compiled(score_graph(self.graph, names, tensors, values), batch)
         return self._programs[key]
 
-    def _compiled(self, graph: Graph, batch: int) -> Program:
+    def compiled(self, graph: Graph, batch: int) -> Program:
+        """Return `graph` as a program of the model's engine, with the model's parameters."""
         options = CompileOptions(winograd=not self.exact)
         program = bound(self.model.engine, options)(graph, batch, self.model.threads)
         self._load(program)
@@ -123,8 +126,8 @@ def score_graph(graph: Graph, names: Sequence[str], tensors: Sequence[Tensor], v
     products = [ops.multiply(graph.outputs[name], weight) for name, weight in weights.items()]
     scores = reduce(ops.add, [ops.sum(p, axes=tuple(range(1, p.rank))) for p in products])
     gradients = ops.gradients(ops.sum(scores), tensors)
-    found = {f"gradient{number}": g for number, g in enumerate(gradients) if g is not None}
-    if not found:
+    nonzero = {f"gradient{number}": g for number, g in enumerate(gradients) if g is not None}
+    if not nonzero:
         raise GraphError(f"the outputs {', '.join(names)} depend on none of the tensors")
-    outputs = {"score": scores, **found, **{f"value{number}": t for number, t in enumerate(values)}}
+    outputs = {"score": scores, **nonzero, **{f"value{number}": t for number, t in enumerate(values)}}
     return Graph((*graph.inputs, *weights.values()), outputs).verify_names()

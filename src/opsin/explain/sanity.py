@@ -58,7 +58,7 @@ class SanityCheck:
 
 
 class RandomNetworks:
-    """Networks like that of a model, whose last layers have shuffled weights. They are compiled once."""
+    """Networks like that of a model, whose last layers have random weights. They are compiled once."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -79,9 +79,9 @@ class RandomNetworks:
         correlations: dict[str, list[float]] = {method: [] for method in methods}
         for number, count in enumerate(counts, start=1):
             on_progress(f"sanity check, network {number} of {len(counts)}")
-            found = [self._maps(pixels, scores, methods, layer, count, seed) for seed in range(SEEDS)]
+            networks = [self._maps(pixels, scores, methods, layer, count, seed) for seed in range(SEEDS)]
             for method in methods:
-                pairs = [pair for maps in found for pair in zip(original[method], maps[method], strict=True)]
+                pairs = [pair for maps in networks for pair in zip(original[method], maps[method], strict=True)]
                 correlations[method].append(float(np.mean([rank_correlation(a, b) for a, b in pairs])))
         self.explainer.observer.load_state(self.model.state)
         shares = tuple(count / len(self.layers) for count in counts)
@@ -92,7 +92,7 @@ class RandomNetworks:
         layer: str | None, count: int, seed: int,
     ) -> dict[str, list[Floats]]:  # fmt: skip
         """Return raw maps of the network in which the last `count` layers are random."""
-        self.explainer.observer.load_state(shuffled(self.model.state, self.layers[len(self.layers) - count :], seed))
+        self.explainer.observer.load_state(randomized(self.model.state, self.layers[len(self.layers) - count :], seed))
         results = self.explainer.explain(pixels, scores, methods, layer)
         return {method: [each.raw for each in results[method]] for method in methods}
 
@@ -113,13 +113,16 @@ def layer_variables(graph: Graph) -> list[list[str]]:
     return layers
 
 
-def shuffled(state: State, layers: Sequence[Sequence[str]], seed: int) -> State:
-    """Return a state in which the values of each variable of some layers are shuffled, so that their spread stays."""
+def randomized(state: State, layers: Sequence[Sequence[str]], seed: int) -> State:
+    """Return a state in which each value of some layers is replaced by a random one of its variable.
+
+    The spread of the values stays. Drawing with replacement takes a tenth of the time of a shuffle.
+    """
     result = dict(state)
     for number, name in enumerate(name for names in layers for name in names):
         values = state[name]
-        order = random_counter.order(values.size, seed, random_counter.EXPLAIN, number)
-        result[name] = values.reshape(-1)[order].reshape(values.shape)
+        words = random_counter.words(values.size, seed, random_counter.EXPLAIN, number)
+        result[name] = values.reshape(-1)[words % np.uint64(values.size)].reshape(values.shape)
     return result
 
 

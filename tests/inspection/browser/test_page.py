@@ -62,7 +62,7 @@ def test_every_array_arrives_bit_for_bit(chromium: Any, digits: Inspection, digi
 def test_the_numbers_shown_are_the_engines(chromium: Any, digits: Inspection, digits_page: Path) -> None:
     maps = digits.feature_maps("conv1", 0)
     with Tab(chromium, digits_page, "#network?stage=1&channel=2&image=1") as tab:
-        tab.page.locator(".detail .cells").hover(position={"x": 100, "y": 70})
+        tab.page.locator(".detail .cells").first.hover(position={"x": 100, "y": 70})
         text = tab.page.locator("#readout").inner_text()
         found = re.search(r"row (\d+), column (\d+): (\S+) +\(bits ([0-9a-f]{8})\)", text)
         assert found, text
@@ -73,9 +73,19 @@ def test_the_numbers_shown_are_the_engines(chromium: Any, digits: Inspection, di
             shown[0] == f"{maps[1, 2].min().view(np.uint32):08x}"
             and shown[2] == f"{maps[1, 2].max().view(np.uint32):08x}"
         )
-        tab.page.locator(".detail figcaption button").click()
+        tab.page.locator(".detail figcaption button").first.click()
         cells = tab.page.locator("dialog .number").evaluate_all("(spans) => spans.map((span) => span.dataset.bits)")
         assert [int(bits, 16) for bits in cells] == maps[1, 2].view(np.uint32).reshape(-1).tolist()
+
+
+def test_feature_maps_link_to_their_arithmetic(chromium: Any, digits_page: Path) -> None:
+    with Tab(chromium, digits_page, "#network?stage=3&step=1&channel=2&image=1") as tab:
+        tab.page.get_by_role("link", name="Compute it step by step").click()
+        state = tab.page.evaluate("page.state")
+        names = ("view", "stage", "step", "channel", "image")
+        assert [state[name] for name in names] == ["convolution", 3, 1, 2, 1]
+        assert tab.page.locator(".verdict").inner_text() == "✓ bit-identical"
+        assert tab.errors == []
 
 
 def test_the_keyboard_reaches_stages_and_cells(chromium: Any, digits_page: Path) -> None:
@@ -85,17 +95,17 @@ def test_the_keyboard_reaches_stages_and_cells(chromium: Any, digits_page: Path)
         tab.page.keyboard.press("Enter")
         assert tab.page.evaluate("page.state.stage") == 3
         assert tab.page.locator(".stage h3").inner_text().startswith("conv2")
-        tab.page.locator(".detail .cells").focus()
+        tab.page.locator(".detail .cells").first.focus()
         before = tab.page.locator("#readout").inner_text()
         tab.page.keyboard.press("ArrowRight")
         assert "column 1" in tab.page.locator("#readout").inner_text() != before
-        tab.page.locator(".detail figcaption button").focus()
+        tab.page.locator(".detail figcaption button").first.focus()
         tab.page.keyboard.press("Enter")
         tab.page.locator("dialog .number").first.focus()
         tab.page.keyboard.press("ArrowDown")
         assert tab.page.evaluate("document.activeElement.closest('tr').rowIndex") == 2
         tab.page.keyboard.press("Escape")
-        assert tab.page.locator("dialog").count() == 0
+        tab.page.locator("dialog").wait_for(state="detached")
 
 
 def test_addresses_are_taken_and_kept(chromium: Any, digits_page: Path) -> None:
@@ -159,3 +169,13 @@ def test_each_view_prints_on_a4(chromium: Any, digits_page: Path) -> None:
 def test_the_file_says_what_it_is(digits_page: Path) -> None:
     text = digits_page.read_text(encoding="utf-8")
     assert escape("lenet5 sees 3 images") in text and '<meta name="generator" content="opsin see' in text
+
+
+@pytest.mark.parametrize("address", ["explanations", "network?stage=1", "convolution?stage=1", "backpropagation"])
+def test_a_choice_keeps_the_focus(chromium: Any, digits_page: Path, address: str) -> None:
+    with Tab(chromium, digits_page, f"#{address}") as tab:
+        select = tab.page.locator(".view:not([hidden]) select, .view:not([hidden]) input[type=radio]:checked").first
+        select.focus()
+        kind = tab.page.evaluate("document.activeElement.tagName")
+        tab.page.keyboard.press("ArrowDown")
+        assert tab.page.evaluate("document.activeElement.tagName") == kind != "BODY"

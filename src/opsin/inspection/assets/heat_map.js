@@ -50,7 +50,7 @@ function heatMap(options) {
   box.addEventListener('focus', () => say(cursor));
   box.addEventListener('blur', () => readOut(''));
   box.addEventListener('keydown', (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const step = ARROWS[event.key];
     if (!step) return;
     event.preventDefault();
     const row = Math.min(Math.max(cursor[0] + step[0], 0), state.rows - 1);
@@ -67,6 +67,7 @@ function heatMap(options) {
     box.style.width = `${state.columns * enlarged}px`;
     box.style.aspectRatio = `${state.columns} / ${state.rows}`;
     overlay.setAttribute('viewBox', `0 0 ${state.columns} ${state.rows}`);
+    if (state.selected && state.onSelect) cursor = state.selected.slice(0, 2);
     const [row, column, height, width] = state.selected ?? [0, 0, 0, 0];
     frame.toggleAttribute('hidden', !state.selected);
     for (const [name, value] of Object.entries({ x: column, y: row, width: width ?? 1, height: height ?? 1 })) frame.setAttribute(name, value);
@@ -90,8 +91,8 @@ function heatMap(options) {
   };
 }
 
-/** Make a small picture of a map for a button, without a pointer, scale or table. Options as for `heatMap`. */
-function picture(options) {
+/** Make a map for a button, without a pointer, scale or table. Options as for `heatMap`. */
+function plainMap(options) {
   const map = heatMap({ ...options, bare: true, name: '' });
   const cells = map.element.querySelector('.cells');
   for (const name of ['role', 'aria-label', 'tabindex']) cells.removeAttribute(name);

@@ -17,9 +17,10 @@ STRONGEST = 8
 
 
 def map_data(result: Attribution, features: NDArray[np.float64] | None, arrays: Arrays) -> dict[str, Any]:
-    """Return an attribution: its raw map as an array, what is said of it, and the strongest channels.
+    """Return an attribution: its raw map as an array, its figures and sentences, and the strongest channels.
 
-    `features` are the values of the layer, channels × rows × columns; None if they are not shown.
+    `features` are the values of the layer, channels × rows × columns; None if they are not shown. Large ones are left
+    out.
     """
     values, block = reduced(result)
     data = result.to_data() | {"values": arrays.add(values.astype(np.float32)), "block": block}
@@ -27,7 +28,7 @@ def map_data(result: Attribution, features: NDArray[np.float64] | None, arrays: 
         order = np.argsort(-np.abs(result.channel_weights), kind="stable")[:STRONGEST]
         data["channels"] = order.tolist()
         data["weights"] = arrays.add(result.channel_weights[order].astype(np.float32))
-        if features is not None:
+        if features is not None and max(features.shape[1:]) <= MAX_SIDE:
             data["features"] = arrays.add(features[order].astype(np.float32))
     return data
 
@@ -48,7 +49,7 @@ def reduced(result: Attribution) -> tuple[NDArray[np.float64], int]:
 
 
 def methods_data() -> dict[str, Any]:
-    """Return what is said of each method."""
+    """Return the names and descriptions of all methods."""
     return {
         name: {
             "title": method.title, "source": method.source, "idea": method.idea, "layer": method.needs_layer,

@@ -1,4 +1,4 @@
-"""Feature maps on the page: as the engine's numbers, or as small pictures if space is short."""
+"""Feature maps on the page: as the engine's numbers, or as small images if space is short."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from opsin.explain.observer import Floats
-from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 
 MAX_CHANNELS = 64
 """Feature maps of a step that are shown, at most."""
@@ -17,14 +17,12 @@ MAX_CHANNELS = 64
 MIN_CHANNELS = 4
 """Feature maps of a step that must fit with all their numbers."""
 
-FLOAT_BYTES = 4
-
 
 @dataclass(frozen=True)
 class Form:
     """How the maps of a step are stored: how many `channels`, and as averages over `reduction`² values if above 1.
 
-    Numbers are float32; averages are pictures with a byte per value.
+    Numbers are float32; averages have a byte per value.
     """
 
     channels: int
@@ -52,17 +50,17 @@ def choose_form(shape: Sequence[int], share: int) -> Form:
     """Return the form of maps N × C × H × W (or N × C) that fits into `share` bytes, or the smallest form."""
     images, channels, *sides = shape
     values = images * int(np.prod(sides, dtype=np.int64))
-    wanted = min(channels, MIN_CHANNELS)
+    least = min(channels, MIN_CHANNELS)
     if not sides:
         return Form(max(1, min(channels, share // (FLOAT_BYTES * images))), 1)
     fits = share // (FLOAT_BYTES * values)
-    if fits >= wanted:
+    if fits >= least:
         return Form(min(channels, MAX_CHANNELS, fits), 1)
     for reduction in (1, 2, 4, 8, 16):
         reduced = images * int(np.prod([-(-side // reduction) for side in sides]))
-        if reduction > 1 and share // reduced >= wanted:
+        if reduction > 1 and share // reduced >= least:
             return Form(min(channels, MAX_CHANNELS // 2, share // reduced), reduction)
-    return Form(wanted, 16)
+    return Form(least, 16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +78,13 @@ class Maps:
         return cls(_averaged(chosen, form.reduction), channels, values.shape[1], form.reduction)
 
     def to_data(self, arrays: Arrays) -> dict[str, Any]:
-        """Return the maps for the page; `largest` is the end of the scale of pictures."""
+        """Return the maps for the page; `largest` is the end of the scale of averages."""
         data: dict[str, Any] = {"channels": self.channels, "count": self.count, "reduction": self.reduction}
         if self.reduction == 1:
             return data | {"values": arrays.add(self.values)}
         largest = float(np.abs(self.values).max()) or 1.0
-        pictures = np.rint(self.values / largest * 127 + 128).astype(np.uint8)
-        return data | {"values": arrays.add(pictures), "largest": largest}
+        rounded = np.rint(self.values / largest * 127 + 128).astype(np.uint8)
+        return data | {"values": arrays.add(rounded), "largest": largest}
 
 
 def _averaged(values: Floats, reduction: int) -> Floats:
