@@ -26,6 +26,9 @@ from tests.planning.fake_machine import FakeMachine, choose, dataset
 PLAN = TrainingPlan(network="resnet9_half", stages=(Stage(epochs=400, batch=10),), patience=3)
 """80,000 steps on 2,000 images."""
 
+FEATURES = Stage(name="head", epochs=900, frozen=("conv",), features=True)
+"""Trains on stored features."""
+
 FULL = PrecisionTrial("float32", 200, 0.02, (1.0,) * 10)
 
 
@@ -103,7 +106,7 @@ def test_trainings_that_diverge_decide_for_float32() -> None:
         (PLAN, FakeMachine(bf16_gain=1.0), "this processor has no instructions that multiply bfloat16"),
         (replace(PLAN, stages=(Stage(epochs=3, batch=8),)), FakeMachine(), "750 steps are too few"),
         (
-            replace(PLAN, stages=(*PLAN.stages, Stage(name="head", epochs=900, frozen=("conv",), features=True))), FakeMachine(),
+            replace(PLAN, stages=(*PLAN.stages, FEATURES)), FakeMachine(),
             "stored features take little time in any precision",
         ),
     ],
