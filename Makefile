@@ -1,5 +1,6 @@
 # make demo   train on handwritten digits, measure on held-out ones, predict an image
-# make test   the whole test suite (PyTorch, ONNX Runtime and scikit-learn are oracles where they are installed: make oracle)
+# make test   the whole test suite (PyTorch, ONNX Runtime and scikit-learn are oracles where they are installed: make oracle;
+#             pages are opened in Chromium where that is installed: make browser)
 # make check  style, types, import directions
 # Each sets up what it needs in .venv; only Python 3.11 or newer and make have to be there.
 
@@ -8,7 +9,7 @@ TORCH ?= torch
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check oracle minimum aarch64 clean
+.PHONY: demo test check oracle browser minimum aarch64 clean
 
 $(VENV)/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -37,6 +38,12 @@ check: $(VENV)/.dev
 
 oracle: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet '$(TORCH)' onnx onnxscript onnxruntime scikit-learn
+
+# What the tests of pages need: Playwright, axe and Chromium. Without it they are skipped.
+browser: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[browser]'
+	@command -v chromium > /dev/null || \
+	  { echo "The tests of pages need Chromium; on Debian: apt-get install chromium"; exit 1; }
 
 # The oldest versions of the dependencies that pyproject.toml allows.
 minimum: $(VENV)/.core

@@ -17,10 +17,27 @@ from typing import TYPE_CHECKING, Any
 from opsin import _aliases
 
 if TYPE_CHECKING:
-    from opsin import backends, base, data, interop, ir, model, nn, ops, planning, report, runs, training, viz, zoo
+    from opsin import (
+        backends,
+        base,
+        data,
+        explain,
+        interop,
+        ir,
+        model,
+        nn,
+        ops,
+        planning,
+        report,
+        runs,
+        training,
+        viz,
+        zoo,
+    )
     from opsin.apps.estimator import ImageClassifier, ImageRegressor
     from opsin.base import errors
     from opsin.base.errors import OpsinError
+    from opsin.inspection.api import see
     from opsin.interop import onnx
     from opsin.model import Model, load
     from opsin.model.onnx_import import import_onnx
@@ -31,20 +48,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
-    "backends": "backends", "base": "base", "data": "data", "errors": "base.errors", "interop": "interop", "ir": "ir",
-    "model": "model", "nn": "nn", "onnx": "interop.onnx", "ops": "ops", "planning": "planning", "report": "report",
-    "runs": "runs", "training": "training", "viz": "viz", "zoo": "zoo",
+    "backends": "backends", "base": "base", "data": "data", "errors": "base.errors", "explain": "explain",
+    "interop": "interop", "ir": "ir", "model": "model", "nn": "nn", "onnx": "interop.onnx", "ops": "ops",
+    "planning": "planning", "report": "report", "runs": "runs", "training": "training", "viz": "viz", "zoo": "zoo",
 }  # fmt: skip
 _NAMES = {
     "ImageClassifier": "apps.estimator", "ImageRegressor": "apps.estimator", "Model": "model",
     "OpsinError": "base.errors", "autotrain": "runs.autotrain", "import_onnx": "model.onnx_import", "load": "model",
-    "pretrained": "model.pretrained", "train": "runs.api",
+    "pretrained": "model.pretrained", "see": "inspection.api", "train": "runs.api",
 }  # fmt: skip
 
 __all__ = [
     "ImageClassifier", "ImageRegressor", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors",
-    "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report", "runs",
-    "train", "training", "viz", "zoo",
+    "explain", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report",
+    "runs", "see", "train", "training", "viz", "zoo",
 ]  # fmt: skip
 
 _aliases.install()

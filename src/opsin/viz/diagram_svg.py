@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import hypot
+from typing import TypeAlias
+from xml.sax.saxutils import quoteattr
 
 from opsin.nn.paths import span
 from opsin.viz import captions, svg
 from opsin.viz.cells import STRIPE_WIDTH
-from opsin.viz.diagram import CIRCLE, STACK, Box, BoxSize, Diagram, Edge, Frame, LegendKey, Section
+from opsin.viz.diagram import (
+    CIRCLE,
+    STACK,
+    STYLES,
+    Box,
+    BoxSize,
+    Diagram,
+    DiagramText,
+    Edge,
+    Frame,
+    LegendKey,
+    Section,
+)
 from opsin.viz.layout import BORDER
 from opsin.viz.svg import Point, point, px
-from opsin.viz.text_metrics import value_range
+from opsin.viz.text_metrics import text_width, value_range
+
+Link: TypeAlias = "Callable[[Box], str]"
+"""The address that a box links to."""
 
 COLOURS = {
     captions.INPUT_KIND: "#f2ecdc", captions.CONV: "#5b9bd8", captions.DEPTHWISE: "#a9d8f2", captions.LINEAR: "#1d8f6e",
@@ -40,20 +57,31 @@ ARROW = (
 )
 
 
-def write(diagram: Diagram, title: str, description: str) -> str:
-    """Return the SVG file."""
+def write(diagram: Diagram, title: str, description: str, link: Link | None = None) -> str:
+    """Return the SVG file; with `link`, every box is a link."""
     content = [
         *(line for frame in diagram.frames for line in _frame(frame)),
         *(_section(section) for section in diagram.sections),
-        *(line for box in diagram.boxes for line in _box(box)),
+        *(line for box in diagram.boxes for line in _box(box, link)),
         *_edges(diagram.edges),
         *(line for key in diagram.legend_keys for line in _legend_key(key)),
-        *(svg.label(text.x, text.y, text.text, text.style, text.anchor) for text in diagram.texts),
+        *map(_text, diagram.texts),
     ]
     moved = [ARROW, f'<g transform="translate({px(BORDER)} {px(HEADING_HEIGHT)})">', *content, "</g>"]
     width, height = diagram.width + 2 * BORDER, diagram.height + HEADING_HEIGHT + BORDER
-    style = svg.style_sheet(RULES + "".join(_colour_rules()), DARK_RULES)
-    return svg.document(width, height, title, style, moved, description)
+    role = "img" if link is None else "group"
+    return svg.document(width, height, title, style(), moved, description, role=role)
+
+
+def style() -> str:
+    """Return the style sheet of every diagram."""
+    return svg.style_sheet(RULES + "".join(_colour_rules()), DARK_RULES)
+
+
+def _text(text: DiagramText) -> str:
+    """Return a text of the width that the layout assumes: without Helvetica, other fonts are wider."""
+    width = text_width(text.text, *STYLES[text.style])
+    return svg.label(text.x, text.y, text.text, text.style, text.anchor, width)
 
 
 def _colour_rules() -> Iterator[str]:
@@ -131,14 +159,16 @@ def _towards(a: Point, b: Point, distance: float) -> Point:
     return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
 
 
-def _box(box: Box) -> Iterator[str]:
+def _box(box: Box, link: Link | None) -> Iterator[str]:
     unit = box.units[0]
+    if link is not None:
+        yield f"<a href={quoteattr(link(box))} aria-label={quoteattr(svg.printable(tooltip(box)))}>"
     yield f'<g class="{svg.class_name(unit.kind)}">{svg.title(tooltip(box))}'
     if box.size.is_circle:
         yield _circle(unit.kind, box.x + CIRCLE.width / 2, box.y)
     else:
         yield from _cuboid(box.size, box.x, box.y, captions.stripes(unit.before), captions.stripes(unit.after))
-    yield "</g>"
+    yield "</g>" if link is None else "</g></a>"
 
 
 def _circle(kind: str, x: float, y: float) -> str:

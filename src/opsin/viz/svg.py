@@ -29,7 +29,12 @@ def px(value: float) -> str:
 
 def text_of(text: str) -> str:
     """Escape text between tags; replace characters that XML forbids, which a layer's name may contain."""
-    return escape(FORBIDDEN.sub("\ufffd", text))
+    return escape(printable(text))
+
+
+def printable(text: str) -> str:
+    """Replace characters that XML forbids."""
+    return FORBIDDEN.sub("\ufffd", text)
 
 
 def mix(colour: str, other: str, share: float) -> str:
@@ -63,11 +68,14 @@ def title(text: str) -> str:
     return element("title", text_of(text))
 
 
-def label(x: float, y: float, text: str, style: str, anchor: str = "start") -> str:
-    """Return text that starts at, is centred on, or ends at (`anchor`: start, middle, end) a point of its baseline."""
-    return element(
-        "text", text_of(text), class_=style or None, text_anchor=None if anchor == "start" else anchor, x=x, y=y
-    )
+def label(x: float, y: float, text: str, style: str, anchor: str = "start", width: float | None = None) -> str:
+    """Return text that starts at, is centred on, or ends at (`anchor`: start, middle, end) a point of its baseline.
+
+    With `width`, it is as wide as that in any font.
+    """
+    fitted = {} if width is None else {"textLength": px(width), "lengthAdjust": "spacingAndGlyphs"}
+    anchor_name = None if anchor == "start" else anchor
+    return element("text", text_of(text), class_=style or None, text_anchor=anchor_name, x=x, y=y, **fitted)
 
 
 def point(place: Point) -> str:
@@ -102,12 +110,16 @@ def document(
     content: Iterable[str],
     description: str = "",
     zoom: float = 1.0,
+    role: str = "img",
 ) -> str:
-    """Return a whole file: `content` over a background of class "page", with `heading` as its title."""
+    """Return a whole file: `content` over a background of class "page", with `heading` as its title.
+
+    `role` is that of accessibility: "img", or "group" if there are links inside.
+    """
     size = f'width="{px(zoom * width)}" height="{px(zoom * height)}" viewBox="0 0 {px(width)} {px(height)}"'
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="{role}">',
         title(heading),
         *([element("desc", text_of(description))] if description else []),
         element("style", style),

@@ -47,7 +47,7 @@ app = typer.Typer(
 
 GROUPS: dict[str, tuple[Callable[..., int], ...]] = {
     "Train": (train.train, train.runs),
-    "Inspect": (inspect.describe, inspect.profile),
+    "Inspect": (use.see, inspect.describe, inspect.profile),
     "Use": (use.predict, use.evaluate),
     "Machine": (inspect.tune, bench.bench),
 }

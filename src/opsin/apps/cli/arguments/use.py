@@ -58,3 +58,24 @@ def evaluate(
 ) -> int:
     """Measure a model on labelled or annotated images that it was not trained on."""
     return command("evaluate")(model, data, json, report, target)
+
+
+def see(
+    model: ModelFile,
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files, or folders of images.")],
+    out: Annotated[str, typer.Option(metavar="FILE.html", help="The page to write.")] = "see.html",
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default="each image's answer", help="The label whose score is explained."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Labelled images, for the map of images and what excites each channel."),
+    ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="The folder of a run trained with --replay, to show how the network learned."),
+    ] = None,
+) -> int:
+    """Show what a network computes for images, from the kernel to the gradient, as one page that needs no network."""
+    return command("see")(model, images, out, label, data, replay)

@@ -1,0 +1,106 @@
+"""Pages of `opsin see` for every network of the zoo and for ONNX files: their size, and whether looking changes a bit.
+
+    python bench/see_zoo.py [--networks lenet5 …] [--onnx FILE …] [--json FILE]
+
+Each network has random weights and sees an image of noise at the size of its paper. The table has the time to the page,
+its size, and whether the network's outputs are bit-identical with and without all extra outputs: with Winograd's
+algorithm as in predictions, and without. The exit code is 1 if a page fails, is above 10 MB, or a bit differs.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from common import begin, finish, parser, print_table
+
+import opsin
+from opsin import nn, zoo
+from opsin.data import Preprocessing
+from opsin.explain.observer import Observer
+from opsin.model import Model
+
+MAX_BYTES = 10_000_000
+
+
+def random_model(name: str) -> Model:
+    """A network of the zoo with random weights, and statistics of batch normalization from a few images of noise."""
+    entry = zoo.find(name)
+    network = entry()
+    graph = nn.trace(network, entry.input_shape)
+    task = opsin.planning.task_of(name, entry.classes, entry.input_shape)
+    channels, height, width = entry.input_shape
+    each = channels // entry.frames
+    preprocessing = Preprocessing(each, height, width, (0.45,) * each, (0.25,) * each, frames=entry.frames)
+    return Model(name, graph, nn.initial_state(graph, 1), preprocessing, task, nn.layer_kinds(network))
+
+
+def is_unchanged(model: Model, pixels: np.ndarray[Any, np.dtype[np.uint8]], exact: bool) -> bool:
+    """Whether the outputs have equal bits alone, and next to the output of every step."""
+    observer = Observer(model, exact=exact)
+    names = list(model.graph.outputs)
+    alone = observer.run(pixels, [model.graph.outputs[name] for name in names])
+    stages = opsin.explain.stages.find_stages(model.graph, model.layers)
+    steps = [step.output for stage in stages for step in stage.steps]
+    together = observer.run(pixels, [*(model.graph.outputs[name] for name in names), *steps])
+    return all(a.tobytes() == b.tobytes() for a, b in zip(alone, together, strict=False))
+
+
+def measure(model: Model, name: str) -> dict[str, Any]:
+    """The figures of one network."""
+    shape = model.preprocessing.input_shape
+    pixels = np.random.default_rng(1).integers(0, 256, (1, *shape), dtype=np.uint8)
+    image = pixels[0][: model.preprocessing.channels]
+    start = perf_counter()
+    page = opsin.see(model, image).page
+    seconds = perf_counter() - start
+    return {
+        "network": name,
+        "seconds": round(seconds, 2),
+        "bytes": len(page.html.encode()),
+        "views": sorted(page.views),
+        "unchanged": is_unchanged(model, pixels, exact=False),
+        "unchanged exactly": is_unchanged(model, pixels, exact=True),
+    }
+
+
+def main() -> int:
+    command = parser(__doc__ or "")
+    command.add_argument("--networks", nargs="*", default=zoo.names(), metavar="NAME")
+    command.add_argument("--onnx", nargs="*", default=[], metavar="FILE")
+    options = command.parse_args()
+    record = begin(options)
+    results = record["results"] = []
+    for name in [*options.networks, *options.onnx]:
+        try:
+            model = opsin.import_onnx(name) if name.endswith(".onnx") else random_model(name)
+            results.append(measure(model, name))
+        except opsin.OpsinError as error:
+            results.append({"network": name, "error": str(error)})
+        print(results[-1], file=sys.stderr, flush=True)
+    finish(
+        options,
+        record | print_table(("network", "to the page", "size", "unchanged", "exact"), [row(r) for r in results]),
+    )
+    return 0 if all(is_fine(result) for result in results) else 1
+
+
+def row(result: dict[str, Any]) -> list[str]:
+    """A line of the table."""
+    if "error" in result:
+        return [result["network"], result["error"], "", "", ""]
+    answers = ["yes" if result[key] else "no" for key in ("unchanged", "unchanged exactly")]
+    return [result["network"], f"{result['seconds']:.1f} s", f"{result['bytes'] / 1e6:.2f} MB", *answers]
+
+
+def is_fine(result: dict[str, Any]) -> bool:
+    """Whether a page was made that is small enough, and nothing changed."""
+    return (
+        "error" not in result and result["bytes"] <= MAX_BYTES and result["unchanged"] and result["unchanged exactly"]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""`opsin.see`: what a network computes for images, as data and as a page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from opsin.base.atomic import atomic_write
+from opsin.base.concurrency import lazy
+from opsin.base.errors import DataError, UsageError
+from opsin.data import Dataset
+from opsin.explain.observer import Floats
+from opsin.explain.stages import Stage
+from opsin.inspection.images import subject_images
+from opsin.inspection.page.document import GENERATOR
+from opsin.inspection.page.write import Page, make_page
+from opsin.inspection.subject import Subject
+from opsin.ir.arguments import instance
+from opsin.ir.arguments import path as sound_path
+from opsin.model import Model
+from opsin.model.inputs import ImageInput
+
+NOTEBOOK_HEIGHT = 860
+"""Pixels of the page in a notebook."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """A model looked at on some images: its stages, and their values as arrays. A notebook shows the page."""
+
+    subject: Subject = field(repr=False)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The answer for each image, as text."""
+        return tuple(image.answer for image in self.subject.images)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of the network: the boxes of its diagram, with their steps."""
+        return tuple(self.subject.stages)
+
+    def feature_maps(self, stage: str | int, step: int = -1) -> Floats:
+        """Return the output of a step of a stage for each image: float32 N×C×H×W, or N×C.
+
+        A stage is known by its number or its name, such as "conv1"; its last step, which includes the activation, is
+        the default. Raise `UsageError` if there is none.
+        """
+        found = self._stage(stage)
+        if not -len(found.steps) <= step < len(found.steps):
+            raise UsageError(f"{found.name} has {len(found.steps)} steps, and no step {step}")
+        return self.subject.observed.values[found.steps[step].output]
+
+    def gradients(self, stage: str | int, step: int = -1) -> Floats:
+        """Return the gradients of each image's score for `feature_maps`."""
+        found = self._stage(stage)
+        return self.subject.observed.gradients[found.steps[step].output]
+
+    @lazy
+    def page(self) -> Page:
+        """The page with the data of its views."""
+        return make_page(self.subject)
+
+    def html(self) -> str:
+        """Return the page: one HTML file that needs no network."""
+        return self.page.html
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file. Raise `UsageError` if it exists and is something else, or cannot be written."""
+        target = Path(sound_path("the page's file", path))
+        check_target(target)
+        try:
+            atomic_write(target, self.html().encode("utf-8"))
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror}; name another file") from None
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<iframe srcdoc="{escape(self.html())}" sandbox="allow-scripts" title="opsin see" '
+            f'style="width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"></iframe>'
+        )
+
+    def _stage(self, stage: str | int) -> Stage:
+        for each in self.subject.stages:
+            if stage in (each.number, each.name):
+                return each
+        names = ", ".join(each.name for each in self.subject.stages)
+        raise UsageError(f"the network has no stage {stage!r}; its stages are {names}")
+
+
+def see(
+    model: Model,
+    images: ImageInput,
+    *,
+    names: Sequence[str] | None = None,
+    label: str | None = None,
+    data: Dataset | None = None,
+    replay: Any = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Inspection:
+    """Look at what a model computes for images: feature maps, arithmetic, gradients and explanations.
+
+    `images` are what `Model.predict` takes, and `names` what they are called. `label` is the class to explain; by
+    default, each image's own answer. With `data`, the page also shows which of its images excite each channel most, and
+    a map of all images; with `replay`, the folder of a run that was trained with `replay`, how the network learned.
+    `on_progress` is called with a word on each part of the work. Raise `UsageError` for an unknown label, `DataError`
+    for something that is no image.
+    """
+    instance("the model", model, Model, "opsin.load(FILE), opsin.import_onnx(FILE) or opsin.pretrained(NETWORK)")
+    if data is not None:
+        instance("data", data, Dataset, "what opsin.data.load returns")
+    found = subject_images(model, images, names, label)
+    if not found:
+        raise DataError("there is no image to look at; give at least one")
+    return Inspection(Subject(model, found, data, replay, on_progress or (lambda text: None)))
+
+
+def check_target(path: Path) -> None:
+    """Raise `UsageError` if a page would overwrite something else."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file, such as {path / 'see.html'}")
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}; name another file") from None
+    if start and f'content="{GENERATOR}'.encode() not in start:
+        raise UsageError(f"{path} exists and is not a page of opsin see; name another file, or remove it first")

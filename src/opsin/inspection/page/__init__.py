@@ -1,0 +1,1 @@
+"""The page as a file: arrays, document, scripts and styles."""

@@ -1,0 +1,95 @@
+"""What a page is about: a model, the images it is shown on, and what else is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.base.concurrency import lazy
+from opsin.data import Dataset
+from opsin.explain.observer import Floats, Observer, Weights
+from opsin.explain.stages import Stage, find_stages
+from opsin.ir import Tensor
+from opsin.model import Model
+
+SMALL_SIDE = 64
+"""Networks for images up to this side get smaller pages."""
+
+SMALL_BUDGET, LARGE_BUDGET = 2_300_000, 3_600_000
+"""Bytes of all arrays of a page about one image, before compression."""
+
+MAX_BUDGET = 6_500_000
+"""Bytes of all arrays of a page about several images."""
+
+
+@dataclass(frozen=True, eq=False)
+class SubjectImage:
+    """An image as the network takes it (`pixels`, uint8 C×H×W), and what the network answers.
+
+    The score that is explained is the sum of the outputs times `weights` (for one image: 1 × the output's shape); it
+    stands for `label`.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    answer: str
+    label: str
+    weights: Weights
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """The values of tensors for every image, N × shape, and the gradients of each image's score for them."""
+
+    values: dict[Tensor, Floats]
+    gradients: dict[Tensor, Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model with images. `data` and `replay` are there if they were given; `progress` is told what is being done."""
+
+    model: Model
+    images: tuple[SubjectImage, ...]
+    data: Dataset | None = None
+    replay: Any = None
+    progress: Callable[[str], None] = field(default=lambda text: None, repr=False)
+
+    @lazy
+    def observer(self) -> Observer:
+        """Runs the network without Winograd's algorithm."""
+        return Observer(self.model)
+
+    @lazy
+    def stages(self) -> list[Stage]:
+        return find_stages(self.model.graph, self.model.layers)
+
+    @lazy
+    def observed(self) -> Observed:
+        """Values and gradients of the output of every step, from a program for one image at a time."""
+        tensors = list(dict.fromkeys(step.output for stage in self.stages for step in stage.steps))
+        runs = [self.observer.gradients(image.pixels[None], image.weights, tensors, tensors) for image in self.images]
+        return Observed(
+            _stacked(tensors, [values for _, _, values in runs]),
+            _stacked(tensors, [gradients for _, gradients, _ in runs]),
+        )
+
+    @property
+    def budget(self) -> int:
+        """Bytes that all arrays of a page may take before compression."""
+        side = max(self.model.preprocessing.size)
+        one = SMALL_BUDGET if side <= SMALL_SIDE else LARGE_BUDGET
+        return min(MAX_BUDGET, one + (len(self.images) - 1) * one // 3)
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """All images, N×C×H×W."""
+        return np.stack([image.pixels for image in self.images])
+
+
+def _stacked(tensors: Sequence[Tensor], runs: Sequence[Sequence[Floats]]) -> dict[Tensor, Floats]:
+    return {tensor: np.concatenate([run[number] for run in runs]) for number, tensor in enumerate(tensors)}

@@ -1,0 +1,101 @@
+"""Feature maps on the page: as the engine's numbers, or as small pictures if space is short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from opsin.explain.observer import Floats
+from opsin.inspection.page.arrays import Arrays
+
+MAX_CHANNELS = 64
+"""Feature maps of a step that are shown, at most."""
+
+MIN_CHANNELS = 4
+"""Feature maps of a step that must fit with all their numbers."""
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the maps of a step are stored: how many `channels`, and as averages over `reduction`² values if above 1.
+
+    Numbers are float32; averages are pictures with a byte per value.
+    """
+
+    channels: int
+    reduction: int
+
+
+def as_maps(values: Floats) -> Floats:
+    """Return values as N × C × H × W, or N × C: further axes before the last two count as channels."""
+    if values.ndim == 3:
+        return values[:, None]
+    return values if values.ndim <= 4 else values.reshape(len(values), -1, *values.shape[-2:])
+
+
+def divide(budget: int, sizes: Sequence[int]) -> list[int]:
+    """Divide `budget` bytes among steps of so many values each: what one does not need, the others get."""
+    shares, left = [0] * len(sizes), budget
+    order = sorted(range(len(sizes)), key=lambda n: sizes[n])
+    for position, number in enumerate(order):
+        shares[number] = min(FLOAT_BYTES * sizes[number], left // (len(sizes) - position))
+        left -= shares[number]
+    return shares
+
+
+def choose_form(shape: Sequence[int], share: int) -> Form:
+    """Return the form of maps N × C × H × W (or N × C) that fits into `share` bytes, or the smallest form."""
+    images, channels, *sides = shape
+    values = images * int(np.prod(sides, dtype=np.int64))
+    wanted = min(channels, MIN_CHANNELS)
+    if not sides:
+        return Form(max(1, min(channels, share // (FLOAT_BYTES * images))), 1)
+    fits = share // (FLOAT_BYTES * values)
+    if fits >= wanted:
+        return Form(min(channels, MAX_CHANNELS, fits), 1)
+    for reduction in (1, 2, 4, 8, 16):
+        reduced = images * int(np.prod([-(-side // reduction) for side in sides]))
+        if reduction > 1 and share // reduced >= wanted:
+            return Form(min(channels, MAX_CHANNELS // 2, share // reduced), reduction)
+    return Form(wanted, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """The maps of a step: of `channels` out of `count`, N × channels × …, as numbers or reduced by `reduction`."""
+
+    values: Floats
+    channels: list[int]
+    count: int
+    reduction: int
+
+    @classmethod
+    def of(cls, values: Floats, channels: list[int], form: Form) -> Maps:
+        chosen = values[:, channels]
+        return cls(_averaged(chosen, form.reduction), channels, values.shape[1], form.reduction)
+
+    def to_data(self, arrays: Arrays) -> dict[str, Any]:
+        """Return the maps for the page; `largest` is the end of the scale of pictures."""
+        data: dict[str, Any] = {"channels": self.channels, "count": self.count, "reduction": self.reduction}
+        if self.reduction == 1:
+            return data | {"values": arrays.add(self.values)}
+        largest = float(np.abs(self.values).max()) or 1.0
+        pictures = np.rint(self.values / largest * 127 + 128).astype(np.uint8)
+        return data | {"values": arrays.add(pictures), "largest": largest}
+
+
+def _averaged(values: Floats, reduction: int) -> Floats:
+    """Return the averages of squares of N × C × H × W; those at the lower and right edge may be smaller."""
+    if reduction == 1:
+        return values
+    for axis in (2, 3):
+        starts = np.arange(0, values.shape[axis], reduction)
+        counts = np.diff([*starts, values.shape[axis]])
+        shape = [-1 if n == axis else 1 for n in range(4)]
+        values = np.asarray(np.add.reduceat(values, starts, axis=axis) / counts.reshape(shape), np.float32)
+    return values

@@ -1,0 +1,81 @@
+"""The way of an image through the network: every box of its diagram opens feature maps, kernels and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from html import escape
+from typing import Any, ClassVar
+
+from opsin.explain.stages import Stage, Step
+from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.subject import Subject
+from opsin.inspection.views.network.kernels import kernels_of
+from opsin.inspection.views.network.maps import Maps, as_maps, choose_form, divide
+from opsin.inspection.views.network.selection import strongest_channels
+from opsin.viz.architecture import diagram_of_units
+from opsin.viz.diagram import Box
+
+MAP_SHARE, KERNEL_SHARE = 0.26, 0.1
+"""Shares of a page's bytes."""
+
+
+class NetworkView:
+    """The architecture, feature maps before and after each function, and kernels."""
+
+    name: ClassVar[str] = "network"
+    title: ClassVar[str] = "Through the network"
+
+    def markup(self, subject: Subject) -> str:
+        """Return the diagram of the architecture, in which every box is a link to its stage."""
+        numbers = {stage.unit: stage.number for stage in subject.stages}
+
+        def link(box: Box) -> str:
+            return f"#{self.name}?stage={numbers[box.units[0]]}"
+
+        model = subject.model
+        svg = diagram_of_units([stage.unit for stage in subject.stages], model.network, link)
+        drawing = svg.partition("?>")[2]
+        label = escape(f"The architecture of {model.network}")
+        return (
+            "<p>Every box is a stage of the network. Choose one to see what it makes of the image.</p>"
+            f'<div class="architecture" tabindex="0" role="group" aria-label="{label}">{without_style(drawing)}</div>'
+        )
+
+    def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any]:
+        """Return feature maps of every step, chosen by what they contribute to the explained score, and kernels."""
+        subject.progress("feature maps")
+        values = {
+            step: as_maps(subject.observed.values[step.output]) for stage in subject.stages for step in stage.steps
+        }
+        shares = divide(int(MAP_SHARE * subject.budget), [each.size for each in values.values()])
+        forms = {
+            step: choose_form(each.shape, share) for (step, each), share in zip(values.items(), shares, strict=True)
+        }
+        found = {
+            step: Maps.of(values[step], self._channels(subject, stage, step, forms[step].channels), forms[step])
+            for stage in subject.stages
+            for step in stage.steps
+        }
+        channels = {stage: found[stage.steps[0]].channels for stage in subject.stages}
+        return {
+            "stages": [[found[step].to_data(arrays) for step in stage.steps] for stage in subject.stages],
+            "kernels": kernels_of(subject, channels, int(KERNEL_SHARE * subject.budget), arrays),
+            "left_out": _left_out(found.values()),
+        }
+
+    def _channels(self, subject: Subject, stage: Stage, step: Step, count: int) -> list[int]:
+        """Return the channels of a step to show: those that the stage's last step uses most, if it has as many."""
+        observed, last = subject.observed, stage.steps[-1].output
+        chosen = last if last.shape[1] == step.output.shape[1] else step.output
+        return strongest_channels(as_maps(observed.values[chosen]), as_maps(observed.gradients[chosen]), count)
+
+
+def _left_out(maps: Collection[Maps]) -> str:
+    kept, total = sum(len(each.channels) for each in maps), sum(each.count for each in maps)
+    return "" if kept == total else f"{kept:,} of {total:,} feature maps: those that count most for the answer"
+
+
+def without_style(svg: str) -> str:
+    """Return an SVG document without its style sheet, which the page's own includes."""
+    before, _, rest = svg.partition("<style>")
+    return before + rest.partition("</style>")[2]

@@ -1,0 +1,74 @@
+"""`opsin see`: the page, its name, folders of images, and errors."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opsin
+from tests.docs.markdown import ROOT
+
+ONNX, SEVEN = ROOT / "docs" / "digits.onnx", ROOT / "docs" / "seven.png"
+
+
+@pytest.fixture
+def see(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Calls `opsin see` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return partial(cli, "see")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "digits.opsin"
+    opsin.train("lenet5", opsin.data.load("digits"), epochs=1).save(path)
+    return path
+
+
+def test_a_page_is_written(see: Any, model: Path, tmp_path: Path) -> None:
+    code, out, err = see(model, SEVEN)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].startswith("seven.png: 7 (")
+    assert out.splitlines()[1].startswith("see.html is the page, ") and out.endswith("it needs no network.\n")
+    assert "lenet5 sees seven.png: 7 (" in (tmp_path / "see.html").read_text(encoding="utf-8")
+    assert see(model, SEVEN, SEVEN, "--out", "two.HTML").code == 0
+
+
+def test_an_onnx_file_is_seen(see: Any, tmp_path: Path) -> None:
+    code, out, _ = see(ONNX, SEVEN, "--out", "onnx.html")
+    assert code == 0 and out.startswith("seven.png: ") and (tmp_path / "onnx.html").stat().st_size > 50_000
+
+
+def test_a_folder_gives_all_its_images(see: Any, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    assert "there are no images in this folder" in see(model, folder).err
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(SEVEN.read_bytes())
+    assert [line.split(":")[0] for line in see(model, folder).out.splitlines()[:2]] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--out", "page.txt"), 2, "call it page.html instead of page.txt"),
+        (("--out", "folder.html"), 2, "folder.html is a folder; name a file, such as folder.html/see.html"),
+        (("--out", "mine.html"), 2, "mine.html exists and is not a page of opsin see"),
+        (("--out", "nowhere/a.html"), 2, "nowhere/a.html cannot be written: No such file or directory"),
+        (("--label", "eight"), 2, "the model does not know 'eight'; it knows 0, 1, 2"),
+        (("text.png",), 1, "text.png is not an image but text"),
+        (("missing.png",), 1, "missing.png: there is no such file"),
+    ],
+)
+def test_errors_say_what_to_do(
+    see: Any, model: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    (tmp_path / "folder.html").mkdir()
+    (tmp_path / "mine.html").write_text("<p>mine</p>")
+    (tmp_path / "text.png").write_text("text")
+    result = see(model, SEVEN, *arguments)
+    assert (result.code, result.out) == (code, "") and message in result.err
+    assert (tmp_path / "mine.html").read_text() == "<p>mine</p>"

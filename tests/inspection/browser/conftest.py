@@ -1,0 +1,99 @@
+"""A browser without a network, and pages to open in it.
+
+These tests need the packages playwright and axe-playwright-python, and Chromium: `make browser`. Without one of them
+they are skipped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import opsin
+from opsin.inspection.api import Inspection
+from tests.docs.markdown import ROOT
+
+HOSTILE_NAME = "</script><script>window.pwned=1</script>\u2028\u202egnp.\u202c<b>😀</b>&amp;.png"
+"""What a file or a class may be called (but for /, which no file name holds)."""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make browser")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("Chromium is not installed: make browser")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
+    """A LeNet-5 that was trained for an epoch, on two images, with data."""
+    data = opsin.data.load("digits")
+    model = opsin.train("lenet5", data, epochs=1)
+    pixels = np.stack([data.test.pixels[number] for number in range(2)])
+    return opsin.see(model, [ROOT / "docs" / "seven.png", *pixels], names=["seven.png", "a", "b"], data=data)
+
+
+@pytest.fixture(scope="session")
+def digits_page(digits: Inspection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("see") / "digits.html"
+    digits.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def hostile_page(digits: Inspection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page whose file and class have names that attack it."""
+    folder = tmp_path_factory.mktemp("hostile")
+    image = folder / HOSTILE_NAME.replace("/", "\u2215")
+    Image.fromarray(np.full((28, 28), 90, np.uint8)).save(image)
+    model = digits.subject.model
+    labels, model.labels = model.labels, tuple(f"{HOSTILE_NAME}{number}" for number in range(10))
+    try:
+        inspection = opsin.see(model, [image])
+        inspection.save(folder / "page.html")
+    finally:
+        model.labels = labels
+    return folder / "page.html"
+
+
+class Tab:
+    """A tab that has opened a page by file://, with the network off; it records what should not happen."""
+
+    def __init__(self, browser: Any, path: Path, address: str = "", width: int = 1200, scheme: str = "light") -> None:
+        self.context = browser.new_context(
+            offline=True, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+        )
+        self.page = self.context.new_page()
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.goto(path.as_uri() + address)
+        self.page.wait_for_selector("html[data-ready]", timeout=20_000)
+
+    @property
+    def views(self) -> list[str]:
+        names: list[str] = self.page.evaluate("Object.keys(page.subject.views)")
+        return names
+
+    def open(self, address: str) -> None:
+        """Go to an address of the page, such as `network?stage=2`."""
+        self.page.evaluate("follow", f"#{address}")
+
+    def __enter__(self) -> Tab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()

@@ -1,0 +1,134 @@
+"""`opsin.see`: arrays, answers, files and errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import opsin
+from opsin.base.errors import DataError, UsageError
+from opsin.explain.observer import Observer
+from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.page.document import json_text
+from opsin.inspection.views.network.maps import as_maps, choose_form, divide
+from opsin.inspection.views.network.selection import strongest_channels
+from opsin.model import Model
+from tests.model import networks
+from tests.model.networks import images
+
+
+def small_model() -> Model:
+    return replace(networks.small_model(), engine=opsin.backends.native.compile)
+
+
+def test_feature_maps_are_those_of_the_network() -> None:
+    model = small_model()
+    inspection = opsin.see(model, images(2))
+    assert [stage.name for stage in inspection.stages] == ["input", "conv", "head"]
+    assert [step.name for step in inspection.stages[1].steps] == ["3×3 conv, /2", "batch norm", "ReLU"]
+    before, after = inspection.feature_maps("conv", 1), inspection.feature_maps(1)
+    assert before.shape == (2, 4, 3, 4) and np.array_equal(after, np.maximum(before, 0)) and before.min() < 0
+    assert np.array_equal(inspection.feature_maps("head"), model.logits(images(2)))
+    weights = model.state["head.weight"]
+    answer = model.logits(images(2)).argmax(axis=1)
+    expected = np.stack([weights[n] for n in answer]).reshape(2, 4, 3, 4)
+    assert np.allclose(inspection.gradients("conv"), expected, rtol=1e-6)
+
+
+def test_the_label_can_be_chosen_and_must_exist() -> None:
+    inspection = opsin.see(small_model(), images(1), label="eel")
+    assert inspection.subject.images[0].label == "eel"
+    with pytest.raises(UsageError, match=r"'emu'.*cat, dog, eel"):
+        opsin.see(small_model(), images(1), label="emu")
+
+
+def test_stages_and_steps_must_exist() -> None:
+    inspection = opsin.see(small_model(), images(1))
+    with pytest.raises(UsageError, match="no stage 'conv9'; its stages are input, conv, head"):
+        inspection.feature_maps("conv9")
+    with pytest.raises(UsageError, match="conv has 3 steps, and no step 3"):
+        inspection.feature_maps("conv", 3)
+
+
+def test_images_must_be_images_and_not_too_many(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no image"):
+        opsin.see(small_model(), [])
+    with pytest.raises(UsageError, match="at most 24 images, not 30"):
+        opsin.see(small_model(), images(30))
+    with pytest.raises(UsageError, match="2 images and 1 names"):
+        opsin.see(small_model(), images(2), names=["a"])
+    (tmp_path / "a.png").write_text("text")
+    with pytest.raises(DataError, match=r"a\.png is not an image"):
+        opsin.see(small_model(), tmp_path / "a.png")
+
+
+def test_a_page_is_written_twice_alike_and_over_pages_only(tmp_path: Path) -> None:
+    page, other = tmp_path / "see.html", tmp_path / "notes.html"
+    opsin.see(small_model(), images(2)).save(page)
+    first = page.read_bytes()
+    opsin.see(small_model(), images(2)).save(page)
+    assert page.read_bytes() == first
+    other.write_text("<p>mine</p>")
+    with pytest.raises(UsageError, match="is not a page of opsin see"):
+        opsin.see(small_model(), images(1)).save(other)
+    assert other.read_text() == "<p>mine</p>"
+    with pytest.raises(UsageError, match="is a folder"):
+        opsin.see(small_model(), images(1)).save(tmp_path)
+    with pytest.raises(UsageError, match="cannot be written"):
+        opsin.see(small_model(), images(1)).save(tmp_path / "nowhere" / "see.html")
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("network", ["lenet5", "resnet20_cifar", "shufflenet_v2_x1_0", "squeezenet1_1"])
+def test_looking_changes_no_bit(network: str, exact: bool) -> None:
+    entry = opsin.zoo.find(network)
+    shape = (entry.input_shape[0], *(min(side, 64) for side in entry.input_shape[1:]))
+    layers = entry()
+    graph = opsin.nn.trace(layers, shape)
+    preprocessing = opsin.data.Preprocessing(*shape, (0.5,) * shape[0], (0.3,) * shape[0])
+    model = opsin.Model(
+        network, graph, opsin.nn.initial_state(graph, 1), preprocessing,
+        tuple(map(str, range(entry.classes))), opsin.nn.layer_kinds(layers),
+    )  # fmt: skip
+    pixels = np.random.default_rng(0).integers(0, 256, (1, *shape), dtype=np.uint8)
+    observer = Observer(model, exact=exact)
+    alone = observer.outputs(pixels)["logits"]
+    steps = [step.output for stage in opsin.see(model, pixels).stages for step in stage.steps]
+    assert len(steps) >= 12
+    assert np.array_equal(observer.run(pixels, [*steps, graph.outputs["logits"]])[-1], alone)
+    if not exact:
+        assert np.array_equal(model.logits(pixels), alone)
+
+
+def test_the_strongest_channels_contribute_most() -> None:
+    values, gradients = np.ones((1, 4, 2, 2), np.float32), np.zeros((1, 4, 2, 2), np.float32)
+    gradients[0, 2], gradients[0, 1] = 3, -5
+    values[0, 3, 0, 0] = 2
+    assert strongest_channels(values, gradients, 2) == [1, 2]
+    assert strongest_channels(values, gradients, 3) == [1, 2, 3]
+    assert strongest_channels(values, gradients, 9) == [0, 1, 2, 3]
+
+
+def test_bytes_go_where_they_are_needed() -> None:
+    assert divide(1000, [10, 1000, 1000]) == [40, 480, 480]
+    assert choose_form((1, 6, 28, 28), 20_000).reduction == 1 and choose_form((1, 6, 28, 28), 20_000).channels == 6
+    small = choose_form((1, 64, 112, 112), 20_000)
+    assert small.reduction == 2 and small.channels == 20_000 // 56**2
+    assert choose_form((1, 64, 112, 112), 5_000).reduction == 4
+    assert as_maps(np.zeros((2, 3, 4, 5, 6), np.float32)).shape == (2, 12, 5, 6)
+
+
+def test_equal_arrays_are_stored_once() -> None:
+    arrays = Arrays()
+    numbers = [arrays.add(np.arange(6, dtype=np.float32)) for _ in range(2)]
+    assert numbers == [0, 0] and arrays.size == 24 and arrays.add(np.arange(6, dtype=np.int32)) == 1
+    with pytest.raises(TypeError, match="not float64"):
+        arrays.add(np.zeros(3))
+
+
+def test_json_ends_no_script() -> None:
+    text = json_text({"a": "</script>\u2028&\udc80"})
+    assert "<" not in text and "\u2028" not in text and "&" not in text
