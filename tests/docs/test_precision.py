@@ -27,7 +27,7 @@ def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capf
         assert code == 0, "".join(capfd.readouterr())
     assert read_config(tmp_path / "runs" / "narrow")["plan"]["precision"] == "bf16"
     config = read_config(tmp_path / "runs" / "chosen")
-    assert "precision" not in config["plan"] and any("280 steps are too few" in reason for reason in config["reasons"])
+    assert "precision" not in config["plan"] and any("284 steps are too few" in reason for reason in config["reasons"])
 
 
 def test_the_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
