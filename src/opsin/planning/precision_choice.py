@@ -42,8 +42,8 @@ GROUPS = 10
 difference is due to the selection of the images."""
 
 MAX_LOSS_INCREASE = 0.02
-"""A relative difference of the loss that is not significant. On CIFAR-10, trainings of 130 steps that differ in rounding
-alone (convolutions with or without Winograd's algorithm) end up to 0.5% apart, and those with another seed 1 to 4%."""
+"""A relative difference of the loss that is not significant. On CIFAR-10, trainings of 130 steps that differ in
+rounding alone (with or without Winograd's algorithm) end up to 0.5% apart, and those with another seed 1 to 4%."""
 
 MIN_VALIDATION_IMAGES = 200
 VALIDATION_IMAGES_PER_TRAINING_IMAGE = 0.25
