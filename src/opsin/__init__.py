@@ -60,8 +60,8 @@ _NAMES = {
 
 __all__ = [
     "ImageClassifier", "ImageRegressor", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors",
-    "explain", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained", "report",
-    "runs", "see", "train", "training", "viz", "zoo",
+    "explain", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained",
+    "report", "runs", "see", "train", "training", "viz", "zoo",
 ]  # fmt: skip
 
 _aliases.install()

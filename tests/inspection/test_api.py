@@ -41,7 +41,7 @@ def test_feature_maps_are_those_of_the_network() -> None:
 def test_the_label_can_be_chosen_and_must_exist() -> None:
     inspection = opsin.see(small_model(), images(1), label="eel")
     assert inspection.subject.images[0].label == "eel"
-    with pytest.raises(UsageError, match=r"'emu'.*cat, dog, eel"):
+    with pytest.raises(UsageError, match=r"no label 'emu' to explain; there are cat, dog, eel"):
         opsin.see(small_model(), images(1), label="emu")
 
 

@@ -33,6 +33,7 @@ from opsin.kernels.spec import KernelSpec
 from opsin.kernels.taps import Axis
 from opsin.kernels.tile import Epilogue
 from opsin.kernels.transpose import Transpose
+from opsin.kernels.tsne_forces import TSNEForces
 from opsin.kernels.warp import Warp
 from opsin.kernels.winograd import Winograd, WinogradFilters, WinogradOutputs, WinogradProducts
 from opsin.kernels.winograd_weight import Schedule, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
@@ -56,7 +57,7 @@ SPECS: list[KernelSpec] = [
     MatMulWide(64, 4, 64, False, True, 128, 8, BIAS), MaxPool(*POOL), MaxPoolGradient(*POOL, False), MergeMoments(8),
     Moments(8), Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 0, 0),
     Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 2, 5), Reduce("sum", 2, 1, None), Reduce("max", 1, 2, 8),
-    Resample(3), ResizeSeparable(), Transpose(2), Warp(3, True, True), Winograd(8, 8, 4, 48, BIAS),
+    Resample(3), ResizeSeparable(), Transpose(2), TSNEForces(), Warp(3, True, True), Winograd(8, 8, 4, 48, BIAS),
     WinogradFilters(8, 8), WinogradOutputs(8, BIAS), WinogradParts(8, 8, SCHEDULE), WinogradProducts(8, 8, 2),
     WinogradReduction(8, 8, 4, 2, SCHEDULE), WinogradTiles(8, False, 8, SCHEDULE), WinogradWeight(8, 8),
 ]  # fmt: skip

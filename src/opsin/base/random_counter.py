@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SPLIT, SHUFFLE, AUGMENT, SIDES, GOLDEN, TRIAL = 0, 1, 2, 3, 4, 5
+SPLIT, SHUFFLE, AUGMENT, SIDES, GOLDEN, TRIAL, EXPLAIN = 0, 1, 2, 3, 4, 5, 6
 """The purposes of the numbers; two purposes never share numbers."""
 
 WORDS_PER_COUNT = 4

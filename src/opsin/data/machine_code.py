@@ -1,4 +1,4 @@
-"""The compiled kernels that resize and augment images. They need llvmlite."""
+"""Compiled kernels that are called from Python, such as those that resize and augment images. They need llvmlite."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,18 @@ class Observer:
 
     def __init__(self, model: Model, *, exact: bool = True) -> None:
         self.model, self.graph, self.exact = model, model.graph, exact
+        self._state: Mapping[str, NDArray[Any]] = model.state
         self._programs: dict[tuple[object, ...], Program] = {}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Run the network with other values of its variables from now on; the model itself does not change."""
+        self._state = state
+        for program in self._programs.values():
+            self._load(program)
+
+    def _load(self, program: Program) -> None:
+        known = program.state()
+        program.load_state({name: array for name, array in self._state.items() if name in known})
 
     def run(self, pixels: NDArray[np.uint8], tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of tensors of the model's graph for images, each N × its shape."""
@@ -48,7 +60,7 @@ class Observer:
 
     def run_inputs(self, inputs: Floats, tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of `tensors` for normalized images, float32 N×C×H×W."""
-        outputs = self._program(len(inputs), tensors).run(inputs=inputs)
+        outputs = self.program(len(inputs), tensors).run(inputs=inputs)
         return [outputs[f"tensor{number}"] for number in range(len(tensors))]
 
     def outputs(self, pixels: NDArray[np.uint8]) -> dict[str, Floats]:
@@ -70,7 +82,7 @@ class Observer:
         self, inputs: Floats, weights: Weights, tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> tuple[Floats, list[Floats], list[Floats]]:
         """Return what `gradients` returns for normalized images, float32 N×C×H×W."""
-        program = self._gradient_program(len(inputs), tuple(weights), tensors, values)
+        program = self.gradient_program(len(inputs), tuple(weights), tensors, values)
         outputs = program.run(inputs=inputs, **{WEIGHTS + name: array for name, array in weights.items()})
         gradients = [
             outputs[f"gradient{number}"]
@@ -80,26 +92,28 @@ class Observer:
         ]
         return outputs["score"], gradients, [outputs[f"value{number}"] for number in range(len(values))]
 
-    def _program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+    def program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
+        """Return the program whose outputs "tensor0", "tensor1", … are `tensors`."""
         key = (batch, *tensors)
         if key not in self._programs:
             observed = {f"tensor{number}": tensor for number, tensor in enumerate(tensors)}
-            self._programs[key] = self._compiled(Graph(self.graph.inputs, observed), batch)
+            self._programs[key] = self.compiled(Graph(self.graph.inputs, observed), batch)
         return self._programs[key]
 
-    def _gradient_program(
-        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor]
+    def gradient_program(
+        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> Program:
+        """Return the program of `score_graph`, for weights of the outputs `names`."""
         key = (batch, tuple(names), tuple(tensors), tuple(values))
         if key not in self._programs:
-            self._programs[key] = self._compiled(score_graph(self.graph, names, tensors, values), batch)
+            self._programs[key] = self.compiled(score_graph(self.graph, names, tensors, values), batch)
         return self._programs[key]
 
-    def _compiled(self, graph: Graph, batch: int) -> Program:
+    def compiled(self, graph: Graph, batch: int) -> Program:
+        """Return `graph` as a program of the model's engine, with the model's parameters."""
         options = CompileOptions(winograd=not self.exact)
         program = bound(self.model.engine, options)(graph, batch, self.model.threads)
-        known = graph.variables
-        program.load_state({name: array for name, array in self.model.state.items() if name in known})
+        self._load(program)
         return program
 
 

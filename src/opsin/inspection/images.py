@@ -33,7 +33,9 @@ def subject_images(
     stacked = model.history().stack(pixels)
     outputs = model.outputs(stacked)
     answers = model.task.answers(outputs, sizes, model.calibration, 1)
-    scores = [explained(model, {key: array[n] for key, array in outputs.items()}, label) for n in range(len(pixels))]
+    scores = [
+        explained(model, {key: array[n : n + 1] for key, array in outputs.items()}, label) for n in range(len(pixels))
+    ]
     return tuple(
         SubjectImage(called[n], stacked[n : n + 1][0], str(answers[n]), text, weights)
         for n, (text, weights) in enumerate(scores)
@@ -41,15 +43,14 @@ def subject_images(
 
 
 def explained(model: Model, outputs: dict[str, Floats], label: str | None) -> tuple[str, Weights]:
-    """Return the name and the weights of the score to explain, for the outputs of one image."""
-    logits = outputs["logits"]
-    labels = list(model.labels)
-    if label is not None and label not in labels:
-        raise UsageError(f"the model does not know '{label}'; it knows {', '.join(labels[:20])}")
-    number = labels.index(label) if label is not None else int(logits.argmax())
-    weights = np.zeros((1, *logits.shape), np.float32)
-    weights[0, number] = 1
-    return labels[number], {"logits": weights}
+    """Return the name and the weights of the score to explain, for the outputs of one image, N = 1.
+
+    If the network finds nothing, all weights are 0.
+    """
+    scores = model.task.explained_scores(outputs, label)
+    if not scores:
+        return "", {name: np.zeros_like(array) for name, array in outputs.items()}
+    return scores[0].label, {name: weights[None] for name, weights in scores[0].weights.items()}
 
 
 def _names(images: ImageInput, count: int) -> list[str]:

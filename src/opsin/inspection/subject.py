@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from opsin.base.concurrency import lazy
 from opsin.data import Dataset
+from opsin.explain.arithmetic.evaluate import CARRIED, SUMS
+from opsin.explain.arithmetic.orders import Order, find_orders
 from opsin.explain.observer import Floats, Observer, Weights
 from opsin.explain.stages import Stage, find_stages
 from opsin.ir import Tensor
@@ -43,10 +45,12 @@ class SubjectImage:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """The values of tensors for every image, N × shape, and the gradients of each image's score for them."""
+    """The values of tensors for every image, N × shape, and the gradients of each image's score for them; `orders` say
+    how the engine summed them."""
 
     values: dict[Tensor, Floats]
     gradients: dict[Tensor, Floats]
+    orders: dict[Tensor, Order | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +74,21 @@ class Subject:
 
     @lazy
     def observed(self) -> Observed:
-        """Values and gradients of the output of every step, from a program for one image at a time."""
+        """Values and gradients of the output of every step, from a program for one image at a time.
+
+        The values include those within a step that its arithmetic starts from: sums without bias, and functions that
+        the engine approximates.
+        """
         tensors = list(dict.fromkeys(step.output for stage in self.stages for step in stage.steps))
-        runs = [self.observer.gradients(image.pixels[None], image.weights, tensors, tensors) for image in self.images]
+        nodes = (node for stage in self.stages for step in stage.steps for node in step.nodes)
+        inner = [node.output for node in nodes if node.op.name in SUMS | CARRIED]
+        known = list(dict.fromkeys([*tensors, *inner]))
+        runs = [self.observer.gradients(image.pixels[None], image.weights, tensors, known) for image in self.images]
+        program = self.observer.gradient_program(1, tuple(self.images[0].weights), tensors, known)
         return Observed(
-            _stacked(tensors, [values for _, _, values in runs]),
+            _stacked(known, [values for _, _, values in runs]),
             _stacked(tensors, [gradients for _, gradients, _ in runs]),
+            dict(zip(known, find_orders(program, [f"value{number}" for number in range(len(known))]), strict=True)),
         )
 
     @property

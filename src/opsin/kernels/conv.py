@@ -11,7 +11,7 @@ rotated by 180° and its channels exchanged. For larger strides, zeros are first
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, clear, copy
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -175,6 +176,9 @@ class Conv2d(KernelSpec):
     out_width: int
     padded: bool
     epilogue: Epilogue = PLAIN
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation:
+        return Summation((ROW, COLUMN, CHANNEL), skips=(ROW,))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")

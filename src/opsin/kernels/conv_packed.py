@@ -11,7 +11,7 @@ and at 75 to 95% in input gradients.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,6 +20,7 @@ from opsin.kernels.conv import ConvWindow
 from opsin.kernels.ir import BF16, F32, I32, PAIR, TILE_ROWS, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import panel_count, panel_loop
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature, copy, copy_constant, loop_or_unroll, vector_loop
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -87,6 +88,9 @@ class ConvPacked(KernelSpec):
         """Return the words of scratch memory: the numbers under each window, the index of each output, and sums."""
         sums, copies = (SUMS, True) if self.uses_tiles(target) else (0, self.copies)
         return self.pixels * (self.row_words * copies + self.strided_output) + sums + target.lanes
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation | None:
+        return Summation((ROW, COLUMN, CHANNEL)) if self.pack == 1 else None
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_packed")

@@ -10,7 +10,7 @@ With 16 lanes, the second layer of PilotNet (5×5, stride 2, 24 to 36 channels) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
@@ -19,6 +19,7 @@ from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, rows
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import PanelShape
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, row_loop, row_ranges
 
 
@@ -51,6 +52,11 @@ class ConvPanels(KernelSpec):
     shares: int = 1
     epilogue: Epilogue = PLAIN
     prefetches: bool = False
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation | None:
+        if self.shape.pack != 1:
+            return None
+        return Summation((ROW, COLUMN, CHANNEL), skips=(ROW,), lanes=self.shape.folds)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_panels")

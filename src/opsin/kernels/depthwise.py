@@ -12,7 +12,7 @@ few rows because rows are often a power of two apart and compete for the same se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Register, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature
+from opsin.kernels.summation import COLUMN, ROW, Summation
 from opsin.kernels.taps import Axis, TapLoop, TapRun
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Epilogue
 
@@ -121,6 +122,9 @@ class Depthwise(DepthwiseSpec):
     def schedule(self) -> Schedule:
         """Return the schedule, which is the same on all targets."""
         return Schedule(channel_block=self.channel_block)
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation:
+        return Summation((COLUMN, ROW), skips=(COLUMN, ROW))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise")

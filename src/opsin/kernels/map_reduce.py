@@ -7,6 +7,7 @@ are taken in segments, for accuracy (see `reduce`): a segment has its own row of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from opsin.kernels.expression import Expression
 from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.reduce import corrected, two_sum
 from opsin.kernels.spec import KernelSpec, Signature, clear_constant, vector_loop
+from opsin.kernels.summation import COLUMN, ROW, Summation
 
 PIXEL_UNROLL = 4
 """Pixels that are added at a time."""
@@ -41,6 +43,11 @@ class MapReduceByChannel(KernelSpec):
     def sums(self) -> int:
         """The number of results that are summed."""
         return len(self.expression.results) - self.results
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation | None:
+        if self.divided:
+            return None
+        return Summation((ROW, COLUMN), segment=words[-1], unroll=PIXEL_UNROLL)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("map_reduce_by_channel")

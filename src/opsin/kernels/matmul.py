@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
+from opsin.kernels.summation import DEPTH, Summation
 from opsin.kernels.tile import (
     PLAIN,
     BoundEpilogue,
@@ -36,6 +38,9 @@ class MatMul(KernelSpec):
     rows: int
     a_row: int | None
     epilogue: Epilogue = PLAIN
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation:
+        return Summation((DEPTH,))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul")

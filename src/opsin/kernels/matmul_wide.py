@@ -7,12 +7,13 @@ multiplied by all rows of the left operand before the next rows are read. These 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
+from opsin.kernels.summation import DEPTH, Summation
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, max_panel_rows, row_loop, row_ranges
 
 
@@ -40,6 +41,9 @@ class MatMulWide(KernelSpec):
     def scratch(self) -> int:
         """Return the float32 elements of scratch memory: panels and sums."""
         return (self.depth + self.rows) * self.width
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation:
+        return Summation((DEPTH,), segment=self.depth if self.packed else None)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("matmul_wide")

@@ -7,13 +7,14 @@ each block adds only to its own image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.argmax import is_better
 from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, clear, loop_or_unroll, vector_loop
+from opsin.kernels.summation import COLUMN, ROW, Summation
 
 POOL_WORDS = ("H", "W", "OH", "OW", "top", "left")
 """The arguments of `PoolSizes`, in order."""
@@ -173,6 +174,9 @@ class AvgPool(_Pool):
     signature: ClassVar[Signature] = Signature(("x", "y"), (*POOL_WORDS, "bottom", "right"))
 
     count_include_pad: bool
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation:
+        return Summation((ROW, COLUMN), skips=(ROW, COLUMN))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool")

@@ -10,13 +10,14 @@ segments, whose sums are added with a correction (Higham, "The accuracy of float
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import ClassVar
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, range_loop, vector_loop
+from opsin.kernels.summation import HALVES, Summation
 
 START = {"sum": 0.0, "max": float("-inf")}
 """The initial value of each reduction."""
@@ -80,6 +81,13 @@ class Reduce(KernelSpec):
     reduced: int
     channels: int | None
     segment_loop: int | None = None
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation | None:
+        if self.function != "sum" or self.segment_loop is not None:
+            return None
+        if self.channels is not None:
+            return Summation()
+        return Summation(lanes=target.lanes, fold=HALVES, row=words[3 * self.kept + 2 * self.reduced])
 
     def build(self, target: Target) -> Kernel:
         k = Builder("reduce")

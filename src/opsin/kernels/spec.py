@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 from opsin.kernels.ir import BF16, F32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.summation import Summation
 
 CACHE_LINE = 16
 """Float32 elements of a cache line."""
@@ -72,6 +73,14 @@ class KernelSpec:
     def build(self, target: Target) -> Kernel:
         """Return the kernel for a processor like `target`."""
         raise NotImplementedError
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation | None:
+        """Return how `build` adds the terms of a float32 result in a call with `words`; None if it is not described.
+
+        A kernel that changes the order of its additions must change this, too: `tests/explain/arithmetic` compares
+        the bits.
+        """
+        return None
 
 
 def loop_or_unroll(k: Builder, start: Operand, stop: Operand) -> Iterator[Operand]:

@@ -52,19 +52,30 @@ EMPTY_SPAN = PixelSpan(np.array([2**40]), np.array([-1]))
 
 
 def receptive_fields(graph: Graph) -> dict[Tensor, tuple[int, int]]:
-    """Return the rows and columns of the first input that one position of each tensor depends on.
+    """Return the number of rows and columns of the first input that one position of each tensor depends on.
 
-    Vectors, such as the outputs of linear layers, depend on everything that their operands depend on. Statistics over
-    the batch count as independent of the input. Tensors that do not depend on it are left out.
+    Tensors that do not depend on it are left out.
+    """
+    spans = receptive_spans(graph)
+    return {tensor: (rows.extent, columns.extent) for tensor, (rows, columns) in spans.items()}
+
+
+def receptive_spans(graph: Graph) -> dict[Tensor, tuple[PixelSpan, PixelSpan]]:
+    """Return the rows and the columns of the first input that each position of each tensor depends on.
+
+    Where an output reads padding, they extend only over the image. Vectors, such as the outputs of linear layers,
+    depend on everything that their operands depend on. Statistics over the batch count as independent of the input.
+    Tensors that do not depend on it are left out.
     """
     (images, *_) = graph.inputs
-    spans = {images: [PixelSpan(np.arange(size), np.arange(size)) for size in _image_size(images.shape)]}
+    height, width = (PixelSpan(np.arange(size), np.arange(size)) for size in _image_size(images.shape))
+    spans = {images: (height, width)}
     for node in graph.nodes:
         operands = [spans[t] for t in node.inputs if t in spans]
         if operands:
-            pair = [_span(node, axis, [operand[axis] for operand in operands]) for axis in (0, 1)]
-            spans |= dict.fromkeys(node.outputs, pair)
-    return {tensor: (rows.extent, columns.extent) for tensor, (rows, columns) in spans.items()}
+            rows, columns = (_span(node, axis, [operand[axis] for operand in operands]) for axis in (0, 1))
+            spans |= dict.fromkeys(node.outputs, (rows, columns))
+    return spans
 
 
 def _image_size(shape: Shape) -> tuple[int, int]:

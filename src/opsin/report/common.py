@@ -26,7 +26,7 @@ class Report:
     `trained_here`: the model was trained on another split of the same data, and `split` is the one it was measured on;
     data without test images is measured on the validation or training images. `record` is the training record, `shape`
     that of the network's images, and `seconds` the time that the measurements took. `thumbnails` maps keys to `data:`
-    URLs.
+    URLs. `see` is the file name of a page of `opsin see` about the mistakes, in their order; empty if there is none.
     """
 
     model: str
@@ -42,6 +42,7 @@ class Report:
     speed: Speed
     seconds: float
     thumbnails: dict[str, str] = field(default_factory=dict, repr=False)
+    see: str = ""
 
 
 def is_trained_here(model: Model, data: Dataset) -> bool:

@@ -16,6 +16,9 @@ from opsin.tasks.classification.calibration import Calibration
 
 MAX_MISTAKES = 24
 MIN_MISTAKES = 6
+MAX_EXPLAINED = 8
+"""Mistakes that a page of `opsin see` explains; the report links to them."""
+
 MIN_CONFIDENCE = 0.5
 """Mistakes of a lower probability are not confident; they are shown only to make up `MIN_MISTAKES`."""
 
@@ -36,7 +39,7 @@ MAX_CELL_IMAGES, MAX_DIAGONAL_IMAGES = 12, 4
 class Example:
     """An image with its label and the model's answer; `thumbnail` is its key in the thumbnail store.
 
-    `probability` is that of the answer, `label_probability` that of the label.
+    `probability` is that of the answer, `label_probability` that of the label; `number` is the image's in its split.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Example:
     probability: float
     label_probability: float
     thumbnail: str | None = None
+    number: int = -1
 
     def to_data(self) -> dict[str, Any]:
         return {
@@ -90,6 +94,7 @@ class EvaluatedSet:
             float(self.probabilities[number, answer]),
             float(self.probabilities[number, label]),
             thumbnails.add(self.split, self.images.pixels, number) if thumbnails else None,
+            int(self.indices[number]),
         )
 
 

@@ -12,6 +12,7 @@ from opsin import __version__
 from opsin.base import random_counter
 from opsin.base.errors import GraphError
 from opsin.data import Dataset
+from opsin.explain.features import PenultimateFeatures, feature_extractor
 from opsin.model import Evaluation, Model
 from opsin.report.common import SECONDS, SPEED_TIME, Report, evaluated_images, known_facts
 from opsin.report.examples import (
@@ -24,7 +25,6 @@ from opsin.report.examples import (
     find_label_issues,
     measure_abstention,
 )
-from opsin.report.features import PenultimateFeatures, feature_extractor
 from opsin.report.label_issues import held_out_probabilities
 from opsin.report.learning_curve import LearningCurve, learning_curve
 from opsin.report.logistic import choose_penalty

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from opsin.base import random_counter
 from opsin.base.errors import GraphError
 from opsin.data import Samples
+from opsin.explain.features import Floats, feature_extractor
 from opsin.model import Model
-from opsin.report.features import Floats, feature_extractor
 from opsin.tasks.section import Section
 
 NEIGHBOUR_ORDER = 109

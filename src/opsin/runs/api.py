@@ -9,6 +9,7 @@ from pathlib import Path
 
 from opsin import nn
 from opsin.backends.native import compile as compile_native
+from opsin.base.errors import UsageError
 from opsin.compiler.precision import Precision
 from opsin.data import Dataset
 from opsin.data import load as load_data
@@ -19,6 +20,7 @@ from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import AUTO, TrainOptions
 from opsin.planning.precision_choice import choose_precision
 from opsin.runs.learning_curve import unfinished_curve
+from opsin.runs.replay import REPLAY
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import Run
 from opsin.training.events import Event
@@ -44,6 +46,7 @@ def train(
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
     run: str | os.PathLike[str] | None = None,
+    replay: bool = False,
     engine: Engine = compile_native,
     on_event: Callable[[Event], None] | None = None,
 ) -> Model:
@@ -59,7 +62,8 @@ def train(
     otherwise. Without `threads` every core is used. `on_event` is called with every event.
 
     With `out` the model is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
-    can continue the run. Ctrl-C ends the training after the present step.
+    can continue the run; with `replay` it also gets small snapshots of the network while it learns, for `opsin see`
+    (`opsin.runs.replay.ReplayFiles` reads them). Ctrl-C ends the training after the present step.
 
     If values become NaN or infinite, training returns to its last verified state and continues with a lower learning
     rate. The second time it raises `Diverged`, which holds that state's model. Raises `UsageError`, `DataError`,
@@ -79,7 +83,10 @@ def train(
     trainer = Trainer(plan, dataset, network=layer, out=target, threads=threads, engine=engine)
     if run is not None:
         source = "" if isinstance(data, Dataset) else os.fspath(data)
-        trainer.run = Run.create(configuration(plan, dataset, source, target), dataset.name, Path(run))
+        config = configuration(plan, dataset, source, target) | {REPLAY: replay}
+        trainer.run = Run.create(config, dataset.name, Path(run))
+    elif replay:
+        raise UsageError("replay=True needs a folder for the snapshots; give run='FOLDER'")
     return _model(trainer, on_event)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
+from opsin.base.errors import UsageError
 from opsin.base.units import parse_seconds
 from opsin.compiler.precision import Precision
 from opsin.data import Dataset
@@ -20,6 +21,7 @@ from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import search
 from opsin.runs.learning_curve import CurveRun, measures_curve
+from opsin.runs.replay import REPLAY
 from opsin.runs.resume import configuration
 from opsin.runs.run import Run
 from opsin.training.events import Event, Finished
@@ -43,6 +45,7 @@ def autotrain(
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
     run: str | os.PathLike[str] | None = None,
+    replay: bool = False,
     on_plan: Callable[[AutoPlan], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Model:
@@ -61,10 +64,13 @@ def autotrain(
     on it. The budget is for all three trainings.
 
     With `out` the model is saved there; with `run`, a new folder gets checkpoints and a log, and `opsin.runs.resume`
-    can continue it. `on_plan` is called with the plan and its reasons, `on_event` with every event. Raises
+    can continue it; with `replay` it also gets small snapshots of the network while it learns (see
+    `opsin.runs.replay`). `on_plan` is called with the plan and its reasons, `on_event` with every event. Raises
     `UsageError`, `DataError` or `ModelError` for arguments that cannot work, before training begins.
     """
     begin = perf_counter()
+    if replay and run is None:
+        raise UsageError("replay=True needs a folder for the snapshots; give run='FOLDER'")
     options = TrainOptions(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
         epochs=epochs, seed=seed, threads=threads, learning_curve=learning_curve, precision=precision,
@@ -91,7 +97,7 @@ def autotrain(
     trainer = Trainer(plan.plan, result.data, out=target_file, deadline=plan.deadline, threads=threads)
     if run is not None:
         described = configuration(plan.plan, result.data, os.fspath(source), target_file, request)
-        described |= {"deadline": plan.deadline, KEY: measures_curve(options, result.data)}
+        described |= {"deadline": plan.deadline, KEY: measures_curve(options, result.data), REPLAY: replay}
         trainer.run = Run.create(described, result.data.name, Path(run))
     last: Event | None = None
     for last in trainer:

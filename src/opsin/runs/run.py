@@ -8,6 +8,8 @@
 | `checkpoints/` | the last two checkpoints |
 | `model.opsin` | the model, written whenever training ends |
 | `report.html` | the report on the model |
+| `see.html` | the network at work on its mistakes, if the page was asked for |
+| `replay/` | snapshots of the network while it learned, if they were asked for |
 | `learning_curve.json`, `learning-curve/` | results of training on parts of the images, and such a run |
 | `lock` | locked by the process that trains |
 """
@@ -33,6 +35,7 @@ from opsin.base.legacy import renamed, upgraded_plan
 from opsin.runs.checkpoint import Checkpoints
 from opsin.runs.lock import Lock, LockHeld
 from opsin.runs.log import LOG, Log
+from opsin.runs.replay import REPLAY, ReplayFiles
 from opsin.training.state import Snapshot
 
 FOLDER = "runs"
@@ -55,6 +58,7 @@ class Run:
         self.model, self.report = folder / MODEL, folder / REPORT
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.checkpoint_seconds = 60 * float(self.config.get("checkpoint_minutes", CHECKPOINT_MINUTES))
+        self.replay = ReplayFiles(folder / REPLAY) if self.config.get(REPLAY) else None
         self.damaged: list[Path] = []
         self._lock, self._clock = lock, clock
         self._log: Log | None = None

@@ -13,6 +13,7 @@ from PIL.Image import Image
 from opsin.ir import Graph
 from opsin.nn import Objective
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
+from opsin.tasks.explained_score import ExplainedScore
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import Score
 from opsin.tasks.section import Section
@@ -221,6 +222,12 @@ class Task(Protocol):
 
     def answers(self, outputs: Outputs, sizes: Sequence[Size], calibration: Any, top: int | None) -> list[Any]:
         """Return the answer for each image; `sizes` are those of the original images. `top` limits rankings."""
+
+    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+        """Return the scores of one image that an explanation is about: of the `count` best answers, or of `label`.
+
+        `outputs` are those of a single image, N = 1. Raise `UsageError` for an unknown label.
+        """
 
     def metric(self, balanced: bool) -> str:
         """Return the name of the metric that decides which epoch is best; `balanced`: rare classes count as much."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from opsin.training.replay import ReplayStore
 from opsin.training.state import Snapshot
 
 
@@ -17,6 +18,10 @@ class Recorder(Protocol):
 
     damaged: list[Path]
     """Checkpoints that could not be read when the run was resumed."""
+
+    @property
+    def replay(self) -> ReplayStore | None:
+        """Where snapshots to look at are written; None if the run keeps none."""
 
     def resume(self) -> Snapshot | None:
         """Return the last intact snapshot, or None at the start of a run."""

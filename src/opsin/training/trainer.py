@@ -41,6 +41,7 @@ from opsin.training.messages import NOT_BETTER_THAN_CONSTANT
 from opsin.training.non_finite import Diverged, all_finite
 from opsin.training.plan import TrainingPlan
 from opsin.training.recorder import Recorder
+from opsin.training.replay import ReplayRecorder
 from opsin.training.saving import ModelWriter
 from opsin.training.stages import (
     StageRuntime,
@@ -99,6 +100,7 @@ class Trainer:
         self.deadline = Deadline(plan, deadline, clock)
         self.checkpointer = Checkpointer(run)
         self.writer = ModelWriter(plan, data, self.model)
+        self.replay: ReplayRecorder | None = None
 
         checkpoint = run.resume() if run else None
         self.values: State = initial_values(layer, graph, plan, data)
@@ -159,6 +161,7 @@ class Trainer:
         for path in self.run.damaged if self.run else ():
             yield Warning(f"{path} is damaged; training continues from the checkpoint before it")
         yield from map(Warning, self.warnings)
+        yield from self._begin_replay()
         with self.interruption:
             while self.state.stage < len(plan.stages) and not self.interruption.requested:
                 yield from self._stage(self.runtime or self._next_runtime())
@@ -207,6 +210,8 @@ class Trainer:
                 if isinstance(verdict, Divergence):
                     yield self._roll_back(runtime, verdict.text)
                     return
+                if self.replay and self.state.steps in self.replay.steps:
+                    yield from self._record_frame(runtime.network_values(program.state()))
                 if verdict:
                     yield from self._take_snapshot(runtime, verdict)
                 yield Step(self.state.epoch + 1, self.state.steps, loss, correct, program.batch)
@@ -215,6 +220,20 @@ class Trainer:
     def _run_epoch(self, state: TrainerState) -> int:
         """Return the number of a state's epoch in the whole run, from 1."""
         return 1 + sum(stage.epochs for stage in self.plan.stages[: state.stage]) + state.epoch
+
+    def _begin_replay(self) -> Iterator[Event]:
+        """If the run keeps a replay: remove frames after the present step, and record the one before the first step."""
+        store = self.run.replay if self.run else None
+        if store is None:
+            return
+        self.replay = ReplayRecorder(self.plan, self.data, self.model, store)
+        self.replay.truncate(self.state.steps)
+        if not self.state.steps:
+            yield from self._record_frame(self.values)
+
+    def _record_frame(self, values: State) -> Iterator[Event]:
+        if self.replay and (warning := self.replay.record(self.state.steps, values)):
+            yield warning
 
     def _take_snapshot(self, runtime: StageRuntime, verified: Verified) -> Iterator[Event]:
         """Keep values that were verified, to roll back to, and write a checkpoint if one is due."""
@@ -260,6 +279,8 @@ class Trainer:
         self.state = self.snapshot.state.after_rollback(LR_FACTOR, diverged_state.seconds)
         self.snapshot = replace(self.snapshot, state=self.state)
         runtime.program.load_state(self.snapshot.values)
+        if self.replay:
+            self.replay.truncate(self.state.steps)
         return Rewound(
             runtime.stage.name, diverged_state.epoch + 1, diverged_state.steps, self.state.steps, problem,
             self.state.lr_scale,

@@ -43,7 +43,7 @@ def test_an_onnx_file_is_seen(see: Any, tmp_path: Path) -> None:
 
 
 def test_a_folder_gives_all_its_images(see: Any, model: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "photos"
     folder.mkdir()
     assert "there are no images in this folder" in see(model, folder).err
     for name in ("a.png", "b.png"):
@@ -58,7 +58,7 @@ def test_a_folder_gives_all_its_images(see: Any, model: Path, tmp_path: Path) ->
         (("--out", "folder.html"), 2, "folder.html is a folder; name a file, such as folder.html/see.html"),
         (("--out", "mine.html"), 2, "mine.html exists and is not a page of opsin see"),
         (("--out", "nowhere/a.html"), 2, "nowhere/a.html cannot be written: No such file or directory"),
-        (("--label", "eight"), 2, "the model does not know 'eight'; it knows 0, 1, 2"),
+        (("--label", "eight"), 2, "there is no label 'eight' to explain; there are 0, 1, 2"),
         (("text.png",), 1, "text.png is not an image but text"),
         (("missing.png",), 1, "missing.png: there is no such file"),
     ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,16 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
-    """A LeNet-5 that was trained for an epoch, on two images, with data."""
-    data = opsin.data.load("digits")
-    model = opsin.train("lenet5", data, epochs=1)
+    """A LeNet-5 that was trained for two epochs, on three images, with data and a replay."""
+    digits, run = opsin.data.load("digits"), tmp_path_factory.mktemp("run") / "run"
+    data = replace(
+        digits, train=digits.train.take(np.arange(400)), test=digits.test.take(np.arange(200)), validation=None
+    )
+    model = opsin.train("lenet5", data, epochs=2, run=run, replay=True)
     pixels = np.stack([data.test.pixels[number] for number in range(2)])
-    return opsin.see(model, [ROOT / "docs" / "seven.png", *pixels], names=["seven.png", "a", "b"], data=data)
+    return opsin.see(
+        model, [ROOT / "docs" / "seven.png", *pixels], names=["seven.png", "a", "b"], data=data, replay=run
+    )
 
 
 @pytest.fixture(scope="session")

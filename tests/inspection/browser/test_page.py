@@ -62,7 +62,7 @@ def test_every_array_arrives_bit_for_bit(chromium: Any, digits: Inspection, digi
 def test_the_numbers_shown_are_the_engines(chromium: Any, digits: Inspection, digits_page: Path) -> None:
     maps = digits.feature_maps("conv1", 0)
     with Tab(chromium, digits_page, "#network?stage=1&channel=2&image=1") as tab:
-        tab.page.locator(".detail .cells").hover(position={"x": 100, "y": 70})
+        tab.page.locator(".detail .cells").first.hover(position={"x": 100, "y": 70})
         text = tab.page.locator("#readout").inner_text()
         found = re.search(r"row (\d+), column (\d+): (\S+) +\(bits ([0-9a-f]{8})\)", text)
         assert found, text
@@ -73,7 +73,7 @@ def test_the_numbers_shown_are_the_engines(chromium: Any, digits: Inspection, di
             shown[0] == f"{maps[1, 2].min().view(np.uint32):08x}"
             and shown[2] == f"{maps[1, 2].max().view(np.uint32):08x}"
         )
-        tab.page.locator(".detail figcaption button").click()
+        tab.page.locator(".detail figcaption button").first.click()
         cells = tab.page.locator("dialog .number").evaluate_all("(spans) => spans.map((span) => span.dataset.bits)")
         assert [int(bits, 16) for bits in cells] == maps[1, 2].view(np.uint32).reshape(-1).tolist()
 
@@ -85,17 +85,17 @@ def test_the_keyboard_reaches_stages_and_cells(chromium: Any, digits_page: Path)
         tab.page.keyboard.press("Enter")
         assert tab.page.evaluate("page.state.stage") == 3
         assert tab.page.locator(".stage h3").inner_text().startswith("conv2")
-        tab.page.locator(".detail .cells").focus()
+        tab.page.locator(".detail .cells").first.focus()
         before = tab.page.locator("#readout").inner_text()
         tab.page.keyboard.press("ArrowRight")
         assert "column 1" in tab.page.locator("#readout").inner_text() != before
-        tab.page.locator(".detail figcaption button").focus()
+        tab.page.locator(".detail figcaption button").first.focus()
         tab.page.keyboard.press("Enter")
         tab.page.locator("dialog .number").first.focus()
         tab.page.keyboard.press("ArrowDown")
         assert tab.page.evaluate("document.activeElement.closest('tr').rowIndex") == 2
         tab.page.keyboard.press("Escape")
-        assert tab.page.locator("dialog").count() == 0
+        tab.page.locator("dialog").wait_for(state="detached")
 
 
 def test_addresses_are_taken_and_kept(chromium: Any, digits_page: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import closing, nullcontext
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,12 +20,13 @@ from opsin.apps.cli.load_data import load_for, task_request
 from opsin.apps.cli.output import INTERRUPTED, StatusLine, print_error, print_heading, print_table
 from opsin.apps.cli.progress import Bar, Lines, clock
 from opsin.apps.cli.terminal import is_live
-from opsin.base.errors import OpsinError
+from opsin.base.errors import OpsinError, UsageError
 from opsin.base.formatting import duration, percent, size
 from opsin.data import Dataset
 from opsin.data.decode import check_range
 from opsin.data.items import Source
 from opsin.data.sources.detect import open_source
+from opsin.inspection.run_page import write_run_page
 from opsin.model import Model
 from opsin.model.file import check_writable
 from opsin.planning import autoconfig, networks
@@ -34,6 +36,7 @@ from opsin.planning.search import SearchResult, describe_search, search
 from opsin.report.more_images import curve_text
 from opsin.runs import Run
 from opsin.runs.learning_curve import CurveRun, measures_curve, unfinished_curve
+from opsin.runs.replay import REPLAY
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
@@ -105,10 +108,13 @@ def _report(folder: Path, model: Model, data: Dataset) -> None:
     typer.echo()
     try:
         seconds = float(config.get("report_seconds", report.SECONDS))
-        model_report = report.write(folder, model, data, seconds=seconds)
+        see = partial(write_run_page, folder, model, data) if config.get("see") else lambda measured: ""
+        model_report = report.write(folder, model, data, seconds=seconds, see=see)
         for line in report.text(model_report):
             typer.echo(line)
         print_heading(f"\n{folder / REPORT}", " is the full report, with images.\n")
+        if model_report.see:
+            print_heading(str(folder / model_report.see), " shows the network at work.\n")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
         print_error(f"the report could not be written ({error}); the model is complete without it")
     except KeyboardInterrupt:
@@ -125,6 +131,8 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
     begin = perf_counter()
     if options.tensorboard:
         require_tensorboard()
+    if options.see and not options.report:
+        raise UsageError("--see shows what the report finds; leave out --no-report")
     out = Path(options.out) if options.out else None
     if out:
         check_writable(out)
@@ -157,6 +165,8 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
         "deadline": plan.deadline,
         "report_seconds": plan.expected.report,
         "checkpoint_minutes": options.checkpoint_minutes,
+        REPLAY: options.replay,
+        "see": options.see,
         KEY: measures_curve(requested, result.data),
     }
     trainer.run = _create_run(config, result.data, folder)

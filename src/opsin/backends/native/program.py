@@ -54,6 +54,7 @@ class Native:
 
     def __init__(self, plan: ExecutionPlan, threads: int, target: Target) -> None:
         self.plan, self.graph, self.batch, self.threads = plan, plan.graph, plan.batch, threads
+        self.target = target
         self._permanent = _aligned(plan.permanent_size)
         self._arena = _aligned(plan.arena_size)
         self._tables = _aligned(plan.table_size)

@@ -67,6 +67,7 @@ function heatMap(options) {
     box.style.width = `${state.columns * enlarged}px`;
     box.style.aspectRatio = `${state.columns} / ${state.rows}`;
     overlay.setAttribute('viewBox', `0 0 ${state.columns} ${state.rows}`);
+    if (state.selected && state.onSelect) cursor = state.selected.slice(0, 2);
     const [row, column, height, width] = state.selected ?? [0, 0, 0, 0];
     frame.toggleAttribute('hidden', !state.selected);
     for (const [name, value] of Object.entries({ x: column, y: row, width: width ?? 1, height: height ?? 1 })) frame.setAttribute(name, value);

@@ -22,6 +22,7 @@ from opsin.tasks.classification.labels import ClassLabels
 from opsin.tasks.classification.mixing import mixed_shares
 from opsin.tasks.classification.predictions import Evaluation, Prediction
 from opsin.tasks.drawing import add_caption, enlarged
+from opsin.tasks.explained_score import ExplainedScore, class_scores
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import ACCURACY, BALANCED_ACCURACY, Score
 from opsin.tasks.task import LossOptions, Mixture, Outputs, Size, numbered
@@ -120,6 +121,10 @@ class Classification:
         text = f"{answer.label} {percent(answer.probability)}"
         add_caption(result, [f"don't know, perhaps {text}" if answer.reliable is False else text])
         return result
+
+    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+        """Return the logits of the best classes of one image, or that of `label`."""
+        return class_scores(outputs["logits"][0], self.labels, "softmax", label, count)
 
     def metric(self, balanced: bool) -> str:
         """Return the name of the accuracy, or of the balanced accuracy."""

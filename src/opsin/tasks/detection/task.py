@@ -22,10 +22,12 @@ from opsin.tasks.detection.boxes import Boxes
 from opsin.tasks.detection.calibration import DEFAULT_SCORE, ScoreThreshold, fit_threshold
 from opsin.tasks.detection.draw import draw_detections
 from opsin.tasks.detection.evaluation import AP, AP50, DetectionEvaluation
+from opsin.tasks.detection.explained import box_scores
 from opsin.tasks.detection.heads import Head, create
 from opsin.tasks.detection.reader import detect
 from opsin.tasks.detection.results import Result, find_objects
 from opsin.tasks.detection.scored import Detections, Truth
+from opsin.tasks.explained_score import ExplainedScore, known
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import Score
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
@@ -198,6 +200,11 @@ class ObjectDetection:
             max_epochs=max(MIN_EPOCHS, min(MAX_EPOCHS, IMAGES_SEEN // max(1, summary.count))),
             reason="one of the fastest detectors on a processor",
         )  # fmt: skip
+
+    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+        """Return the class logits of the `count` best boxes of one image, of any class or of `label`."""
+        number = None if label is None else self.labels.index(known(label, self.labels))
+        return box_scores(self.head, outputs, self.labels, number, count)
 
     def metric(self, balanced: bool) -> str:
         """Return the name of COCO's average precision, in which every class counts as much."""

@@ -22,6 +22,7 @@ from opsin.tasks.checks import check_logits, label_numbers
 from opsin.tasks.classification.calibration import sigmoid
 from opsin.tasks.classification.predictions import Prediction
 from opsin.tasks.drawing import add_caption, enlarged
+from opsin.tasks.explained_score import ExplainedScore, class_scores
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.image_defaults import image_defaults
 from opsin.tasks.multilabel.calibration import LabelThresholds, fit_thresholds
@@ -170,6 +171,10 @@ class MultiLabel:
         result = enlarged(image)
         add_caption(result, [listed(answer.labels or ()) or "no label"])
         return result
+
+    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+        """Return the logits of the best labels of one image, or that of `label`."""
+        return class_scores(outputs["logits"][0], self.labels, "sigmoid", label, count)
 
     def metric(self, balanced: bool) -> str:
         """Return the name of the mean average precision."""

@@ -17,6 +17,7 @@ from opsin.nn.losses import mean_squared_error
 from opsin.nn.objective import Tensors
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.checks import check_logits, check_same_task
+from opsin.tasks.explained_score import ExplainedScore, known, one_hot
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.regression.defaults import defaults_for
 from opsin.tasks.regression.draw import draw_measurement
@@ -210,6 +211,20 @@ class Regression:
         """Return a number by quantity that few training images exceed."""
         limits = (abs(mean) + NEEDLE_DEVIATIONS * scale for mean, scale in zip(self.means, self.scales, strict=True))
         return dict(zip(self.labels, limits, strict=True))
+
+    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+        """Return the standardized values of the first `count` quantities of one image, or that of `label`."""
+        names = self.labels[:count] if label is None else (known(label, self.labels),)
+        shape = (len(self.labels),)
+        return [
+            ExplainedScore(
+                name,
+                f"the standardized value of '{name}'",
+                {"logits": one_hot(shape, self.labels.index(name))},
+                "identity",
+            )
+            for name in names
+        ]
 
     def metric(self, balanced: bool) -> str:
         """Return the name of R²."""

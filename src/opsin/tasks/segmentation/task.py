@@ -17,6 +17,7 @@ from opsin.nn import Objective
 from opsin.nn.objective import Tensors
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.checks import label_numbers, outputs_text
+from opsin.tasks.explained_score import ExplainedScore, known
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.score import Score
 from opsin.tasks.segmentation import calibration as pixel_calibration
@@ -197,6 +198,28 @@ class SemanticSegmentation:
     def draw(self, image: Image, answer: Segmentation) -> Image:
         """Return the image with the classes in colour and a legend."""
         return draw(image, answer.at_size((image.height, image.width)))
+
+    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+        """Return the mean logit of a class over the pixels answered as it, for the largest classes or for `label`.
+
+        For a class that no pixel is answered as, it is the mean over all pixels. Averages over pixels are those of
+        Vinogradova, Dibrov & Myers, "Towards interpretable semantic segmentation via gradient-weighted class
+        activation mapping", 2020.
+        """
+        logits = outputs["logits"][0]
+        answer = logits.argmax(0)
+        sizes = np.bincount(answer.reshape(-1), minlength=len(self.labels))
+        order = [k for k in np.argsort(-sizes, kind="stable") if sizes[k]][:count]
+        numbers = order if label is None else [self.labels.index(known(label, self.labels))]
+        return [self._mean_logit(int(k), answer == k) for k in numbers]
+
+    def _mean_logit(self, number: int, pixels: NDArray[np.bool_]) -> ExplainedScore:
+        name, place = self.labels[number], "the pixels answered as it"
+        if not pixels.any():
+            pixels, place = np.ones_like(pixels), "all pixels, since none is answered as it"
+        weights = np.zeros((len(self.labels), *pixels.shape), np.float32)
+        weights[number] = pixels / np.float32(pixels.sum())
+        return ExplainedScore(name, f"the mean logit of '{name}' over {place}", {"logits": weights}, "softmax")
 
     def metric(self, balanced: bool) -> str:
         """Return the name of the main metric, in which all classes count the same anyway."""

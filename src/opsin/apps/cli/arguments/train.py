@@ -48,6 +48,12 @@ class CommandOptions(OptionFields):
     )
     out: str | None = option(None, "Also save the model to this file.", OUTPUT, "FILE")
     report: bool = option(True, "Write a report about the model, an HTML page.", OUTPUT)
+    see: bool = option(
+        False, "Also write a page that shows the network at work on its mistakes, as `opsin see` does.", OUTPUT
+    )
+    replay: bool = option(
+        False, "Also keep small snapshots of the network while it learns; `opsin see` plays them.", OUTPUT
+    )
     tensorboard: bool = option(False, "Also write curves for TensorBoard.", OUTPUT)
     cache_size: int | None = option(None, CACHE_SIZE_HELP, MACHINE, "SIZE", shown_default=CACHE_SIZE, parse=parse_bytes)
 

@@ -1,4 +1,4 @@
-"""Feature maps on the page: as the engine's numbers, or as small pictures if space is short."""
+"""Feature maps on the page: as the engine's numbers, or as small images if space is short."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FLOAT_BYTES = 4
 class Form:
     """How the maps of a step are stored: how many `channels`, and as averages over `reduction`² values if above 1.
 
-    Numbers are float32; averages are pictures with a byte per value.
+    Numbers are float32; averages have a byte per value.
     """
 
     channels: int
@@ -80,13 +80,13 @@ class Maps:
         return cls(_averaged(chosen, form.reduction), channels, values.shape[1], form.reduction)
 
     def to_data(self, arrays: Arrays) -> dict[str, Any]:
-        """Return the maps for the page; `largest` is the end of the scale of pictures."""
+        """Return the maps for the page; `largest` is the end of the scale of averages."""
         data: dict[str, Any] = {"channels": self.channels, "count": self.count, "reduction": self.reduction}
         if self.reduction == 1:
             return data | {"values": arrays.add(self.values)}
         largest = float(np.abs(self.values).max()) or 1.0
-        pictures = np.rint(self.values / largest * 127 + 128).astype(np.uint8)
-        return data | {"values": arrays.add(pictures), "largest": largest}
+        rounded = np.rint(self.values / largest * 127 + 128).astype(np.uint8)
+        return data | {"values": arrays.add(rounded), "largest": largest}
 
 
 def _averaged(values: Floats, reduction: int) -> Floats:

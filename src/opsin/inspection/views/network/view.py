@@ -6,16 +6,18 @@ from collections.abc import Collection
 from html import escape
 from typing import Any, ClassVar
 
+from opsin.explain.channels import observed_step
 from opsin.explain.stages import Stage, Step
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject
+from opsin.inspection.views.network.activity import activity_of
 from opsin.inspection.views.network.kernels import kernels_of
 from opsin.inspection.views.network.maps import Maps, as_maps, choose_form, divide
 from opsin.inspection.views.network.selection import strongest_channels
 from opsin.viz.architecture import diagram_of_units
 from opsin.viz.diagram import Box
 
-MAP_SHARE, KERNEL_SHARE = 0.26, 0.1
+MAP_SHARE, KERNEL_SHARE, THUMBNAIL_SHARE = 0.26, 0.1, 0.04
 """Shares of a page's bytes."""
 
 
@@ -57,9 +59,11 @@ class NetworkView:
             for step in stage.steps
         }
         channels = {stage: found[stage.steps[0]].channels for stage in subject.stages}
+        shown = {stage: found[step].channels for stage in subject.stages if (step := observed_step(stage))}
         return {
             "stages": [[found[step].to_data(arrays) for step in stage.steps] for stage in subject.stages],
             "kernels": kernels_of(subject, channels, int(KERNEL_SHARE * subject.budget), arrays),
+            "activity": activity_of(subject, shown, int(THUMBNAIL_SHARE * subject.budget), arrays),
             "left_out": _left_out(found.values()),
         }
 

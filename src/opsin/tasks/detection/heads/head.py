@@ -38,6 +38,8 @@ class Candidates:
     """M, from 0 to 1."""
     classes: NDArray[np.int32]
     """M, from 0."""
+    positions: NDArray[np.intp] | None = None
+    """M, the positions that predict them; None if these are not known."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Head(ABC):
         best = above[np.argsort(-flat[above], kind="stable")[:top_k]]
         positions, classes = np.divmod(best, self.classes)
         boxes = self._boxes(offsets[positions].astype(np.float64), positions).clip(0, 1)
-        return Candidates(boxes.astype(np.float32), flat[best].astype(np.float32), classes.astype(np.int32))
+        return Candidates(boxes.astype(np.float32), flat[best].astype(np.float32), classes.astype(np.int32), positions)
 
     @abstractmethod
     def _match(self, boxes: Floats) -> NDArray[np.intp]:

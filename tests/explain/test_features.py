@@ -8,9 +8,9 @@ import pytest
 from opsin import nn, zoo
 from opsin.backends.reference import Reference
 from opsin.base.errors import GraphError
+from opsin.explain.features import feature_extractor, penultimate_graph
 from opsin.ir import BATCH, Graph, input_tensor
 from opsin.ops import relu
-from opsin.report.features import feature_extractor, penultimate_graph
 from tests.model.networks import small_model
 from tests.report.support import scenes
 

@@ -1,0 +1,130 @@
+"""The terms of convolutions, matrix products, pooling and sums: which numbers each result is made of, in order.
+
+Results are given by `places`, one row of indices for each. Arrays hold one image: N = 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product as every
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.explain.arithmetic.float32 import Floats
+from opsin.explain.arithmetic.orders import Order
+from opsin.ir import Node
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW
+
+Places = NDArray[np.int64]
+"""Results × rank."""
+NO_MOVE: dict[str, Any] = {"dilation": (1, 1), "groups": 1}
+"""What pooling lacks compared with convolutions."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """`left[t, i] · right[t, i]` is term t of result i; there is no factor `right` in a plain sum.
+
+    `sources[t, i]` is where `left[t, i]` comes from in the first operand; in the padding, it is outside. `inside` says
+    which are inside. `weights[t, i]` is the same for `right` in the second operand.
+    """
+
+    left: Floats
+    right: Floats | None
+    sources: NDArray[np.int64]
+    inside: NDArray[np.bool_]
+    weights: NDArray[np.int64] | None = None
+
+
+def convolution_terms(node: Node, x: Floats, w: Floats, places: Places, axes: Sequence[str]) -> Terms:
+    """Return the terms of `conv2d` in the order of the loops `axes`; in the padding, `left` is 0."""
+    filters, channels, *kernel = w.shape
+    taps = _taps({CHANNEL: channels, ROW: kernel[0], COLUMN: kernel[1]}, axes)
+    filter_numbers = places[:, 1]
+    first_channel = filter_numbers // (filters // node.attrs["groups"]) * channels
+    rows, columns = _positions(node, places, taps)
+    sources = np.stack([np.zeros_like(rows), first_channel + taps[CHANNEL][:, None], rows, columns], -1)
+    inside = _inside(rows, columns, x.shape)
+    weights = np.stack(
+        np.broadcast_arrays(filter_numbers, *(taps[axis][:, None] for axis in (CHANNEL, ROW, COLUMN))), -1
+    )
+    return Terms(_gather(x, sources, inside), w[tuple(np.moveaxis(weights, -1, 0))], sources, inside, weights)
+
+
+def product_terms(node: Node, a: Floats, b: Floats, places: Places) -> Terms:
+    """Return the terms of `matmul`."""
+    depth = np.arange(a.shape[0 if node.attrs["transpose_a"] else 1])[:, None]
+    row, column = places[:, 0] + 0 * depth, places[:, 1] + 0 * depth
+    depth = depth + 0 * row
+    left = (depth, row) if node.attrs["transpose_a"] else (row, depth)
+    right = (column, depth) if node.attrs["transpose_b"] else (depth, column)
+    inside = np.ones(depth.shape, np.bool_)
+    return Terms(a[left], b[right], np.stack(left, -1), inside, np.stack(right, -1))
+
+
+def pooling_terms(node: Node, x: Floats, places: Places) -> Terms:
+    """Return the numbers under the windows of a pooling, row by row; in the padding, `left` is 0."""
+    rows_of_window, columns_of_window = node.attrs["window"]
+    taps = _taps({ROW: rows_of_window, COLUMN: columns_of_window}, (ROW, COLUMN))
+    rows, columns = _positions(node, places, taps)
+    sources = np.stack([np.zeros_like(rows), places[:, 1] + 0 * rows, rows, columns], -1)
+    inside = _inside(rows, columns, x.shape)
+    return Terms(_gather(x, sources, inside), None, sources, inside)
+
+
+def sum_terms(node: Node, x: Floats, places: Places, order: Order | None) -> Terms:
+    """Return the numbers that `sum` or `max` reduces, in the order of memory."""
+    axes: tuple[int, ...] = node.attrs["axes"]
+    if order is not None and order.summation is not None and not order.summation.axes and len(order.axes) == x.ndim:
+        axes = tuple(axis for axis in order.axes if axis in axes)
+    indices = np.array(list(every(*(range(x.shape[axis]) for axis in axes))), np.int64).reshape(-1, len(axes))
+    sources = np.repeat(places[None], len(indices), 0)
+    sources[:, :, axes] = indices[:, None, :]
+    return Terms(x[tuple(np.moveaxis(sources, -1, 0))], None, sources, np.ones(sources.shape[:2], np.bool_))
+
+
+def window_sizes(node: Node, size: tuple[int, ...], places: Places) -> NDArray[np.int64]:
+    """Return the divisor of each window of `avg_pool2d` over images of `size` (rows, columns)."""
+    counts = []
+    for axis in range(2):
+        taps: int = node.attrs["window"][axis]
+        before, after = node.attrs["padding"][axis]
+        first = places[:, 2 + axis] * node.attrs["stride"][axis] - before
+        if node.attrs["count_include_pad"]:
+            counts.append(np.minimum(first + taps, size[axis] + after) - first)
+        else:
+            counts.append(np.minimum(first + taps, size[axis]) - np.maximum(first, 0))
+    return np.asarray(np.maximum(counts[0] * counts[1], 1), np.int64)
+
+
+def _taps(sizes: dict[str, int], axes: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Return the index of each term along every axis; axes that are not looped over have the index 0."""
+    grid = np.meshgrid(*(np.arange(sizes[axis]) for axis in axes), indexing="ij")
+    taps = {axis: np.asarray(numbers.reshape(-1)) for axis, numbers in zip(axes, grid, strict=True)}
+    return {axis: taps.get(axis, np.zeros(grid[0].size, np.int64)) for axis in sizes}
+
+
+def _positions(
+    node: Node, places: Places, taps: dict[str, NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the row and the column of the input that each term reads."""
+    attrs = NO_MOVE | node.attrs
+    rows, columns = (
+        places[:, 2 + axis] * attrs["stride"][axis] - attrs["padding"][axis][0]
+        + taps[name][:, None] * attrs["dilation"][axis]
+        for axis, name in enumerate((ROW, COLUMN))
+    )  # fmt: skip
+    return rows, columns
+
+
+def _inside(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    return np.asarray((rows >= 0) & (rows < shape[2]) & (columns >= 0) & (columns < shape[3]))
+
+
+def _gather(x: Floats, sources: NDArray[np.int64], inside: NDArray[np.bool_]) -> Floats:
+    """Return the numbers of `x` at `sources`, and 0 outside."""
+    safe = np.where(inside[..., None], sources, 0)
+    return np.where(inside, x[tuple(np.moveaxis(safe, -1, 0))], np.float32(0.0))

@@ -1,0 +1,123 @@
+"""Why a model gives its answers: scores, layers and attributions of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.base.errors import DataError
+from opsin.explain.attribution.attribution import Attribution, attribution
+from opsin.explain.attribution.method import Method
+from opsin.explain.attribution.question import Question, run_outputs
+from opsin.explain.attribution.registry import DEFAULT_METHOD, find_method
+from opsin.explain.map_layers import MapLayer, MapLayers, find_map_layers
+from opsin.explain.observer import Observer
+from opsin.ir.checked import checked
+from opsin.model import Model
+from opsin.model.inputs import ImageInput, read_images
+from opsin.tasks.explained_score import ExplainedScore
+
+Pixels = NDArray[np.uint8]
+
+
+class Explainer:
+    """Explains the answers of a model. Compiled programs are kept, so that further images are fast.
+
+    The network is run as it was trained, without the mean over mirror images, and without Winograd's algorithm, whose
+    rounding can flip the decisions of ReLU and max pooling and with them the gradient.
+    """
+
+    def __init__(self, model: Model, observer: Observer | None = None) -> None:
+        self.model, self.observer = model, observer or Observer(model)
+
+    def scores(self, pixels: Pixels, label: str | None = None, count: int = 1) -> list[list[ExplainedScore]]:
+        """Return the scores of the `count` best answers, or of `label`, for each image: uint8 N × C × H × W.
+
+        Raise `UsageError` for an unknown label.
+        """
+        names = list(self.observer.graph.outputs)
+        parts = [self.observer.run(image[None], list(self.observer.graph.outputs.values())) for image in pixels]
+        outputs = [dict(zip(names, part, strict=True)) for part in parts]
+        return [self.model.task.explained_scores(each, label, count) for each in outputs]
+
+    def layers(self, score: ExplainedScore) -> MapLayers:
+        """Return the layers whose maps may explain a score."""
+        return find_map_layers(self.observer.graph, score)
+
+    def question(self, pixels: Pixels, scores: Sequence[ExplainedScore], layer: MapLayer | None) -> Question:
+        """Return the question for images and one score of each."""
+        return Question(self.observer, self.model.preprocessing.apply(pixels), scores, layer)
+
+    def explain(
+        self, pixels: Pixels, scores: Sequence[ExplainedScore], methods: Sequence[str], layer: str | None = None
+    ) -> dict[str, list[Attribution]]:
+        """Return the attributions of images for one score of each, by method.
+
+        `layer` is the path of a layer; None: the default one of each score. Raise `UsageError` if a method or layer
+        does not exist.
+        """
+        found = [find_method(name) for name in methods]
+        needs_layer = any(method.needs_layer for method in found)
+        layers = [self.layers(score).find(layer) if needs_layer else None for score in scores]
+        results: dict[str, list[Any]] = {name: [None] * len(scores) for name in methods}
+        for tensor in dict.fromkeys(each.tensor if each else None for each in layers):
+            rows = [n for n, each in enumerate(layers) if (each.tensor if each else None) is tensor]
+            question = self.question(pixels[rows], [scores[n] for n in rows], layers[rows[0]])
+            for method in found:
+                for n, result in zip(rows, self._attributions(method, question), strict=True):
+                    results[method.name][n] = result
+        return results
+
+    def explain_layers(
+        self, pixels: Pixels, scores: Sequence[ExplainedScore], methods: Sequence[str], layers: Sequence[MapLayer]
+    ) -> list[tuple[Question, dict[str, list[Attribution]]]]:
+        """Return what `explain` returns for each of `layers`, which all scores must have, from one run.
+
+        The question before it holds the layer's values and gradients.
+        """
+        found = [find_method(name) for name in methods]
+        questions = self.question(pixels, scores, layers[0]).with_layers(layers)
+        return [(question, {each.name: self._attributions(each, question) for each in found}) for question in questions]
+
+    def _attributions(self, method: Method, question: Question) -> list[Attribution]:
+        size = question.inputs.shape[2], question.inputs.shape[3]
+        layer = question.layer if method.needs_layer else None
+        values = question.score_values
+        parts = zip(question.scores, values.tolist(), method.compute(question), strict=True)
+        return [attribution(method, score, value, layer, raw, size) for score, value, raw in parts]
+
+
+@checked
+def attribute(
+    model: Model,
+    images: ImageInput,
+    *,
+    method: str = DEFAULT_METHOD,
+    label: str | None = None,
+    layer: str | None = None,
+) -> list[Attribution]:
+    """Return which places of each image speak for an answer of the model.
+
+    An image is anything that `Model.predict` takes. `label` is the class or quantity to be explained; None: the model's
+    answer. `method` is one of `METHODS`, and `layer` the path of a layer; None: the last feature maps that everything
+    passes through. Raise `UsageError` if one of them does not exist, and `DataError` if the network finds nothing in an
+    image that could be explained.
+    """
+    explainer = Explainer(model)
+    pixels, _ = read_images(images, model.preprocessing)
+    pixels = model.history().stack(pixels)
+    found = explainer.scores(pixels, label)
+    for number, scores in enumerate(found, start=1):
+        if not scores:
+            raise DataError(f"{model.name} finds nothing in image {number} that could be explained; give another image")
+    return explainer.explain(pixels, [scores[0] for scores in found], [method], layer)[method]
+
+
+def confidences(observer: Observer, inputs: NDArray[np.float32], score: ExplainedScore) -> NDArray[np.float64]:
+    """Return the probability of the label for M normalized images, or the score itself if it has no probability."""
+    outputs = run_outputs(observer, inputs, score)
+    shares = score.confidences(outputs)
+    return score.values(outputs) if shares is None else shares

@@ -1,0 +1,1 @@
+"""Backpropagation, from the loss back to one weight and its update."""

@@ -1,0 +1,90 @@
+"""From the loss back to one weight, step by step, and the optimizer's update down to the new weight's bits."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, ClassVar
+
+from opsin.base.errors import GraphError
+from opsin.explain.backpropagation.backward import Backward
+from opsin.explain.backpropagation.chain import Chain
+from opsin.explain.backpropagation.target import Case, default_target
+from opsin.explain.backpropagation.updates import RULES, Updates, operations, state_symbols
+from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.subject import Subject, SubjectImage
+from opsin.inspection.views.backpropagation.checks import central_differences
+from opsin.inspection.views.backpropagation.parameters import ParameterData
+from opsin.inspection.views.backpropagation.selection import choose_parts
+from opsin.inspection.views.backpropagation.walk import loss_table, observed_loss, walk
+
+SHARE = 0.16
+"""The share of the page's bytes."""
+MAX_IMAGES = 2
+"""Images that are traced back; each has its own loss and its own updates."""
+
+
+class BackpropagationView:
+    """A walk from the loss to a weight, its gradient term by term, and its update."""
+
+    name: ClassVar[str] = "backpropagation"
+    title: ClassVar[str] = "How it would learn"
+
+    def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
+        """Return the way back of the first images, or None if the loss depends on no parameter."""
+        subject.progress("backpropagation")
+        images = subject.images[:MAX_IMAGES]
+        cases = [_case(subject, image) for image in images]
+        try:
+            backward = Backward(subject.model, cases[0].target.objective)
+        except GraphError:
+            return None
+        budget = int(SHARE * subject.budget) // len(cases)
+        found = [_image(subject, backward, case, arrays, budget) for case in cases]
+        left_out = [data.pop("left_out") for data in found]
+        if len(subject.images) > MAX_IMAGES:
+            left_out.append(f"the way back from the loss for the first {MAX_IMAGES} images")
+        return {
+            "images": found,
+            "rules": [
+                {
+                    "key": rule.key, "name": rule.name, "formula": rule.formula, "words": rule.words, "rate": rule.rate,
+                    "state": list(state_symbols(rule.optimizer)),
+                    "operations": [vars(row) for row in operations(rule.optimizer)],
+                }
+                for rule in RULES
+            ],
+            "left_out": "; ".join(dict.fromkeys(text for text in left_out if text)),
+        }  # fmt: skip
+
+    def markup(self, subject: Subject) -> str:
+        return (
+            "<p>Training asks of every weight: if it grew a little, how much would the loss change? That number is its "
+            "gradient. Here it is traced back for one weight, from the loss through every layer, and then the weight "
+            "takes a step.</p>"
+        )
+
+
+def _case(subject: Subject, image: SubjectImage) -> Case:
+    outputs = subject.observer.outputs(image.pixels[None])
+    return Case(image.pixels, default_target(subject.model, outputs))
+
+
+def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, budget: int) -> dict[str, Any]:
+    step = backward.run(case)
+    updates = Updates(backward, step)
+    parts = choose_parts(backward, step, budget * 6 // 10)
+    data = ParameterData(backward, step, {rule.key: updates.steps(rule) for rule in RULES}, arrays)
+    differences = central_differences(backward, step, parts)
+    chain = Chain(backward, step)
+    parameters = [data.of(part, differences[part.name]) for part in parts]
+    total = sum(values.size for name, values in subject.model.state.items() if name in backward.parameters)
+    chosen = sum(prod(len(axis) for axis in part.axes) for part in parts)
+    return {
+        "sentence": case.target.sentence,
+        "label": case.target.label,
+        "loss": observed_loss(step),
+        "table": loss_table(chain, list(subject.model.labels)),
+        "steps": walk(chain, arrays, budget * 4 // 10),
+        "parameters": parameters,
+        "left_out": f"gradients of {chosen:,} of {total:,} weights" if chosen < total else "",
+    }

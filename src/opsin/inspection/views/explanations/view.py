@@ -1,0 +1,100 @@
+"""Why this answer: which places of the image speak for it, by several methods, and whether to believe them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.explain import Attribution, Explainer
+from opsin.explain.attribution.registry import DEFAULT_METHOD
+from opsin.explain.faithfulness.measurement import LOWER_IS_BETTER, METRICS
+from opsin.explain.map_layers import MapLayer
+from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.subject import Subject
+from opsin.inspection.views.explanations import trust
+from opsin.inspection.views.explanations.maps import map_data, methods_data
+from opsin.inspection.views.explanations.plan import Plan, chosen_layers
+from opsin.tasks.explained_score import ExplainedScore
+
+Explained: TypeAlias = dict[str, list[tuple[Attribution, NDArray[np.float64] | None]]]
+"""By method: an attribution for each layer, the default layer first, or a single one; and the layer's values, for the
+default layer only."""
+
+
+class ExplanationsView:
+    """Attribution maps of the best answers, with their faithfulness and the sanity check."""
+
+    name: ClassVar[str] = "explanations"
+    title: ClassVar[str] = "Why this answer"
+
+    def markup(self, subject: Subject) -> str:
+        """Return nothing: the script shows everything."""
+        return ""
+
+    def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
+        """Return maps, figures and sentences of each image; None if no image has an answer to explain."""
+        plan, explainer = Plan.of(subject), Explainer(subject.model, subject.observer)
+        images, results, firsts = [], [], []
+        for number, image in enumerate(subject.images):
+            subject.progress(f"explanations of {image.name}")
+            scores = _scores(explainer, subject, number, plan.answers)
+            if not scores:
+                images.append({"answers": [], "pixels": arrays.add(image.pixels)})
+                continue
+            firsts.append(scores[0])
+            answers = [_explained(explainer, subject, number, score, plan, n == 0) for n, score in enumerate(scores)]
+            first = {name: found[0][0] for name, found in answers[0].items() if name in plan.measured}
+            subject.progress(f"faithfulness for {image.name}")
+            results.append(trust.measured(explainer, subject, number, scores[0], first))
+            images.append(
+                {
+                    "pixels": arrays.add(image.pixels),
+                    "answers": [_answer_data(score, maps, arrays) for score, maps in zip(scores, answers, strict=True)],
+                    "trust": trust.image_data(*results[-1]),
+                }
+            )
+        if not firsts:
+            return None
+        checked = [name for name in plan.layer_methods if name in answers[0]] if len(firsts) == len(images) else []
+        return {
+            "images": images, "methods": methods_data(), "default": DEFAULT_METHOD, "metrics": METRICS,
+            "lower": sorted(LOWER_IS_BETTER), "together": trust.together(results),
+            "sanity": trust.sanity(subject, firsts, checked) if checked else {}, "left_out": plan.left_out,
+        }  # fmt: skip
+
+
+def _scores(explainer: Explainer, subject: Subject, number: int, count: int) -> list[ExplainedScore]:
+    """Return the scores of the best answers of an image; that of the page's label comes first."""
+    image = subject.images[number]
+    best = explainer.scores(image.pixels[None], count=count)[0]
+    if not best or best[0].label == image.label or image.label not in subject.model.labels:
+        return best
+    asked = explainer.scores(image.pixels[None], image.label)[0]
+    return [*asked[:1], *(each for each in best if each.label != image.label)][:count]
+
+
+def _explained(
+    explainer: Explainer, subject: Subject, number: int, score: ExplainedScore, plan: Plan, is_first: bool
+) -> Explained:
+    """Return the attributions of a score."""
+    pixels, layers = subject.images[number].pixels[None], explainer.layers(score)
+    found: Explained = {}
+    if layers.default is not None:
+        chosen: list[MapLayer] = chosen_layers(layers.layers, layers.default)
+        results = explainer.explain_layers(pixels, [score], plan.layer_methods, chosen)
+        features = [results[0][0].features[0][0], *[None] * len(results)]
+        for name in plan.layer_methods:
+            found[name] = [(result[name][0], values) for (_, result), values in zip(results, features, strict=False)]
+    if is_first:
+        results_of_image = explainer.explain(pixels, [score], plan.image_methods)
+        found |= {name: [(results_of_image[name][0], None)] for name in plan.image_methods}
+    return found
+
+
+def _answer_data(score: ExplainedScore, maps: Explained, arrays: Arrays) -> dict[str, Any]:
+    return {
+        "label": score.label, "description": score.description,
+        "maps": {name: [map_data(*result, arrays) for result in results] for name, results in maps.items()},
+    }  # fmt: skip

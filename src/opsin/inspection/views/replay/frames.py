@@ -1,0 +1,79 @@
+"""A replayed run: its frames, its curves, and what the network of each frame computes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opsin.backends.options import CompileOptions, bound
+from opsin.base.errors import UsageError
+from opsin.explain.observer import Floats, Observer
+from opsin.explain.stages import Stage
+from opsin.ir import Graph, Tensor
+from opsin.model import Model
+from opsin.runs.log import LOG, read_log
+from opsin.runs.replay import REPLAY, ReplayFiles
+from opsin.training.events import LOG_NAMES, STEPS, Epoch
+from opsin.training.replay import ReplayFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """The frames of a run in the order of their steps, and its curves by name: pairs of a step and a value."""
+
+    frames: tuple[ReplayFrame, ...]
+    curves: dict[str, list[tuple[int, float]]]
+
+
+def read_replay(folder: str | os.PathLike[str], model: Model) -> Replay:
+    """Read the replay of the run in `folder`. Raise `UsageError` if there is none, or if it is of another network."""
+    run = Path(folder)
+    frames = ReplayFiles(run / REPLAY).read()
+    if not frames:
+        raise UsageError(f"{run} holds no replay; train with `opsin train DATA --replay` to record one")
+    variables = model.graph.variables
+    if any(name not in variables or variables[name].shape != w.shape for name, w in frames[-1].weights.items()):
+        raise UsageError(f"{run} is the run of another network than {model.name}; give the run that trained it")
+    return Replay(tuple(frames), read_curves(run))
+
+
+def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return the loss in training, and the loss and the main metric on the held-out images, by step.
+
+    What came before a rollback is left out.
+    """
+    curves: dict[str, dict[int, float]] = {}
+    for record in read_log(run / LOG):
+        if record.get("event") == STEPS:
+            curves.setdefault("loss in training", {})[int(record["step"])] = float(record["loss"])
+        elif record.get("event") == LOG_NAMES[Epoch]:
+            score = record["held_out"]
+            curves.setdefault("loss on held-out images", {})[int(record["steps"])] = float(score["loss"])
+            name, value = next(iter(score["metrics"].items()))
+            curves.setdefault(f"{name} on held-out images", {})[int(record["steps"])] = float(value)
+    return {name: sorted(values.items()) for name, values in curves.items()}
+
+
+def computable(graph: Graph, stages: Sequence[Stage], known: Sequence[str]) -> list[Stage]:
+    """Return the stages that depend on no other variables than those `known`."""
+    return [stage for stage in stages if set(Graph(graph.inputs, {"": stage.output}).variables) <= set(known)]
+
+
+def replayed(
+    observer: Observer, inputs: Floats, frames: Sequence[ReplayFrame], tensors: Sequence[Tensor]
+) -> list[list[Floats]]:
+    """Return the values of tensors for normalized images (N×C×H×W) with the weights of each frame."""
+    model, outputs = observer.model, {f"tensor{n}": tensor for n, tensor in enumerate(tensors)}
+    engine = bound(model.engine, CompileOptions(winograd=not observer.exact))
+    program = engine(Graph(model.graph.inputs, outputs), len(inputs), model.threads)
+    found: list[list[Floats]] = []
+    for frame in frames:
+        program.load_state({name: frame.weights[name] for name in program.graph.variables})
+        values: dict[str, Any] = program.run(inputs=inputs)
+        found.append([np.asarray(values[name], np.float32) for name in outputs])
+    return found
