@@ -7,7 +7,8 @@ float32 without Winograd's algorithm. The layers are those through which everyth
 matched with them by the values that they compute. The figure is the largest difference of maps from 0 to 1. Maps whose
 largest raw value is below 1e-4 are not compared. Some sums of Grad-CAM++ and XGrad-CAM cancel at layers before a ReLU,
 where any float32 is far from float64: for those maps, the table also has the difference of PyTorch in float32, and
-that of Opsin's formulas applied to PyTorch's float64 values. `--fixtures FOLDER` writes the small ones that the tests read.
+that of Opsin's formulas applied to PyTorch's float64 values. `--fixtures FOLDER` writes those of
+the tests.
 """
 
 from __future__ import annotations
@@ -169,7 +170,8 @@ def table_row(name: str, results: list[dict[str, Any]]) -> tuple[str, ...]:
 
 
 HEADS = (
-    "network", "layers compared", "maps", *METHODS, "above 1e-5", "there, PyTorch in float32", "there, from PyTorch's values",
+    "network", "layers compared", "maps", *METHODS, "above 1e-5", "PyTorch in float32",
+    "from PyTorch's values",
 )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ function drawOverlay(canvas, { shape: [channels, height, width], data }, shares,
   const blue = channels >= 3 ? 2 * size : 0;
   for (let i = 0; i < size; i += 1) {
     const pixel = [data[i], data[green + i], data[blue + i]];
-    const alpha = strength * Math.min(1, 0.25 + shares[i]) * (shares[i] > 0 ? 1 : 0);
+    const alpha = strength * Math.min(1, 2.5 * shares[i]);
     const heat = table[Math.round(255 * shares[i])];
     for (let k = 0; k < 3; k += 1) image.data[4 * i + k] = pixel[k] + (heat[k] - pixel[k]) * alpha;
     image.data[4 * i + 3] = 255;
