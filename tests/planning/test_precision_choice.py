@@ -45,8 +45,10 @@ class SimulatedRuns:
         self.data.append(data)
         return self.results[len(self.plans) - 1]
 
-    def choose(self, plan: TrainingPlan = PLAN, machine: FakeMachine | None = None) -> precision_choice.PrecisionChoice:
-        return choose_precision(plan, dataset(2000, (3, 32, 32)), machine=machine or FakeMachine(), run=self.run)
+    def choose(
+        self, plan: TrainingPlan = PLAN, machine: FakeMachine | None = None, images: int = 2000
+    ) -> precision_choice.PrecisionChoice:
+        return choose_precision(plan, dataset(images, (3, 32, 32)), machine=machine or FakeMachine(), run=self.run)
 
 
 def narrow(step_seconds: float = 0.01, losses: Sequence[float] = (1.0,) * 10) -> PrecisionTrial:
@@ -145,6 +147,13 @@ def test_the_number_of_steps_follows_from_the_plan(epochs: int, batch: int, expe
     runs.choose(replace(PLAN, stages=(Stage(epochs=epochs, batch=batch),)))
     (stage,) = runs.plans[0].stages
     assert (stage.epochs, stage.images) == expected and stage.batch == batch
+
+
+@pytest.mark.parametrize(("batch", "expected"), [(4, 200), (10, 500), (100, 2000)])
+def test_the_number_of_held_out_images_follows_from_the_steps(batch: int, expected: int) -> None:
+    runs = SimulatedRuns(FULL, narrow())
+    runs.choose(replace(PLAN, stages=(Stage(epochs=400, batch=batch),)), images=20_000)
+    assert len(runs.data[0].test) == expected
 
 
 @pytest.fixture(scope="module")

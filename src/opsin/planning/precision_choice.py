@@ -48,7 +48,7 @@ rounding alone (with or without Winograd's algorithm) end up to 0.5% apart, and 
 MIN_VALIDATION_IMAGES = 200
 VALIDATION_IMAGES_PER_TRAINING_IMAGE = 0.25
 """The number of held-out images: a share of those that a trial trains on, but at least the minimum if there are so
-many. Evaluation then takes little of the time."""
+many, and at most as many as in other trials. Evaluation then takes little of the time."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,7 @@ def choose_precision(
     if steps < MIN_TRIAL_STEPS:
         return _float32(f"{total_steps:,} steps are too few for a comparison with bfloat16 to pay")
     count = max(MIN_VALIDATION_IMAGES, int(VALIDATION_IMAGES_PER_TRAINING_IMAGE * steps * stage.batch))
+    count = min(trial.MAX_TRIAL_VALIDATION_IMAGES, count)
     part = trial.comparable(data.stacked(zoo.frames(plan.network)), plan.seed, count)
     short_plan = _shortened(plan, steps, len(part.train))
     full = run(short_plan, part, network, threads, engine)
