@@ -21,7 +21,8 @@ from opsin.explain.features import penultimate_graph
 from opsin.report.label_issues import held_out_probabilities, rank_labels
 from opsin.report.logistic import choose_penalty, fit
 from opsin.report.statistics import Share, reliability
-from opsin.tasks.classification.calibration import calibrate, softmax
+from opsin.tasks.classification.calibration import calibrate
+from opsin.tasks.probabilities import softmax
 
 FLIPPED, LOOKED_AT = 0.05, 0.08
 BATCH = 32

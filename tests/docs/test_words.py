@@ -52,7 +52,16 @@ ALLOWED = {
 }
 FILES = sorted(
     path
-    for pattern in ("README.md", "docs/**/*.md", "src/**/*.py", "tests/**/*.py", "bench/*.py", "tools/*.py")
+    for pattern in (
+        "README.md",
+        "docs/**/*.md",
+        "src/**/*.py",
+        "src/**/*.js",
+        "src/**/*.css",
+        "tests/**/*.py",
+        "bench/*.py",
+        "tools/*.py",
+    )
     for path in ROOT.glob(pattern)
     if path.relative_to(ROOT).as_posix() not in ALLOWED
 )

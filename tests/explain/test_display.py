@@ -51,8 +51,8 @@ def test_display_does_not_depend_on_the_scale(scale: float) -> None:
     ("raw", "sentence"),
     [
         (np.zeros((3, 3)), "0 everywhere"),
-        (-np.ones((3, 3)), "Nothing in this layer speaks for 'cat'"),
-        (np.full((3, 3), 2.5), "speaks for 'cat' equally"),
+        (-np.ones((3, 3)), "Nothing in this layer supports 'cat'"),
+        (np.full((3, 3), 2.5), "supports 'cat' equally"),
         (np.array([[1.0, np.nan]]), "infinite or undefined"),
         (np.array([[1.0, np.inf]]), "infinite or undefined"),
     ],

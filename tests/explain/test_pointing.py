@@ -24,7 +24,7 @@ SIGNS = {
     "steps": ("##......", "##......", "####....", "####....", "######..", "######..", "########", "########"),
 }
 SHAPES = {name: np.array([[mark == "#" for mark in row] for row in rows]) for name, rows in SIGNS.items()}
-WANTED = 0.95
+REQUIRED_SHARE = 0.95
 
 
 def distractor(rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -76,7 +76,7 @@ def test_the_peak_lies_on_the_sign(model: Model, method: str) -> None:
     explainer = Explainer(model)
     scores = [each[0] for each in explainer.scores(pixels)]
     right = np.array([model.labels.index(score.label) for score in scores]) == labels
-    assert right.mean() >= WANTED
+    assert right.mean() >= REQUIRED_SHARE
     hits = []
     for result, corner, is_right in zip(
         explainer.explain(pixels, scores, [method])[method], corners, right, strict=True
@@ -84,4 +84,4 @@ def test_the_peak_lies_on_the_sign(model: Model, method: str) -> None:
         if is_right:
             place = np.array(result.peak) - corner
             hits.append(bool((place >= -2).all() and (place < MARGIN + 2).all()))
-    assert np.mean(hits) >= WANTED
+    assert np.mean(hits) >= REQUIRED_SHARE

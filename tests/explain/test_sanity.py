@@ -53,7 +53,8 @@ def test_layers_are_those_with_weights_in_order() -> None:
     entry = zoo.find("resnet20_cifar")
     layers = layer_variables(nn.trace(entry(), entry.input_shape))
     assert len(layers) == 20
-    assert set(layers[0]) == {f"{n}" for n in layers[0] if n.startswith(("conv1", "bn1"))}
+    norm = {f"bn1.{name}" for name in ("weight", "bias", "running_mean", "running_var")}
+    assert set(layers[0]) == {"conv1.weight", *norm}
 
 
 def test_random_weights_are_values_of_their_variable() -> None:

@@ -49,8 +49,11 @@ def test_stages_and_steps_must_exist() -> None:
     inspection = opsin.see(small_model(), images(1))
     with pytest.raises(UsageError, match="no stage 'conv9'; its stages are input, conv, head"):
         inspection.feature_maps("conv9")
-    with pytest.raises(UsageError, match="conv has 3 steps, and no step 3"):
-        inspection.feature_maps("conv", 3)
+    for arrays in (inspection.feature_maps, inspection.gradients):
+        with pytest.raises(UsageError, match="conv has 3 steps, and no step 3; give a number from 0 to 2"):
+            arrays("conv", 3)
+    with pytest.raises(UsageError, match="replay must be a path"):
+        opsin.see(small_model(), images(1), replay=3)
 
 
 def test_images_must_be_images_and_not_too_many(tmp_path: Path) -> None:

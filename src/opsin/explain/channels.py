@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def observe_channels(
         return []
     tensors = [tensor for _, step in observed for tensor in _summaries(step)]
     order = random_counter.order(len(pixels), seed, SAMPLE)[: affordable_images(stages, macs)]
-    batch = max(1, min(MAX_BATCH, len(order), BATCH_ELEMENTS // int(np.prod(pixels.shape[1:]))))
+    batch = batch_size(len(order), pixels.shape[1:])
     running = [_Running(step.output) for _, step in observed]
     for first in range(0, len(order), batch):
         numbers = order[first : first + batch]
@@ -143,6 +144,11 @@ def observe_channels(
         for position, each in enumerate(running):
             each.add(numbers, *(result[: len(numbers)] for result in results[4 * position : 4 * position + 4]))
     return [each.activity(stage, step, len(pixels)) for (stage, step), each in zip(observed, running, strict=True)]
+
+
+def batch_size(images: int, shape: tuple[int, ...]) -> int:
+    """Return the number of images of `shape` that the network takes at once, at most `images`."""
+    return max(1, min(MAX_BATCH, images, BATCH_ELEMENTS // prod(shape)))
 
 
 def observed_step(stage: Stage) -> Step | None:

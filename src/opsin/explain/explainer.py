@@ -59,14 +59,14 @@ class Explainer:
         `layer` is the path of a layer; None: the default one of each score. Raise `UsageError` if a method or layer
         does not exist.
         """
-        found = [find_method(name) for name in methods]
-        needs_layer = any(method.needs_layer for method in found)
+        selection = [find_method(name) for name in methods]
+        needs_layer = any(method.needs_layer for method in selection)
         layers = [self.layers(score).find(layer) if needs_layer else None for score in scores]
         results: dict[str, list[Any]] = {name: [None] * len(scores) for name in methods}
         for tensor in dict.fromkeys(each.tensor if each else None for each in layers):
             rows = [n for n, each in enumerate(layers) if (each.tensor if each else None) is tensor]
             question = self.question(pixels[rows], [scores[n] for n in rows], layers[rows[0]])
-            for method in found:
+            for method in selection:
                 for n, result in zip(rows, self._attributions(method, question), strict=True):
                     results[method.name][n] = result
         return results
@@ -78,9 +78,11 @@ class Explainer:
 
         The question before it holds the layer's values and gradients.
         """
-        found = [find_method(name) for name in methods]
+        selection = [find_method(name) for name in methods]
         questions = self.question(pixels, scores, layers[0]).with_layers(layers)
-        return [(question, {each.name: self._attributions(each, question) for each in found}) for question in questions]
+        return [
+            (question, {each.name: self._attributions(each, question) for each in selection}) for question in questions
+        ]
 
     def _attributions(self, method: Method, question: Question) -> list[Attribution]:
         size = question.inputs.shape[2], question.inputs.shape[3]
@@ -99,7 +101,7 @@ def attribute(
     label: str | None = None,
     layer: str | None = None,
 ) -> list[Attribution]:
-    """Return which places of each image speak for an answer of the model.
+    """Return which parts of each image support an answer of the model.
 
     An image is anything that `Model.predict` takes. `label` is the class or quantity to be explained; None: the model's
     answer. `method` is one of `METHODS`, and `layer` the path of a layer; None: the last feature maps that everything
@@ -109,11 +111,11 @@ def attribute(
     explainer = Explainer(model)
     pixels, _ = read_images(images, model.preprocessing)
     pixels = model.history().stack(pixels)
-    found = explainer.scores(pixels, label)
-    for number, scores in enumerate(found, start=1):
+    answers = explainer.scores(pixels, label)
+    for number, scores in enumerate(answers, start=1):
         if not scores:
             raise DataError(f"{model.name} finds nothing in image {number} that could be explained; give another image")
-    return explainer.explain(pixels, [scores[0] for scores in found], [method], layer)[method]
+    return explainer.explain(pixels, [scores[0] for scores in answers], [method], layer)[method]
 
 
 def confidences(observer: Observer, inputs: NDArray[np.float32], score: ExplainedScore) -> NDArray[np.float64]:

@@ -126,8 +126,8 @@ def score_graph(graph: Graph, names: Sequence[str], tensors: Sequence[Tensor], v
     products = [ops.multiply(graph.outputs[name], weight) for name, weight in weights.items()]
     scores = reduce(ops.add, [ops.sum(p, axes=tuple(range(1, p.rank))) for p in products])
     gradients = ops.gradients(ops.sum(scores), tensors)
-    found = {f"gradient{number}": g for number, g in enumerate(gradients) if g is not None}
-    if not found:
+    nonzero = {f"gradient{number}": g for number, g in enumerate(gradients) if g is not None}
+    if not nonzero:
         raise GraphError(f"the outputs {', '.join(names)} depend on none of the tensors")
-    outputs = {"score": scores, **found, **{f"value{number}": t for number, t in enumerate(values)}}
+    outputs = {"score": scores, **nonzero, **{f"value{number}": t for number, t in enumerate(values)}}
     return Graph((*graph.inputs, *weights.values()), outputs).verify_names()

@@ -79,9 +79,9 @@ class RandomNetworks:
         correlations: dict[str, list[float]] = {method: [] for method in methods}
         for number, count in enumerate(counts, start=1):
             on_progress(f"sanity check, network {number} of {len(counts)}")
-            found = [self._maps(pixels, scores, methods, layer, count, seed) for seed in range(SEEDS)]
+            networks = [self._maps(pixels, scores, methods, layer, count, seed) for seed in range(SEEDS)]
             for method in methods:
-                pairs = [pair for maps in found for pair in zip(original[method], maps[method], strict=True)]
+                pairs = [pair for maps in networks for pair in zip(original[method], maps[method], strict=True)]
                 correlations[method].append(float(np.mean([rank_correlation(a, b) for a, b in pairs])))
         self.explainer.observer.load_state(self.model.state)
         shares = tuple(count / len(self.layers) for count in counts)

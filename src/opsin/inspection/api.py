@@ -14,7 +14,7 @@ from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, UsageError
 from opsin.data import Dataset
 from opsin.explain.observer import Floats
-from opsin.explain.stages import Stage
+from opsin.explain.stages import Stage, Step
 from opsin.inspection.images import subject_images
 from opsin.inspection.page.document import GENERATOR
 from opsin.inspection.page.write import Page, make_page
@@ -47,18 +47,14 @@ class Inspection:
     def feature_maps(self, stage: str | int, step: int = -1) -> Floats:
         """Return the output of a step of a stage for each image: float32 N×C×H×W, or N×C.
 
-        A stage is known by its number or its name, such as "conv1"; its last step, which includes the activation, is
-        the default. Raise `UsageError` if there is none.
+        `stage` is the number or the name of a stage, such as "conv1"; the default is its last step, which includes the
+        activation. Raise `UsageError` if there is no such stage or step.
         """
-        found = self._stage(stage)
-        if not -len(found.steps) <= step < len(found.steps):
-            raise UsageError(f"{found.name} has {len(found.steps)} steps, and no step {step}")
-        return self.subject.observed.values[found.steps[step].output]
+        return self.subject.observed.values[self._step(stage, step).output]
 
     def gradients(self, stage: str | int, step: int = -1) -> Floats:
-        """Return the gradients of each image's score for `feature_maps`."""
-        found = self._stage(stage)
-        return self.subject.observed.gradients[found.steps[step].output]
+        """Return the gradients of each image's score for `feature_maps`. Raise `UsageError` as that does."""
+        return self.subject.observed.gradients[self._step(stage, step).output]
 
     @lazy
     def page(self) -> Page:
@@ -84,6 +80,15 @@ class Inspection:
             f'style="width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"></iframe>'
         )
 
+    def _step(self, stage: str | int, step: int) -> Step:
+        owner = self._stage(stage)
+        if not -len(owner.steps) <= step < len(owner.steps):
+            raise UsageError(
+                f"{owner.name} has {len(owner.steps)} steps, and no step {step}; "
+                f"give a number from 0 to {len(owner.steps) - 1}"
+            )
+        return owner.steps[step]
+
     def _stage(self, stage: str | int) -> Stage:
         for each in self.subject.stages:
             if stage in (each.number, each.name):
@@ -106,17 +111,19 @@ def see(
 
     `images` are what `Model.predict` takes, and `names` what they are called. `label` is the class to explain; by
     default, each image's own answer. With `data`, the page also shows which of its images excite each channel most, and
-    a map of all images; with `replay`, the folder of a run that was trained with `replay`, how the network learned.
-    `on_progress` is called with a word on each part of the work. Raise `UsageError` for an unknown label, `DataError`
-    for something that is no image.
+    a map of all images. With `replay`, the folder of a run that was trained with `replay`, it also shows how the
+    network learned. `on_progress` is called with the name of each part of the work. Raise `UsageError` for an unknown
+    label, `DataError` for something that is no image.
     """
     instance("the model", model, Model, "opsin.load(FILE), opsin.import_onnx(FILE) or opsin.pretrained(NETWORK)")
     if data is not None:
         instance("data", data, Dataset, "what opsin.data.load returns")
-    found = subject_images(model, images, names, label)
-    if not found:
+    if replay is not None:
+        sound_path("replay", replay)
+    subjects = subject_images(model, images, names, label)
+    if not subjects:
         raise DataError("there is no image to look at; give at least one")
-    return Inspection(Subject(model, found, data, replay, on_progress or (lambda text: None)))
+    return Inspection(Subject(model, subjects, data, replay, on_progress or (lambda text: None)))
 
 
 def check_target(path: Path) -> None:

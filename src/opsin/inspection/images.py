@@ -29,7 +29,7 @@ def subject_images(
         raise UsageError(f"a page shows at most {MAX_IMAGES} images, not {len(pixels)}; choose some of them")
     called = list(names) if names is not None else _names(images, len(pixels))
     if len(called) != len(pixels):
-        raise UsageError(f"there are {len(pixels)} images and {len(called)} names")
+        raise UsageError(f"there are {len(pixels)} images and {len(called)} names; give one name for each image")
     stacked = model.history().stack(pixels)
     outputs = model.outputs(stacked)
     answers = model.task.answers(outputs, sizes, model.calibration, 1)
@@ -37,8 +37,7 @@ def subject_images(
         explained(model, {key: array[n : n + 1] for key, array in outputs.items()}, label) for n in range(len(pixels))
     ]
     return tuple(
-        SubjectImage(called[n], stacked[n : n + 1][0], str(answers[n]), text, weights)
-        for n, (text, weights) in enumerate(scores)
+        SubjectImage(called[n], stacked[n], str(answers[n]), text, weights) for n, (text, weights) in enumerate(scores)
     )
 
 

@@ -1,4 +1,4 @@
-"""What a page is about: a model, the images it is shown on, and what else is known of it."""
+"""What a page is about: a model, images, and optionally a dataset and a replay."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Observed:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model with images. `data` and `replay` are there if they were given; `progress` is told what is being done."""
+    """A model with images. `data` and `replay` are optional; `progress` is called with the name of each task."""
 
     model: Model
     images: tuple[SubjectImage, ...]

@@ -178,7 +178,7 @@ class Conv2d(KernelSpec):
     epilogue: Epilogue = PLAIN
 
     def summation(self, words: Sequence[int], target: Target) -> Summation:
-        return Summation((ROW, COLUMN, CHANNEL), skips=(ROW,))
+        return Summation((ROW, COLUMN, CHANNEL))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")

@@ -56,7 +56,7 @@ class ConvPanels(KernelSpec):
     def summation(self, words: Sequence[int], target: Target) -> Summation | None:
         if self.shape.pack != 1:
             return None
-        return Summation((ROW, COLUMN, CHANNEL), skips=(ROW,), lanes=self.shape.folds)
+        return Summation((ROW, COLUMN, CHANNEL), lanes=self.shape.folds)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_panels")

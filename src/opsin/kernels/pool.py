@@ -176,7 +176,7 @@ class AvgPool(_Pool):
     count_include_pad: bool
 
     def summation(self, words: Sequence[int], target: Target) -> Summation:
-        return Summation((ROW, COLUMN), skips=(ROW, COLUMN))
+        return Summation((ROW, COLUMN))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool")

@@ -1,7 +1,7 @@
 """The order in which a kernel adds the terms of a result, as plain data.
 
-Sums of floating-point numbers depend on it. Whoever explains a result, number by number, has to add in the same order
-(see `explain.arithmetic`), so a kernel that adds says how (`KernelSpec.summation`).
+Sums of floating-point numbers depend on it. To explain a result number by number, `explain.arithmetic` adds in the same
+order, so each kernel that adds describes its own (`KernelSpec.summation`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Summation:
     """How a kernel adds the terms of one result; every partial sum starts from zero.
 
     `axes` are the loops over the terms, outermost first; they are empty if the layout of the operand decides. Terms
-    outside the image are skipped along the axes `skips`, and are products with zero along the others.
+    outside the image are zero, or left out, which gives the same bits.
 
     The terms are dealt in turn to `lanes` partial sums, which are added at the end as `fold` says. The lanes begin
     again with every `row` terms (None: only once). Terms that do not fill all lanes have a separate sum, which is added
@@ -31,7 +31,6 @@ class Summation:
     """
 
     axes: tuple[str, ...] = ()
-    skips: tuple[str, ...] = ()
     lanes: int = 1
     fold: str = NEIGHBOURS
     row: int | None = None

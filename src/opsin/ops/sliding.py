@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from opsin.base.errors import ShapeError
-from opsin.ir import Dim, Type
+from opsin.ir import Dim, Node, Type
 from opsin.ir.arguments import called, one_or_more
 from opsin.ops import sampling
 from opsin.ops.registry import Array, need_float, shape_error
@@ -111,6 +111,16 @@ class Sliding:
         for top in range(0, kh * dh, dh):
             for left in range(0, kw * dw, dw):
                 yield padded[..., top : top + (oh - 1) * sh + 1 : sh, left : left + (ow - 1) * sw + 1 : sw]
+
+    def winners(self, x: Array) -> Array:
+        """Return the number of the tap with the maximum of each window, … × OH × OW; the first of equal ones."""
+        return np.asarray(np.argmax(np.stack(list(self.taps(self.pad(x, -np.inf)))), axis=0))
+
+
+def pool_window(node: Node, size: tuple[int, ...]) -> Sliding:
+    """Return the window of a pooling node over images of `size` (rows, columns)."""
+    attrs = node.attrs
+    return Sliding((size[0], size[1]), attrs["window"], attrs["stride"], attrs["padding"], ceil_mode=attrs["ceil_mode"])
 
 
 def image(name: str, x: Type) -> tuple[Dim, int, Pair]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from opsin.base import random_counter
 from opsin.base.processors import processors
-from opsin.tasks.classification.calibration import softmax
+from opsin.tasks.probabilities import softmax
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
+from opsin.tasks.probabilities import sigmoid, softmax
 
 Floats = NDArray[np.float64]
 Activation: TypeAlias = Literal["softmax", "sigmoid", "identity"]
@@ -53,11 +54,7 @@ class ExplainedScore:
         return np.asarray(np.sum(parts, axis=0))
 
     def _probabilities(self, logits: Floats) -> Floats:
-        if self.activation == "sigmoid":
-            return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)))
-        axis = self.axis + 1
-        powers = np.exp(logits - logits.max(axis, keepdims=True))
-        return np.asarray(powers / powers.sum(axis, keepdims=True))
+        return sigmoid(logits) if self.activation == "sigmoid" else softmax(logits, axis=self.axis + 1)
 
 
 def class_scores(
@@ -65,10 +62,12 @@ def class_scores(
 ) -> list[ExplainedScore]:
     """Return the logits of the `count` best classes of one image, the best first, or that of the class `label`."""
     order = np.argsort(-logits, kind="stable")
-    chosen = order[:count] if label is None else [next(k for k in order if labels[k] == known(label, labels))]
+    if label is not None:  # the most probable one of several classes with this name
+        name = known(label, labels)
+        order = order[[labels[k] == name for k in order]][:1]
     return [
         ExplainedScore(labels[k], f"the logit of '{labels[k]}'", {"logits": one_hot(logits.shape, k)}, activation)
-        for k in chosen
+        for k in order[:count]
     ]
 
 

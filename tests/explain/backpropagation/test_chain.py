@@ -1,4 +1,4 @@
-"""The way back: every step's gradient, one element of it in numbers, and the lines of the backward graph."""
+"""Backpropagation: every step's gradient, one element of it in numbers, and the lines of the backward graph."""
 
 from __future__ import annotations
 

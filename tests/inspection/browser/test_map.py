@@ -107,7 +107,7 @@ def test_the_map_says_what_it_does_not_mean(chromium: Any, digits_page: Path) ->
         assert "of the variance" in tab.page.locator("#view-embedding").inner_text()
 
 
-def test_scrubbing_shows_the_weights_of_each_moment(chromium: Any, digits: Inspection, digits_page: Path) -> None:
+def test_scrubbing_shows_the_weights_of_each_snapshot(chromium: Any, digits: Inspection, digits_page: Path) -> None:
     with Tab(chromium, digits_page, "#replay") as tab:
         assert tab.page.evaluate(SCRUB) < SLOW_MACHINE * SCRUB_SECONDS
         tab.open("replay?frame=0")
@@ -117,7 +117,7 @@ def test_scrubbing_shows_the_weights_of_each_moment(chromium: Any, digits: Inspe
         expected = tab.page.evaluate(f"Array.from(page.array({first}).data.subarray(0, 25), bitsOf)")
         assert cells == expected
         tab.page.keyboard.press("Escape")
-        play = tab.page.get_by_role("button", name="next moment")  # the browser prefers reduced motion
+        play = tab.page.get_by_role("button", name="next snapshot")  # the browser prefers reduced motion
         play.click()
         assert tab.page.evaluate("page.state.frame") == 1
         tab.page.wait_for_timeout(400)

@@ -78,6 +78,16 @@ def test_the_numbers_shown_are_the_engines(chromium: Any, digits: Inspection, di
         assert [int(bits, 16) for bits in cells] == maps[1, 2].view(np.uint32).reshape(-1).tolist()
 
 
+def test_feature_maps_link_to_their_arithmetic(chromium: Any, digits_page: Path) -> None:
+    with Tab(chromium, digits_page, "#network?stage=3&step=1&channel=2&image=1") as tab:
+        tab.page.get_by_role("link", name="Compute it step by step").click()
+        state = tab.page.evaluate("page.state")
+        names = ("view", "stage", "step", "channel", "image")
+        assert [state[name] for name in names] == ["convolution", 3, 1, 2, 1]
+        assert tab.page.locator(".verdict").inner_text() == "✓ bit-identical"
+        assert tab.errors == []
+
+
 def test_the_keyboard_reaches_stages_and_cells(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page) as tab:
         links = tab.page.locator(".architecture a")
@@ -159,3 +169,13 @@ def test_each_view_prints_on_a4(chromium: Any, digits_page: Path) -> None:
 def test_the_file_says_what_it_is(digits_page: Path) -> None:
     text = digits_page.read_text(encoding="utf-8")
     assert escape("lenet5 sees 3 images") in text and '<meta name="generator" content="opsin see' in text
+
+
+@pytest.mark.parametrize("address", ["explanations", "network?stage=1", "convolution?stage=1", "backpropagation"])
+def test_a_choice_keeps_the_focus(chromium: Any, digits_page: Path, address: str) -> None:
+    with Tab(chromium, digits_page, f"#{address}") as tab:
+        select = tab.page.locator(".view:not([hidden]) select, .view:not([hidden]) input[type=radio]:checked").first
+        select.focus()
+        kind = tab.page.evaluate("document.activeElement.tagName")
+        tab.page.keyboard.press("ArrowDown")
+        assert tab.page.evaluate("document.activeElement.tagName") == kind != "BODY"

@@ -14,13 +14,13 @@ from opsin.backends import reference
 from opsin.base.errors import DataError, ModelError, ShapeError, UsageError
 from opsin.ir import BATCH, Graph, input_tensor
 from opsin.tasks.classification import Classification, ClassLabels
-from opsin.tasks.classification.calibration import sigmoid
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.multilabel import LabelSets, MultiLabel
 from opsin.tasks.multilabel.calibration import LabelThresholds
 from opsin.tasks.multilabel.evaluation import MultiLabelEvaluation
 from opsin.tasks.multilabel.metrics import best_threshold
 from opsin.tasks.multilabel.suspects import suspects
+from opsin.tasks.probabilities import sigmoid
 from opsin.tasks.registry import describe_task, described_task
 from opsin.tasks.task import ImageSummary, LossOptions, Mixture
 from tests.tasks.multilabel import squares

@@ -21,10 +21,11 @@ from opsin.explain.arithmetic.terms import (
     pooling_terms,
     product_terms,
     sum_terms,
-    window_sizes,
 )
 from opsin.ir import Node
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
+from opsin.ops.pool_avg import divisor
+from opsin.ops.sliding import pool_window
 
 CARRIED = frozenset("exp log tanh sigmoid erf".split())
 """Functions that the engine approximates by polynomials: their results are taken from it."""
@@ -124,7 +125,8 @@ def window_terms(node: Node, inputs: Sequence[Floats], places: Places) -> Terms:
 
 def reciprocals(node: Node, x: Floats, places: Places) -> Floats:
     """Return what the sum of each window of an average pooling is multiplied by."""
-    return (1.0 / window_sizes(node, x.shape[2:], places)).astype(np.float32)
+    sizes = divisor(pool_window(node, x.shape[2:]), node.attrs["count_include_pad"])
+    return (1.0 / sizes[places[:, 2], places[:, 3]]).astype(np.float32)
 
 
 def at_places(x: Floats, places: Places) -> Floats:

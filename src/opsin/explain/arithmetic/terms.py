@@ -20,8 +20,8 @@ from opsin.kernels.summation import CHANNEL, COLUMN, ROW
 
 Places = NDArray[np.int64]
 """Results × rank."""
-NO_MOVE: dict[str, Any] = {"dilation": (1, 1), "groups": 1}
-"""What pooling lacks compared with convolutions."""
+NO_DILATION: dict[str, Any] = {"dilation": (1, 1)}
+"""What the attributes of pooling lack compared with those of convolutions."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +86,6 @@ def sum_terms(node: Node, x: Floats, places: Places, order: Order | None) -> Ter
     return Terms(x[tuple(np.moveaxis(sources, -1, 0))], None, sources, np.ones(sources.shape[:2], np.bool_))
 
 
-def window_sizes(node: Node, size: tuple[int, ...], places: Places) -> NDArray[np.int64]:
-    """Return the divisor of each window of `avg_pool2d` over images of `size` (rows, columns)."""
-    counts = []
-    for axis in range(2):
-        taps: int = node.attrs["window"][axis]
-        before, after = node.attrs["padding"][axis]
-        first = places[:, 2 + axis] * node.attrs["stride"][axis] - before
-        if node.attrs["count_include_pad"]:
-            counts.append(np.minimum(first + taps, size[axis] + after) - first)
-        else:
-            counts.append(np.minimum(first + taps, size[axis]) - np.maximum(first, 0))
-    return np.asarray(np.maximum(counts[0] * counts[1], 1), np.int64)
-
-
 def _taps(sizes: dict[str, int], axes: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Return the index of each term along every axis; axes that are not looped over have the index 0."""
     grid = np.meshgrid(*(np.arange(sizes[axis]) for axis in axes), indexing="ij")
@@ -111,7 +97,7 @@ def _positions(
     node: Node, places: Places, taps: dict[str, NDArray[np.int64]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the row and the column of the input that each term reads."""
-    attrs = NO_MOVE | node.attrs
+    attrs = NO_DILATION | node.attrs
     rows, columns = (
         places[:, 2 + axis] * attrs["stride"][axis] - attrs["padding"][axis][0]
         + taps[name][:, None] * attrs["dilation"][axis]

@@ -18,17 +18,17 @@ POINTWISE_WORDS = {
     "greater": "1 if the first number is greater, otherwise 0",
     "equal": "1 if the numbers are equal, otherwise 0",
     "where": "the second number unless the first is 0, otherwise the third",
-    "negate": "the opposite number",
+    "negate": "the number with the opposite sign",
     "sqrt": "the square root",
     "absolute": "the absolute value",
     "sign": "the sign",
     "relu": "the number if it is positive, otherwise 0",
-    "relu6": "the number, but at least 0 and at most 6",
+    "relu6": "the number, limited to 0 to 6",
     "power": "the power",
     "exp": "e to the power of the number",
     "log": "the natural logarithm",
     "tanh": "the hyperbolic tangent",
-    "sigmoid": "1 / (1 + e to the power of the opposite number)",
+    "sigmoid": "1 / (1 + e to the power of minus the number)",
     "erf": "the error function",
 }
 """What the operations on single numbers return."""
@@ -39,7 +39,7 @@ STEP_WORDS = {
     ),
     "matmul": "Every input is multiplied by a weight of its own, and the products are added.",
     "max_pool2d": "Of the numbers under the window, the largest is kept.",
-    "avg_pool2d": "The numbers under the window are added, and the sum is divided by how many they are.",
+    "avg_pool2d": "The numbers under the window are added, and the sum is divided by their count.",
     "sum": "All values of a channel are added; the mean is the sum times one over their number.",
     "relu": "Negative numbers become 0; the others stay.",
     "relu6": "Negative numbers become 0, and those above 6 become 6.",
@@ -95,12 +95,12 @@ def operation_words(node: Node, order: Order | None, terms: Terms | None) -> str
 def order_words(order: Order | None, products: bool) -> str:
     """Return in which order, and with which roundings, terms are added."""
     if order is None or order.summation is None:
-        return "the engine computes this sum in another way, so that the last digits can differ"
+        return "the engine computes this sum in another way, so the last digits can differ"
     summation = order.summation
     loops = [f"{AXES[axis]} by {AXES[axis]}" for axis in summation.axes]
     words = f"the engine adds {', within it '.join(loops)}" if loops[1:] else "the engine adds the terms in order"
     if summation.lanes > 1:
-        words += f"; {summation.lanes} partial sums take turns, and are added at the end"
+        words += f"; {summation.lanes} partial sums take the terms in turn, and are added at the end"
     if summation.segment is not None:
         words += f"; sums of {summation.segment} terms are added"
     if summation.unroll > 1:

@@ -1,1 +1,1 @@
-"""Attribution: which places of an image speak for an answer, by several methods, one per file."""
+"""Attribution: which parts of an image support an answer, by several methods, one per file."""

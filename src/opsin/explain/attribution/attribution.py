@@ -1,4 +1,4 @@
-"""`Attribution`: which places of an image speak for an answer, by one method."""
+"""`Attribution`: which parts of an image support an answer, by one method."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from opsin.tasks.explained_score import ExplainedScore
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """How much each place of an image speaks for the `label`, by a `method`.
+    """How much each place of an image supports the `label`, by a `method`.
 
     `score` is the value that is explained, such as a logit, and `description` says what it is. `raw` is the map as the
     method defines it, float64 rows × columns of the `layer`, or of the image: its numbers can be compared between
-    images, and negative ones speak against the label. `sentences` say if the map means nothing; then `display` is 0.
+    images, and negative ones count against the label. `sentences` say if the map means nothing; then `display` is 0.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Attribution:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """The row and column of the pixel that speaks for the label most."""
+        """The row and column of the pixel that supports the label most."""
         row, column = np.unravel_index(int(self.display.argmax()), self.size)
         return int(row), int(column)
 
@@ -68,12 +68,9 @@ def attribution(
 ) -> Attribution:
     """Return the attribution of one image for a raw map. A map with NaN or infinity becomes 0, with a sentence."""
     sentences = sentences_about(raw.values, score.label, "this layer" if layer else "this image")
-    gap = raw.details.get("gap", 0.0)
+    details, gap = raw.details, raw.details.get("gap", 0.0)
     if gap > raw.details.get("largest_gap", 1.0):
-        sentences_of_gap = f"The values add up to the difference of the scores only within {gap:.0%}."
-        details = {**raw.details, "remark": sentences_of_gap}
-    else:
-        details = raw.details
+        details = {**details, "remark": f"The values add up to the difference of the scores only within {gap:.0%}."}
     values = raw.values if np.isfinite(raw.values).all() else np.zeros_like(raw.values)
     return Attribution(
         method.name, score.label, score.description, value, layer.name if layer else None, values, size, sentences,

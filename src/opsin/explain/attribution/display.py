@@ -1,4 +1,4 @@
-"""From a raw map to one that can be laid over the image, and what to say if there is nothing to see."""
+"""Turn a raw map into one that can be laid over the image, or into a warning if it shows nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from opsin.ops import axis_weights
 
 
 def display_map(raw: Floats, size: tuple[int, int]) -> Floats:
-    """Return a raw map in the size of the image, from 0 to 1: what speaks for the score.
+    """Return a raw map in the size of the image, from 0 to 1: what supports the score.
 
     Negative values become 0, the smallest value is subtracted, the largest becomes 1, and the map is enlarged by
     bilinear interpolation, then scaled again. These are the steps of the library pytorch-grad-cam, whose maps are the
@@ -17,7 +17,7 @@ def display_map(raw: Floats, size: tuple[int, int]) -> Floats:
     make the maps of small gradients vanish. A map without positive values, or with equal ones, is 0.
     """
     positive = np.maximum(raw, 0)
-    return _stretched(_enlarged(_stretched(positive), size))
+    return _stretched(enlarged(_stretched(positive), size))
 
 
 def _stretched(values: Floats) -> Floats:
@@ -31,7 +31,8 @@ def _divided(values: Floats) -> Floats:
     return np.asarray(values / largest) if largest > 0 else np.zeros_like(values)
 
 
-def _enlarged(values: Floats, size: tuple[int, int]) -> Floats:
+def enlarged(values: Floats, size: tuple[int, int]) -> Floats:
+    """Return a map in another size, by bilinear interpolation."""
     if values.shape == size:
         return values
     rows, columns = (axis_weights("bilinear", *pair) for pair in zip(values.shape, size, strict=True))
@@ -39,13 +40,13 @@ def _enlarged(values: Floats, size: tuple[int, int]) -> Floats:
 
 
 def sentences_about(raw: Floats, label: str, where: str) -> tuple[str, ...]:
-    """Return what has to be said of a raw map that shows nothing; `where` is "this layer", or "this image"."""
+    """Return a warning about a raw map that shows nothing; `where` is "this layer", or "this image"."""
     if not np.isfinite(raw).all():
         return (f"The network gives infinite or undefined numbers in {where}, so the map says nothing.",)
     if not raw.any():
         return (f"Nothing in {where} changes the score of '{label}': the map is 0 everywhere.",)
     if raw.max() <= 0:
-        return (f"Nothing in {where} speaks for '{label}': no value of the map is positive.",)
+        return (f"Nothing in {where} supports '{label}': no value of the map is positive.",)
     if np.ptp(np.maximum(raw, 0)) <= 1e-6 * raw.max():
-        return (f"Every place in {where} speaks for '{label}' equally: the map shows no place.",)
+        return (f"Every place in {where} supports '{label}' equally: the map highlights no place.",)
     return ()

@@ -1,6 +1,6 @@
 """Integrated gradients: how much of the score's difference to an image of one colour comes from each pixel.
 
-Sundararajan, Taly & Yan, "Axiomatic attribution for deep networks", ICML 2017. The gradient is averaged over the way
+Sundararajan, Taly & Yan, "Axiomatic attribution for deep networks", ICML 2017. The gradient is averaged over the path
 from the baseline to the image and multiplied by their difference; all values then add up to the difference of both
 scores (completeness). The baseline is the mean colour of the training images, 0 after normalization.
 
@@ -28,7 +28,7 @@ BASELINE = "the mean colour of the training images"
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A part of the way, from the share `start` of the image to `end`, with the scores there."""
+    """A part of the path, from the share `start` of the image to `end`, with the scores there."""
 
     start: float
     end: float
@@ -55,7 +55,7 @@ def compute(question: Question) -> list[RawMap]:
 
 def _map(question: Question, image: Inputs, score: ExplainedScore) -> RawMap:
     edges = np.linspace(0, 1, FIRST_STEPS + 1)
-    scores = question.values(_on_the_way(image, edges), score)
+    scores = question.values(_on_the_path(image, edges), score)
     start, end = float(scores[0]), float(scores[-1])
     size = max(abs(end - start), np.finfo(np.float64).tiny)
     steps = _steps(question, image, score, list(zip(edges[:-1], edges[1:], scores[:-1], scores[1:], strict=True)))
@@ -74,7 +74,7 @@ def _map(question: Question, image: Inputs, score: ExplainedScore) -> RawMap:
     return RawMap(total.sum(axis=0), details=details)
 
 
-def _on_the_way(image: Inputs, shares: Floats) -> Inputs:
+def _on_the_path(image: Inputs, shares: Floats) -> Inputs:
     return np.asarray(shares[:, None, None, None] * image, np.float32)
 
 
@@ -90,7 +90,7 @@ def _steps(
     question: Question, image: Inputs, score: ExplainedScore, parts: list[tuple[float, float, float, float]]
 ) -> list[Step]:
     middles = np.array([(start + end) / 2 for start, end, _, _ in parts])
-    scores, gradients = question.scores_and_gradients(_on_the_way(image, middles), score)
+    scores, gradients = question.scores_and_gradients(_on_the_path(image, middles), score)
     return [
         Step(*part, value, gradient * image) for part, value, gradient in zip(parts, scores, gradients, strict=True)
     ]

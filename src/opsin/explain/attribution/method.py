@@ -27,7 +27,7 @@ class RawMap:
 
 @dataclass(frozen=True)
 class Method:
-    """A method that says how much each place of an image speaks for a score.
+    """A method that says how much each place of an image supports a score.
 
     `compute` returns a map for each image of a question. Maps in the size of the image come from methods without
     `needs_layer`.

@@ -1,4 +1,4 @@
-"""What is asked: images, the score of each that is to be explained, and the layer that a map shows."""
+"""What is to be explained: images, one score of each, and the layer that a map shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GRADIENT_BATCH = 16
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """Normalized images, float32 N × C × H × W, with one score each, and a layer, which methods of the input need not.
+    """Normalized images, float32 N × C × H × W, with one score each, and a layer; None for methods of the whole image.
 
     The layer's values and gradients are computed once, for all methods.
     """

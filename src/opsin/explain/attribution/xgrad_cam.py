@@ -1,4 +1,4 @@
-"""XGrad-CAM: channels weighted with the mean of their gradients, where these count as much as the channel's values.
+"""XGrad-CAM: channels weighted with the mean of their gradients, in which each place counts by the channel's value.
 
 Fu, Hu, Dong, Guo, Gao & Li, "Axiom-based Grad-CAM: towards accurate visualization and explanation of CNNs", BMVC 2020.
 """

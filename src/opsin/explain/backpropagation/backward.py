@@ -30,7 +30,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One image's way through the network and back: float32 values and gradients, 1 × the shape of each tensor."""
+    """The forward and backward pass of one image: float32 values and gradients, 1 × the shape of each tensor."""
 
     case: Case
     loss: np.float32
@@ -65,8 +65,10 @@ class Backward:
     @lazy
     def graph(self) -> Graph:
         """The inputs, the loss and every gradient, by the names of the parameters: what `print` should show."""
-        found = {f"gradient of {name}": self.gradients[t] for name, t in self.parameters.items() if t in self.gradients}
-        return Graph(self.inputs, {"loss": self.loss, **found})
+        known = [(name, t) for name, t in self.parameters.items() if t in self.gradients]
+        return Graph(
+            self.inputs, {"loss": self.loss, **{f"gradient of {name}": self.gradients[t] for name, t in known}}
+        )
 
     @property
     def program(self) -> Program:
@@ -112,13 +114,15 @@ class Backward:
     def arrays(self, case: Case) -> dict[str, NDArray[Any]]:
         """Return the inputs of the graph: the normalized image and the arrays of its target."""
         if case.pixels.ndim != 3:
-            raise DataError(f"one image is channels × rows × columns, not an array of {case.pixels.ndim} axes")
+            raise DataError(
+                f"one image is channels × rows × columns, not an array of {case.pixels.ndim} axes; give a single image"
+            )
         return {"inputs": self.model.preprocessing.apply(case.pixels[None]), **case.target.arrays}
 
     def _gradients(self) -> dict[Tensor, Tensor]:
-        wanted = [*self.parameters.values(), *self.observed]
-        gradients: Sequence[Tensor | None] = ops.gradients(self.loss, wanted)
-        return {t: g for t, g in zip(wanted, gradients, strict=True) if g is not None}
+        tensors = [*self.parameters.values(), *self.observed]
+        gradients: Sequence[Tensor | None] = ops.gradients(self.loss, tensors)
+        return {t: g for t, g in zip(tensors, gradients, strict=True) if g is not None}
 
     def _compiled(self, graph: Graph) -> Program:
         # The compiler lays out weights that change in every run differently, which changes the rounding. The updates,

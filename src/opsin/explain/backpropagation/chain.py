@@ -1,4 +1,4 @@
-"""The way back from the loss to a layer: what each step of the network does to the gradient that passes through it."""
+"""The path from the loss back to a layer: what each step of the network does to the gradient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opsin.ir import Node, Tensor
 
 @dataclass(frozen=True, eq=False)
 class BackwardStep:
-    """One step of a stage on the way back: from the gradient of `output` to those of `sources`.
+    """One step of a stage in backpropagation: from the gradient of `output` to those of `sources`.
 
     `stage` is None for the loss, whose `sources` are the network's outputs.
     """
@@ -75,8 +75,8 @@ class Chain:
         inner = set(step.nodes)
         read = dict.fromkeys(t for node in step.nodes for t in node.inputs if t.node not in inner)
         sources = tuple(t for t in read if t in self._outputs)
-        wanted = [gradients[t] for t in sources if t in gradients]
-        lines = self.listing.of(wanted, set(gradients.values()).difference(wanted))
+        results = [gradients[t] for t in sources if t in gradients]
+        lines = self.listing.of(results, set(gradients.values()).difference(results))
         words = sentence(step, sources, self.readers(step.output), self.values)
         return BackwardStep(stage, step, step.name, step.output, sources, words, tuple(lines))
 

@@ -18,7 +18,7 @@ from opsin.base.concurrency import lazy
 from opsin.explain.backpropagation.backward import Backward
 from opsin.explain.backpropagation.target import Case
 from opsin.ir import Graph, Node, Tensor
-from opsin.ops.sliding import Sliding
+from opsin.ops.sliding import pool_window
 
 STEPS = (2.0**-16, 2.0**-20, 2.0**-24)
 """The steps h that are tried, the largest first."""
@@ -129,10 +129,7 @@ def _decision(node: Node, operands: list[NDArray[Any]], result: NDArray[Any]) ->
         case "relu6":
             return (x > 0) + (x > 6).astype(np.int8)
         case "max_pool2d":
-            attrs = node.attrs
-            move = attrs["window"], attrs["stride"], attrs["padding"]
-            slide = Sliding((x.shape[2], x.shape[3]), *move, ceil_mode=attrs["ceil_mode"])
-            return np.asarray(np.argmax(np.stack(list(slide.taps(slide.pad(x, -np.inf)))), axis=0))
+            return pool_window(node, x.shape[2:]).winners(x)
         case "max":  # over a row it is the shift of a softmax, which cancels
             return x == result if x.ndim == 4 else np.zeros(0, bool)
         case "maximum" | "minimum" | "greater":

@@ -15,7 +15,7 @@ from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.stages import Step
 from opsin.ir import VARIABLE, Node, Tensor, bind
 from opsin.ops.pool_avg import divisor
-from opsin.ops.sliding import Sliding
+from opsin.ops.sliding import Sliding, pool_window
 from opsin.viz import captions
 
 Place = tuple[int, ...]
@@ -86,7 +86,7 @@ def _factors(
         if len(arrays) == len(node.inputs) - 1:
             return CALCULATIONS[node.op.name](node, x, place, *arrays)
         return None
-    if step.kind in (captions.ADD,) or step.kind == captions.REARRANGE:
+    if step.kind in (captions.ADD, captions.REARRANGE):
         return _moved(step, values, source, place)
     if step.kind in (captions.FUNCTION, captions.AVERAGE_POOL):
         return _slope(backward, values, step, source, place)
@@ -109,16 +109,15 @@ def _linear(node: Node, x: NDArray[Any], place: Place, w: NDArray[Any]) -> Itera
 
 
 def _max_pool(node: Node, x: NDArray[Any], place: Place) -> Iterator[tuple[Place, float]]:
-    slide = _pool(node, x)
-    padded = slide.pad(x[place[0]], -np.inf)
-    winners = np.argmax(np.stack(list(slide.taps(padded))), axis=0)
+    slide = pool_window(node, x.shape[1:])
+    winners = slide.winners(x[place[0]])
     for (i, j), (row, column) in _readers(slide, place):
         if winners[row, column] == i * slide.kernel[1] + j:
             yield (place[0], row, column), 1.0
 
 
 def _avg_pool(node: Node, x: NDArray[Any], place: Place) -> Iterator[tuple[Place, float]]:
-    slide = _pool(node, x)
+    slide = pool_window(node, x.shape[1:])
     sizes = divisor(slide, node.attrs["count_include_pad"])
     for _, (row, column) in _readers(slide, place):
         yield (place[0], row, column), 1 / sizes[row, column]
@@ -131,11 +130,6 @@ CALCULATIONS: dict[str, Callable[..., Iterator[tuple[Place, float]]]] = {
     "avg_pool2d": _avg_pool,
 }
 """How the outputs of an operation depend on one element of its first input."""
-
-
-def _pool(node: Node, x: NDArray[Any]) -> Sliding:
-    attrs = node.attrs
-    return Sliding(x.shape[1:], attrs["window"], attrs["stride"], attrs["padding"], ceil_mode=attrs["ceil_mode"])
 
 
 def _readers(slide: Sliding, place: Place) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:

@@ -31,8 +31,8 @@ SENTENCES = {
 }
 """The sentence for each kind of step."""
 FUNCTIONS = {
-    "batch norm": "With fixed statistics, a batch normalization multiplies each channel by γ / √(variance + ε), and so "
-    "its gradient, too.",
+    "batch norm": "With fixed statistics, a batch normalization multiplies each channel by γ / √(variance + ε), and "
+    "its gradient by the same factor.",
     "scale and shift": "Each channel was multiplied by a number, and so is its gradient.",
 }
 SLOPE = "The gradient of each number is multiplied by the slope of the function there."
@@ -41,7 +41,7 @@ SLOPE = "The gradient of each number is multiplied by the slope of the function 
 def loss_sentence(target: Target) -> str:
     """Say what the loss is, and how its gradient starts."""
     if target.label is None:
-        return f"{target.sentence} Its slope for each output is where the way back begins."
+        return f"{target.sentence} Backpropagation starts from its derivative for each output."
     return (
         "Through softmax and logarithm together, the gradient of each logit is p − y: the "
         "probability of its class, minus 1 for the class that the loss asks for."

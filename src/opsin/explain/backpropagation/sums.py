@@ -18,7 +18,7 @@ class Order:
 
     The terms are added row by row, in blocks that begin at the rows `starts`, or in blocks of `block` terms of which
     none lies beyond the border of the map. The sums of the blocks are added one after another. Within a block, `sets`
-    sums take turns along a row. With `columns_first` a block is passed column by column, and one sum extends
+    sums take the terms of a row in turn. With `columns_first` a block is read column by column, and one sum extends
     over all blocks. Unless `fused`, each product is rounded before it is added.
 
     Biases have terms without a factor: blocks of `segment` terms, of which `unroll` are added to each other before they

@@ -25,9 +25,7 @@ class Window:
     """
 
     image: Floats
-    image_channel: int
     delta: Floats
-    delta_channel: int
     top: int
     left: int
     stride: tuple[int, int]
@@ -52,7 +50,7 @@ def windows(use: Use, step: Pass, index: Index) -> Window:
     (sh, sw), (dh, dw), ((top, _), (left, _)) = slide.stride, slide.dilation, slide.padding
     number = i * slide.kernel[1] + j
     under, inside = (list(slide.taps(slide.pad(x)))[number] for x in (large[0, channel], np.ones(slide.size, bool)))
-    return Window(large[0, channel], channel, small[0, k], k, i * dh - top, j * dw - left, (sh, sw), under, inside)
+    return Window(large[0, channel], small[0, k], i * dh - top, j * dw - left, (sh, sw), under, inside)
 
 
 def sliding(use: Use, size: tuple[int, ...]) -> Sliding:
@@ -92,7 +90,7 @@ def _linear(use: Use, step: Pass, index: Index) -> Window:
     x = x.T if attrs["transpose_b" if first else "transpose_a"] else x
     x, delta = (x.T, delta.T) if first else (x, delta)
     values, gradients = x[:, source : source + 1].T, delta[:, target : target + 1].T
-    return Window(x, source, gradients, target, 0, source, (1, 1), values, np.ones(values.shape, bool))
+    return Window(x, gradients, 0, source, (1, 1), values, np.ones(values.shape, bool))
 
 
 def _by_channel(use: Use, step: Pass, index: Index) -> Window:
@@ -100,11 +98,11 @@ def _by_channel(use: Use, step: Pass, index: Index) -> Window:
     delta = _map(step.gradients[use.output], channel)
     if use.kind != SCALE:
         ones = np.ones_like(delta)
-        return Window(ones, channel, delta, channel, 0, 0, (1, 1), ones, np.ones(delta.shape, bool))
+        return Window(ones, delta, 0, 0, (1, 1), ones, np.ones(delta.shape, bool))
     assert use.mean is not None and use.root is not None
     mean, root = (step.values[t].ravel()[channel] for t in (use.mean, use.root))
     normalized = ((_map(step.values[use.image], channel) - mean) * root).astype(np.float32)
-    return Window(normalized, channel, delta, channel, 0, 0, (1, 1), normalized, np.ones(delta.shape, bool))
+    return Window(normalized, delta, 0, 0, (1, 1), normalized, np.ones(delta.shape, bool))
 
 
 def _map(array: Floats, channel: int) -> Floats:

@@ -56,9 +56,11 @@ class SquaredOutputs:
 def class_target(model: Model, label: int) -> Target:
     """Return the cross-entropy for the class number `label`. Raise `UsageError` if the model has no such class."""
     if not isinstance(model.task, Classification):
-        raise UsageError(f"{model.name} does {model.task.name}, not classification: it has no class to ask for")
+        raise UsageError(
+            f"{model.name} does {model.task.name}, not classification, so it has no classes; use task_target"
+        )
     if not 0 <= label < len(model.labels):
-        raise UsageError(f"{model.name} has the classes 0 to {len(model.labels) - 1}, not {label}")
+        raise UsageError(f"{model.name} has the classes 0 to {len(model.labels) - 1}, not {label}; give one of these")
     words = f"The loss is the cross-entropy −log p of the class '{model.labels[label]}', of its probability p."
     return Target(Classify(losses.cross_entropy), {"labels": np.array([label], np.int32)}, words, label)
 
@@ -83,7 +85,7 @@ def default_target(model: Model, outputs: Mapping[str, NDArray[np.float32]], lab
         return class_target(model, label)
     second = class_target(model, int(order[min(1, len(order) - 1)]))
     words = (
-        f"The network answers '{model.labels[order[0]]}'. A sure answer that is right leaves nothing to learn, so "
-        f"suppose that it should have been the second most probable class. {second.sentence}"
+        f"The network answers '{model.labels[order[0]]}'. If that is right and sure, there is nothing to learn. The "
+        f"target is therefore the second most probable class. {second.sentence}"
     )
     return replace(second, sentence=words)

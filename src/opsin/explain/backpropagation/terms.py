@@ -128,8 +128,9 @@ class Terms:
             target = getattr(self.backward.program, "target", None)  # only of the native engine
             fused = getattr(target, "fma", True)
             (planned,) = find_orders(self.backward.program, [f"gradient of {name}"])
-            found = candidates(uses[0], rows, columns, planned.summation if planned else None) if uses else []
-            orders = [replace(order, fused=fused) for order in found]
+            summation = planned.summation if planned else None
+            orders = candidates(uses[0], rows, columns, summation) if uses else []
+            orders = [replace(order, fused=fused) for order in orders]
             self._orders[name] = next((order for order in orders if self._agrees(name, order)), None)
         return self._orders[name]
 
@@ -152,8 +153,8 @@ class Terms:
         return all(expected.tobytes() == found.tobytes() for expected, found in checks)
 
     def _sum(self, uses: list[Use], index: Index, order: Order) -> Floats:
-        found = [windows(use, self.step, index) for use in uses]
-        return sum_of_uses([dot(w.delta, w.values, order, w.inside) for w in found])
+        parts = [windows(use, self.step, index) for use in uses]
+        return sum_of_uses([dot(w.delta, w.values, order, w.inside) for w in parts])
 
 
 def sum_of_uses(totals: list[Floats]) -> Floats:

@@ -1,4 +1,4 @@
-"""Backpropagation of one image: everything that can be asked of it, computed when it is first asked."""
+"""Backpropagation of one image. Each part is computed when it is first used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from opsin.model.inputs import ImageInput, read_images
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The way of one image through a network and back. `print(trace.backward.graph)` shows the whole graph."""
+    """The forward and backward pass of one image. `print(trace.backward.graph)` shows the whole graph."""
 
     backward: Backward
     values: Pass
@@ -54,7 +54,7 @@ def trace(model: Model, image: ImageInput, target: Target | None = None) -> Trac
     pixels, _ = read_images(image, model.preprocessing)
     pixels = model.history().stack(pixels)
     if len(pixels) != 1:
-        raise DataError(f"backpropagation is traced for one image at a time, not for {len(pixels)}")
+        raise DataError(f"backpropagation is traced for one image at a time, not for {len(pixels)}; give one image")
     chosen = target or default_target(model, model.outputs(pixels))
     backward = Backward(model, chosen.objective)
     return Trace(backward, backward.run(Case(pixels[0], chosen)))

@@ -6,7 +6,7 @@ operation is rounded to float32 by itself; none are fused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from opsin.backends.base import Program
 from opsin.backends.options import CompileOptions, bound
 from opsin.base.concurrency import locked_cache
-from opsin.explain.arithmetic import float32
+from opsin.explain.arithmetic.evaluate import FUNCTIONS
 from opsin.explain.backpropagation.backward import Backward, Floats, Pass
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, input_tensor, variable
 from opsin.nn.optimizers import SGD, Adagrad, Adam, Optimizer
@@ -39,7 +39,7 @@ RULES = (
     ),
     Rule(
         "momentum", "SGD with momentum", SGD(momentum=0.9), 0.01, "v ← 0.9 · v + g,  w ← w − η · v",
-        "A velocity v keeps 90 % of its value in every step, so that steps in the same direction add up (Polyak 1964).",
+        "A velocity v keeps 90% of its value in every step, so that steps in the same direction add up (Polyak 1964).",
     ),
     Rule(
         "adam", "Adam", Adam(), 0.001, "m ← m + 0.1 · (g − m),  s ← s + 0.001 · (g² − s),  w ← w − η · m̂ / (√ŝ + ε)",
@@ -165,13 +165,6 @@ def _scalar_graph(optimizer: Optimizer) -> Graph:
     weight = variable("w", (), trainable=True)
     gradient, rate = input_tensor("gradient", ()), input_tensor("learning_rate", ())
     return Graph((gradient, rate), {}, optimizer.updates([weight], [gradient], rate))
-
-
-FUNCTIONS: dict[str, Callable[..., Floats]] = {
-    "add": float32.add, "subtract": lambda a, b: float32.add(a, -b), "multiply": float32.multiply,
-    "divide": float32.divide, "sqrt": float32.sqrt,
-}  # fmt: skip
-"""The operations of the optimizers in `RULES`."""
 
 
 def _formula(node: Node, operands: Sequence[str | float]) -> str:

@@ -54,7 +54,7 @@ def _uses(graph: Graph, parameter: Tensor, images: set[Tensor]) -> list[Use]:
             other = node.inputs[1] if node.inputs[0] is parameter else node.inputs[0]
             uses += [Use(LINEAR, node, other, node.output)] if other in images and parameter.rank == 2 else []
         elif name == "multiply" and parameter.rank == 1:
-            uses += _scales(graph, node, images)
+            uses += _scales(graph, parameter, node, images)
         elif name in ("add", "subtract", "reshape"):
             uses += [Use(SHIFT, join, join.output, join.output) for join in _shifts(graph, parameter, node, images)]
     return uses
@@ -75,9 +75,9 @@ def _by_channel(values: Tensor, output: Tensor) -> bool:
     return shape == tuple(size if axis == 1 else 1 for axis, size in enumerate(output.shape))
 
 
-def _scales(graph: Graph, node: Node, images: set[Tensor]) -> list[Use]:
+def _scales(graph: Graph, parameter: Tensor, node: Node, images: set[Tensor]) -> list[Use]:
     """Return the use of γ in a normalization with fixed statistics: x · s + (β − mean · s), with s = γ · root."""
-    root, scale = next(t for t in (*node.inputs[::-1], *node.inputs)), node.output
+    root, scale = _other(node, parameter), node.output
     readers = graph.users[scale]
     means = [_other(reader, scale) for reader in readers if reader.op.name == "multiply"]
     factors = [use for reader in readers if reader.op.name == "reshape" for use in graph.users[reader.output]]

@@ -52,7 +52,10 @@ def trustworthiness_of_maps(
     """Return the trustworthiness of several maps of the same points, for which distances are computed once."""
     size = len(features)
     if size < 2 * count:
-        raise DataError(f"trustworthiness with {count} neighbours needs at least {2 * count} points, not {size}")
+        raise DataError(
+            f"trustworthiness with {count} neighbours needs at least {2 * count} points, not {size}; "
+            "give more points or a smaller count"
+        )
     centered = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
     mapped = [nearest(positions.astype(np.float64), count)[0] for positions in maps]
     excess = np.zeros((len(maps), size))

@@ -42,8 +42,8 @@ INITIAL_SPREAD = 1e-4
 """Standard deviation of the initial map."""
 
 MIN_GAIN = 0.01
-FAR = 1e18
-"""The coordinates of points that only fill up an array; their q² is 0 in float32."""
+PADDING_COORDINATE = 1e18
+"""The coordinates of points that pad an array; their q² is 0 in float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +78,9 @@ def tsne(
     for features that are not finite.
     """
     if len(features) < 4:
-        raise DataError(f"t-SNE needs at least 4 points, not {len(features)}")
+        raise DataError(f"t-SNE needs at least 4 points, not {len(features)}; give more")
     if not np.isfinite(features).all():
-        raise DataError("the features contain NaN or infinity, so points have no distances")
+        raise DataError("the features contain NaN or infinity, so points have no distances; remove these points")
     perplexity = min(perplexity, (len(features) - 1) / 3)
     components = principal_components(features, DIMENSIONS, seed)
     affinities = find_affinities(components.scores, perplexity)
@@ -138,7 +138,7 @@ class Forces:
     def __init__(self, affinities: Affinities) -> None:
         self.affinities, self.size = affinities, len(affinities.starts) - 1
         padded = -(-self.size // POINTS_MULTIPLE) * POINTS_MULTIPLE
-        self._axes = np.full((2, padded), FAR, np.float32)
+        self._axes = np.full((2, padded), PADDING_COORDINATE, np.float32)
         self._forces = np.zeros((self.size, 5), np.float32)
         self._function = KERNEL_FUNCTION(kernel_address(TSNEForces())[0])
         arrays = [*self._axes, affinities.starts, affinities.neighbours, affinities.p, self._forces]

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the network: what an explanation has to beat."""
+"""Baselines: maps that do not depend on the network, which an explanation has to beat."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
-from opsin.ops import axis_weights
+from opsin.explain.attribution.display import enlarged
 
 Floats = NDArray[np.float64]
 
@@ -19,8 +19,7 @@ SPREAD = 0.25
 def random_map(size: tuple[int, int], seed: int) -> Floats:
     """Return a random map, height × width, as smooth as those of a last layer."""
     values = random_counter.uniform(PLACES**2, seed, random_counter.EXPLAIN).reshape(PLACES, PLACES)
-    rows, columns = (axis_weights("bilinear", PLACES, side) for side in size)
-    return _to_unit(rows @ values @ columns.T)
+    return _to_unit(enlarged(values, size))
 
 
 def centred_gaussian(size: tuple[int, int]) -> Floats:

@@ -1,4 +1,4 @@
-"""Methods next to baselines, over one image or several: figures, 95 % bounds, and sentences."""
+"""Methods next to baselines, over one image or several: figures, 95% bounds, and sentences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAIN = "insertion_deletion"
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean over images with the bounds of 95 % of its bootstrap distribution; None for few images."""
+    """A mean over images with the bounds of 95% of its bootstrap distribution; None for few images."""
 
     mean: float
     low: float | None = None
@@ -104,7 +104,7 @@ class Comparison:
 
 
 def bootstrap(values: Floats, seed: int = 0) -> Figure:
-    """Return the mean of values with its 95 % bounds (Efron 1979, percentile method), from `MIN_IMAGES` values on."""
+    """Return the mean of values with its 95% bounds (Efron 1979, percentile method), from `MIN_IMAGES` values on."""
     count = len(values)
     if count < MIN_IMAGES:
         return Figure(float(values.mean()))

@@ -42,9 +42,9 @@ def _filled(images: Floats, known: Floats) -> Floats:
     coarse = _filled(means, (counts > 0).astype(np.float32))
     result = np.where(known > 0, images, _doubled(coarse, images.shape[2:]))
     weights = 1 / _neighbours(np.ones((1, 1, *images.shape[2:]), np.float32))
-    kept, rest = images * known, (1 - known) * weights
+    fixed, weights = images * known, (1 - known) * weights
     for _ in range(SWEEPS):
-        result = kept + rest * _neighbours(result)
+        result = fixed + weights * _neighbours(result)
     return result
 
 

@@ -15,7 +15,6 @@ from opsin.explain.faithfulness.ranking import ranks
 from opsin.explain.faithfulness.road import road, without_pixels
 
 RANDOM, GAUSSIAN, EDGES = "random map", "centred Gaussian", "edge detector"
-BASELINES = (RANDOM, GAUSSIAN, EDGES)
 RANDOM_MAPS = 3
 """Random maps of an image; the spread of their figures says what chance does."""
 
@@ -83,7 +82,7 @@ def measure(confidence: Confidence, display: Floats, seed: int = 0) -> Faithfuln
 
 
 def measure_baselines(confidence: Confidence, seed: int = 0) -> dict[str, list[Faithfulness]]:
-    """Return the faithfulness of maps that know nothing of the network, by name; several of random maps."""
+    """Return the faithfulness of the baselines by name; several of random maps."""
     height, width = confidence.image.shape[1:]
     maps: Mapping[str, list[Floats]] = {
         RANDOM: [random_map((height, width), seed + number) for number in range(RANDOM_MAPS)],

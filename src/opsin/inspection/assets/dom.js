@@ -29,9 +29,15 @@ function setStyle(element, property, value) {
   else element.style[property] = value;
 }
 
-/** Replace all children of an element. */
+const FOCUSABLE = 'a[href], button, select, input, summary, [tabindex]';
+
+/** Replace all children of an element. If one of them has the focus, its successor gets it. */
 function fill(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
+  const place = focused ? [...element.querySelectorAll(FOCUSABLE)].indexOf(focused) : -1;
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  const successor = place < 0 ? null : element.querySelectorAll(FOCUSABLE)[place];
+  if (successor && successor.tagName === focused.tagName) successor.focus({ preventScroll: true });
   return element;
 }
 
@@ -41,6 +47,17 @@ let lastId = 0;
 function freshId(name) {
   lastId += 1;
   return `${name}-${lastId}`;
+}
+
+/** Return a text whose first letter is upper case. */
+function capitalized(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Make a horizontal bar whose length is the size of `value`; one of size `largest` fills its track. */
+function valueBar(value, largest) {
+  const width = `${100 * Math.min(1, Math.abs(value) / largest)}%`;
+  return h('span', { class: 'track' }, h('span', { class: value < 0 ? 'bar negative' : 'bar', style: { width } }));
 }
 
 /** Return 1 → "1 channel", 3 → "3 channels". */

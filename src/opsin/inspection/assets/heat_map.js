@@ -50,7 +50,7 @@ function heatMap(options) {
   box.addEventListener('focus', () => say(cursor));
   box.addEventListener('blur', () => readOut(''));
   box.addEventListener('keydown', (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const step = ARROWS[event.key];
     if (!step) return;
     event.preventDefault();
     const row = Math.min(Math.max(cursor[0] + step[0], 0), state.rows - 1);
@@ -91,8 +91,8 @@ function heatMap(options) {
   };
 }
 
-/** Make a small picture of a map for a button, without a pointer, scale or table. Options as for `heatMap`. */
-function picture(options) {
+/** Make a map for a button, without a pointer, scale or table. Options as for `heatMap`. */
+function plainMap(options) {
   const map = heatMap({ ...options, bare: true, name: '' });
   const cells = map.element.querySelector('.cells');
   for (const name of ['role', 'aria-label', 'tabindex']) cells.removeAttribute(name);

@@ -1,5 +1,7 @@
 // Numbers: rounded in the text, complete on focus and under the pointer.
 
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }; // rows and columns
+
 const bitsView = new DataView(new ArrayBuffer(4));
 
 /** Return the bits of a float32 as eight hexadecimal digits. */
@@ -31,7 +33,7 @@ function exactText(value) {
   return String(single).replaceAll('-', '−');
 }
 
-/** Return what is said of a float32 in full. */
+/** Return a float32 in full, with its bits. */
 function fullText(value, name = '') {
   return `${name ? `${name}: ` : ''}${exactText(value)}  (bits ${bitsOf(value)})`;
 }
@@ -76,7 +78,7 @@ function moveFocus(root, rows) {
   const first = rows.flat().find(Boolean);
   if (first) first.tabIndex = 0;
   root.addEventListener('keydown', (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const step = ARROWS[event.key];
     const y = rows.findIndex((row) => row.includes(document.activeElement));
     if (!step || y < 0) return;
     const x = rows[y].indexOf(document.activeElement);

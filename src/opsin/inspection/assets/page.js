@@ -29,13 +29,14 @@ const page = {
     return { shape, data: kind === 'f' ? new Float32Array(buffer.buffer) : new Int32Array(buffer.buffer) };
   },
 
-  /** Change the state, the address, and everything that watches what has changed. */
+  /** Change the state, the address, and everything that watches what has changed. Each view is a step of the history. */
   set(changes) {
     const changed = Object.keys(changes).filter((name) => this.state[name] !== changes[name]);
     if (!changed.length) return;
     Object.assign(this.state, changes);
+    const opened = changed.includes('view') && document.documentElement.dataset.ready;
     try {
-      history.replaceState(null, '', address(this.state));
+      history[opened ? 'pushState' : 'replaceState'](null, '', address(this.state));
     } catch {
       // A page inside a notebook has no address of its own.
     }
@@ -51,7 +52,7 @@ const page = {
   },
 };
 
-/** Return the address of a state: `#view?image=2&stage=3`; what is as at the start is left out. */
+/** Return the address of a state: `#view?image=2&stage=3`; values equal to those of `START` are left out. */
 function address(state) {
   const parts = Object.entries(state).filter(([name, value]) => name !== 'view' && value !== START[name]);
   const query = parts.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');

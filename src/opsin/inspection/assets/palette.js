@@ -26,14 +26,24 @@ function paletteOf(scale) {
 
 let printing = false;
 
+/** Return the colours of a scale as 256 lists [red, green, blue]. */
+function colourTable(scale) {
+  const colour = paletteOf(scale);
+  return Array.from({ length: 256 }, (_, n) => colour(n / 255));
+}
+
+/** Return the scale that suits some values: "signed" if one of them is negative, otherwise "positive". */
+function scaleOf(values) {
+  return values.some((value) => value < 0) ? 'signed' : 'positive';
+}
+
 /** Fill a canvas with one pixel per value. `largest` is the value at the end of the scale; `smallest` that of "grey". */
 function paint(canvas, { values, rows, columns, scale, largest, smallest = 0 }) {
   canvas.width = columns;
   canvas.height = rows;
   const context = canvas.getContext('2d');
   const image = context.createImageData(columns, rows);
-  const colour = paletteOf(scale);
-  const table = Array.from({ length: 256 }, (_, n) => colour(n / 255));
+  const table = colourTable(scale);
   const span = scale === 'grey' ? largest - smallest : largest;
   for (let i = 0; i < rows * columns; i += 1) {
     const value = values[i];

@@ -1,4 +1,4 @@
-// The start: the data are read, the images and the navigation appear, and the view of the address is opened.
+// The start: read the data, show the images and the navigation, and open the view of the address.
 
 function showImages() {
   const { images } = page.subject;
@@ -39,7 +39,7 @@ function openView(name) {
   view.mount(root, page.subject.views[name], page);
 }
 
-/** Take over the state of an address; a view that the page does not have is the first one. */
+/** Set the state to that of an address. If the page has no such view, show the current one, or the first. */
 function follow(hash) {
   const state = parseAddress(hash);
   const known = page.subject.views[state.view] !== undefined;
@@ -57,6 +57,7 @@ document.addEventListener('click', (event) => {
   follow(link.getAttribute('href'));
 });
 addEventListener('hashchange', () => follow(location.hash));
+addEventListener('popstate', () => follow(location.hash));
 
 (async () => {
   const { arrays, ...subject } = JSON.parse(document.getElementById('data').textContent);

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 KINDS = {"float32": "f", "int32": "i", "uint8": "b"}
 """Array types that a page can hold, with their names in it."""
 
+FLOAT_BYTES = 4
+
 COMPRESSION = 6
 
 

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-SHARED_SCRIPTS = ("dom.js", "page.js", "number.js", "palette.js", "heat_map.js", "controls.js", "arithmetic.js")
+SHARED_SCRIPTS = (
+    "dom.js", "page.js", "number.js", "palette.js", "heat_map.js", "controls.js", "sprite.js", "arithmetic.js",
+)  # fmt: skip
 """Scripts whose names all views see, in this order; the start comes last."""
 
 
 def script(views: Sequence[str]) -> str:
     """Return the script of a page with these views. What a view's file declares stays inside it."""
     root = _root()
-    shared = [_text(root / "assets" / name) for name in SHARED_SCRIPTS if (root / "assets" / name).is_file()]
+    shared = [_text(root / "assets" / name) for name in SHARED_SCRIPTS]
     parts = [f"{{\n{_text(file)}}}\n" for name in views for file in _files(root / "views" / name, ".js")]
     return "\n".join(["'use strict';", *shared, *parts, _text(root / "assets" / "start.js")])
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
+from opsin.tasks.probabilities import softmax
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 """Bounds of the temperature."""
@@ -66,20 +67,6 @@ class Calibration:
         if not is_valid or not all(share is None or 0 <= share <= 1 for share in shares):
             raise ModelError("its calibration has invalid values")
         return calibration
-
-
-def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Return the softmax of `logits / temperature` along the last axis, in float64."""
-    shifted_logits = np.asarray(logits, np.float64)
-    shifted_logits = (shifted_logits - shifted_logits.max(axis=-1, keepdims=True)) / temperature
-    exponentials = np.exp(shifted_logits)
-    probabilities: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return probabilities
-
-
-def sigmoid(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Return 1 / (1 + e^-logits), elementwise, in float64."""
-    return np.asarray(np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64))))
 
 
 def calibrate(logits: NDArray[Any], labels: NDArray[Any]) -> Calibration:

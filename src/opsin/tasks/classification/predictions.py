@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.tasks.classification.calibration import Calibration, softmax
+from opsin.tasks.classification.calibration import Calibration
+from opsin.tasks.probabilities import softmax
 from opsin.tasks.score import Score
 
 

@@ -16,7 +16,7 @@ from opsin.ir import Graph
 from opsin.nn import Objective, losses
 from opsin.nn.objective import Classify
 from opsin.tasks.checks import check_logits, label_numbers
-from opsin.tasks.classification.calibration import Calibration, calibrate, softmax
+from opsin.tasks.classification.calibration import Calibration, calibrate
 from opsin.tasks.classification.class_balance import smoothing_spread
 from opsin.tasks.classification.labels import ClassLabels
 from opsin.tasks.classification.mixing import mixed_shares
@@ -24,6 +24,7 @@ from opsin.tasks.classification.predictions import Evaluation, Prediction
 from opsin.tasks.drawing import add_caption, enlarged
 from opsin.tasks.explained_score import ExplainedScore, class_scores
 from opsin.tasks.geometry import Geometry
+from opsin.tasks.probabilities import softmax
 from opsin.tasks.score import ACCURACY, BALANCED_ACCURACY, Score
 from opsin.tasks.task import LossOptions, Mixture, Outputs, Size, numbered
 

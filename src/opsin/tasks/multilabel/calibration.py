@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
-from opsin.tasks.classification.calibration import sigmoid
 from opsin.tasks.multilabel.metrics import best_threshold
+from opsin.tasks.probabilities import sigmoid
 
 MIN_POSITIVES = 10
 """With fewer images of a label, its threshold stays at 0.5: the best one would be a matter of chance."""

@@ -19,7 +19,6 @@ from opsin.nn.losses import binary_cross_entropy
 from opsin.nn.objective import Tensors
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.checks import check_logits, label_numbers
-from opsin.tasks.classification.calibration import sigmoid
 from opsin.tasks.classification.predictions import Prediction
 from opsin.tasks.drawing import add_caption, enlarged
 from opsin.tasks.explained_score import ExplainedScore, class_scores
@@ -29,6 +28,7 @@ from opsin.tasks.multilabel.calibration import LabelThresholds, fit_thresholds
 from opsin.tasks.multilabel.evaluation import MEAN_AVERAGE_PRECISION, MultiLabelEvaluation
 from opsin.tasks.multilabel.label_sets import LabelSets
 from opsin.tasks.multilabel.reader import read
+from opsin.tasks.probabilities import sigmoid
 from opsin.tasks.score import Score
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 

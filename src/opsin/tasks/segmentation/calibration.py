@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
-from opsin.tasks.classification.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature, softmax
+from opsin.tasks.classification.calibration import MAX_TEMPERATURE, MIN_TEMPERATURE, fit_temperature
+from opsin.tasks.probabilities import softmax
 from opsin.tasks.segmentation.coding import IGNORE
 from opsin.tasks.segmentation.results import PixelResults
 

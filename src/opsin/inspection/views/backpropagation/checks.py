@@ -22,7 +22,7 @@ def central_differences(backward: Backward, step: Pass, parts: Sequence[Part]) -
     """
     differences = Differences(backward, step.case)
     costs = {part.name: differences.macs(part.name) for part in parts}
-    found: dict[str, list[dict[str, Any]]] = {part.name: [] for part in parts}
+    results: dict[str, list[dict[str, Any]]] = {part.name: [] for part in parts}
     left = MAX_MACS
     for number in range(MAX_DIFFERENCES):
         for part in sorted(parts, key=lambda part: costs[part.name]):
@@ -32,9 +32,9 @@ def central_differences(backward: Backward, step: Pass, parts: Sequence[Part]) -
                 continue
             left -= costs[part.name]
             index = tuple(places[number])
-            result = differences.of(part.name, index)
-            found[part.name].append({
-                "index": list(index), "h": result.h, "above": result.loss_above, "below": result.loss_below,
-                "gradient": result.gradient, "sentence": result.sentence(float(gradients[index])),
+            difference = differences.of(part.name, index)
+            results[part.name].append({
+                "index": list(index), "h": difference.h, "above": difference.loss_above, "below": difference.loss_below,
+                "gradient": difference.gradient, "sentence": difference.sentence(float(gradients[index])),
             })  # fmt: skip
-    return found
+    return results

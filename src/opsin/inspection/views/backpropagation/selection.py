@@ -10,6 +10,7 @@ import numpy as np
 
 from opsin.explain.backpropagation.backward import Backward, Floats, Pass
 from opsin.explain.backpropagation.uses import CONV, LINEAR, TRANSPOSED, Use
+from opsin.inspection.page.arrays import FLOAT_BYTES
 
 COUNTS = (16, 8, 6, 4, 3, 2, 1)
 """Numbers of channels that are tried for every layer."""
@@ -42,7 +43,7 @@ class Part:
             maps = sum(len(axis) * size for axis, size in zip(self.axes, rows, strict=False))
         elif self.use.kind != LINEAR:
             maps = 2 * len(self.axes[0]) * prod(int(str(size)) for size in self.use.output.shape[2:])
-        return 4 * (maps + NUMBERS_PER_WEIGHT * prod(len(axis) for axis in self.axes))
+        return FLOAT_BYTES * (maps + NUMBERS_PER_WEIGHT * prod(len(axis) for axis in self.axes))
 
 
 def choose_parts(backward: Backward, step: Pass, budget: int) -> list[Part]:
@@ -113,4 +114,4 @@ def _spread(count: int) -> list[int]:
 
 def channels_within(sizes: Sequence[int], budget: int) -> int:
     """Return how many channels of every step fit into `budget` bytes, if a channel has so many values; 0 for none."""
-    return next((count for count in COUNTS if 4 * count * sum(sizes) <= budget), 0)
+    return next((count for count in COUNTS if FLOAT_BYTES * count * sum(sizes) <= budget), 0)

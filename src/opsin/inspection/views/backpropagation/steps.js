@@ -1,10 +1,10 @@
-// One step on the way back: the gradient that arrives, what the step does to it, and the gradient that goes on.
+// One step of backpropagation: the gradient that arrives, what the step does to it, and the gradient that it passes on.
 
 /** Return the panel of the loss: probabilities, target, and their difference. */
 opsin.backpropagation.lossPanel = (image) => {
   const rows = image.table.map((row) => [
     row.label, rounded(row.p), String(row.y), row.delta,
-    h('span', { class: 'track' }, h('span', { class: row.delta < 0 ? 'bar negative' : 'bar', style: { width: `${100 * Math.min(1, Math.abs(row.delta))}%` } })),
+    valueBar(row.delta, 1),
   ]);
   return h(
     'div', {},
@@ -18,7 +18,7 @@ opsin.backpropagation.stepPanel = (image, step, page) => {
   const sources = step.sources.map((n) => image.steps[n]).filter((each) => each.maps !== undefined);
   const arriving = gradientFigure('arrives: ∂L/∂(output)', step, page);
   const leaving = sources.map((each) => gradientFigure(
-    sources.length > 1 ? `goes on to ${page.subject.stages[each.stage].name}` : 'goes on: ∂L/∂(input)', each, page,
+    sources.length > 1 ? `to ${page.subject.stages[each.stage].name}` : 'passed on: ∂L/∂(input)', each, page,
   ));
   return h('div', {}, h('div', { class: 'passage' }, arriving, h('span', { class: 'sign', 'aria-hidden': true, text: '→' }), leaving), examplePart(step.example));
 };
@@ -74,8 +74,8 @@ function examplePart(example) {
   if (more > 0) rows.push([`${more.toLocaleString('en')} more`, '', '', Math.fround(example.rest)]);
   if (example.others) rows.push(['through other steps', '', '', Math.fround(example.others)]);
   return h(
-    'div', { class: 'example' }, h('h4', { text: `One number of it: element (${example.place.join(', ')}) of the input` }),
-    rows.length ? table({ caption: 'what comes back to it', head: ['from output', 'factor', 'its δ', 'product'], rows }) : h('p', { text: 'Nothing comes back to it.' }),
+    'div', { class: 'example' }, h('h4', { text: `One element in numbers: (${example.place.join(', ')}) of the input` }),
+    rows.length ? table({ caption: 'the terms of its gradient', head: ['from output', 'factor', 'its δ', 'product'], rows }) : h('p', { text: 'No gradient reaches it.' }),
     h('p', {}, 'Together ', h('strong', { text: rounded(example.total + example.others, 6) }), '; the engine’s gradient there is ', number(Math.fround(example.gradient), { digits: 6, name: 'gradient' }), '.'),
   );
 }

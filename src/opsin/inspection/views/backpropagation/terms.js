@@ -119,10 +119,10 @@ function usePart(parameter, use, title) {
     return h('div', {}, h('p', { class: 'note', text }), map.element);
   };
   const sign = (text) => h('span', { class: 'sign', 'aria-hidden': true, text });
-  const signed = values && values.some((value) => value < 0) ? 'signed' : 'positive';
+  const scale = scaleOf(values ?? []);
   const figures = [add('δ of the output', delta)];
-  if (values) figures.push(sign('×'), add('what the weight multiplied', values, signed), sign('='), add('the terms', products));
-  const whole = use.large ? heatMap({ ...use.large, name: 'the whole input map', size: 150, scale: signed }).element : null;
+  if (values) figures.push(sign('×'), add('what the weight multiplied', values, scale), sign('='), add('the terms', products));
+  const whole = use.large ? heatMap({ ...use.large, name: 'the whole input map', size: 150, scale }).element : null;
   select(Math.floor(largest / columns), largest % columns);
   return h(
     'div', {}, heading, h('div', { class: 'passage' }, figures), line,

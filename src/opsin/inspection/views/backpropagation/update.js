@@ -50,7 +50,7 @@ opsin.backpropagation.updatePanel = (parameter, position, page, rules, memory) =
     name: 'learning rate η', min: 0, max: RATES.length - 1, value: RATES.indexOf(rate()),
     show: (n) => String(RATES[n]), onInput: (n) => { memory.rate = RATES[n]; draw(); },
   });
-  const rules2 = choice({
+  const ruleChoice = choice({
     name: 'optimizer', options: rules.map((each, n) => ({ value: n, text: each.name })), value: memory.rule,
     onChange: (n) => { Object.assign(memory, { rule: n, rate: null }); rateSlider.update({ value: RATES.indexOf(rate()) }); draw(); },
   });
@@ -58,7 +58,7 @@ opsin.backpropagation.updatePanel = (parameter, position, page, rules, memory) =
     fill(body, updateTable(parameter, position, page, rule(), rate()));
   }
   draw();
-  return h('div', {}, h('div', { class: 'row' }, rules2.element, rateSlider.element), body);
+  return h('div', {}, h('div', { class: 'row' }, ruleChoice.element, rateSlider.element), body);
 };
 
 function updateTable(parameter, position, page, rule, rate) {

@@ -88,7 +88,7 @@ function show(body, { image, number, parameter, position, pages }, data, page, {
     ),
     h('nav', { class: 'walk', 'aria-label': 'steps of backpropagation' }, button(-1, '← Back'), h('span', { class: 'note', text: `${at + 1} of ${pages.length}` }), button(1, 'Next →'), rail(pages, at, page)),
     h('section', { class: 'back-panel', 'aria-live': 'polite' }, panel(current, { image, parameter, position, data, page, memory, pick })),
-    h('p', { class: 'note', text: `The whole way back has ${counted(all, 'step')}; this weight needs ${pages.length - LAST.length} of them. Arrow keys move between steps.` }),
+    h('p', { class: 'note', text: `Backpropagation through the whole network has ${counted(all, 'step')}; the gradient of this weight needs ${pages.length - LAST.length} of them. Arrow keys move between steps.` }),
   );
 }
 
@@ -111,7 +111,7 @@ function rail(pages, at, page) {
 function panel(current, { image, parameter, position, data, page, memory, pick }) {
   const views = opsin.backpropagation;
   if (current.key === 'terms') {
-    const first = parameter.uses.length ? termsSentence(parameter) : 'This parameter is used in another way than a layer’s weight; its gradient has no simple terms.';
+    const first = parameter.uses.length ? termsSentence(parameter) : 'This parameter is not the weight, bias or scale of a layer, so its gradient is not shown term by term.';
     return [h('h3', { text: current.title }), h('p', { text: first }), views.termsPanel(parameter, position, page), views.graphPart(parameter.lines, parameter.name)];
   }
   if (current.key === 'differences') {
@@ -119,12 +119,12 @@ function panel(current, { image, parameter, position, data, page, memory, pick }
     return [h('h3', { text: current.title }), h('p', { text }), views.differencesPanel(image, parameter, position, page, pick)];
   }
   if (current.key === 'update') {
-    const text = 'One step of training on this image alone: all weights move by the rule of an optimizer. These are the operations for this weight, in the order in which the engine computes them.';
+    const text = 'One step of training on this image alone: an optimizer updates all weights. These are the operations for this weight, in the engine’s order.';
     return [h('h3', { text: current.title }), h('p', { text }), views.updatePanel(parameter, position, page, data.rules, memory)];
   }
   const title = current.stage === null ? 'The loss' : `Back through ${page.subject.stages[current.stage].name}: ${current.name}`;
   const content = current.stage === null ? views.lossPanel(image) : views.stepPanel(image, current, page);
-  return [h('h3', { text: title }), h('p', { text: current.sentence }), h('div', { class: 'beside' }, content, views.graphPart(current.lines, title))];
+  return [h('h3', { text: title }), h('p', { text: current.sentence }), h('div', { class: 'step-and-lines' }, content, views.graphPart(current.lines, title))];
 }
 
 function termsSentence({ kind, uses }) {
@@ -132,5 +132,5 @@ function termsSentence({ kind, uses }) {
   if (kind === 'linear') return `The weight multiplied one input on its way to one output. Its gradient is the gradient δ of that output times that input.${shared}`;
   if (kind === 'shift') return `The bias was added at every place of its channel, so its gradient is the sum of δ over all places.${shared}`;
   if (kind === 'scale') return `The scale multiplied the normalized value at every place of its channel: its gradient is the sum of δ times that value.${shared}`;
-  return `The kernel slid over the map, so this weight multiplied another value at every place. Its gradient is the sum over all places: δ there, times that value.${shared}`;
+  return `The kernel slides over the map, so this weight multiplies a different value at every place. Its gradient is the sum of δ times that value over all places.${shared}`;
 }

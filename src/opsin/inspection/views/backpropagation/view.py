@@ -15,7 +15,7 @@ from opsin.inspection.subject import Subject, SubjectImage
 from opsin.inspection.views.backpropagation.checks import central_differences
 from opsin.inspection.views.backpropagation.parameters import ParameterData
 from opsin.inspection.views.backpropagation.selection import choose_parts
-from opsin.inspection.views.backpropagation.walk import loss_table, observed_loss, walk
+from opsin.inspection.views.backpropagation.walk import loss_table, walk
 
 SHARE = 0.16
 """The share of the page's bytes."""
@@ -30,7 +30,7 @@ class BackpropagationView:
     title: ClassVar[str] = "How it would learn"
 
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
-        """Return the way back of the first images, or None if the loss depends on no parameter."""
+        """Return backpropagation for the first images, or None if the loss depends on no parameter."""
         subject.progress("backpropagation")
         images = subject.images[:MAX_IMAGES]
         cases = [_case(subject, image) for image in images]
@@ -39,12 +39,12 @@ class BackpropagationView:
         except GraphError:
             return None
         budget = int(SHARE * subject.budget) // len(cases)
-        found = [_image(subject, backward, case, arrays, budget) for case in cases]
-        left_out = [data.pop("left_out") for data in found]
+        parts = [_image(subject, backward, case, arrays, budget) for case in cases]
+        left_out = [data.pop("left_out") for data in parts]
         if len(subject.images) > MAX_IMAGES:
-            left_out.append(f"the way back from the loss for the first {MAX_IMAGES} images")
+            left_out.append(f"backpropagation for the first {MAX_IMAGES} images")
         return {
-            "images": found,
+            "images": parts,
             "rules": [
                 {
                     "key": rule.key, "name": rule.name, "formula": rule.formula, "words": rule.words, "rate": rule.rate,
@@ -58,9 +58,8 @@ class BackpropagationView:
 
     def markup(self, subject: Subject) -> str:
         return (
-            "<p>Training asks of every weight: if it grew a little, how much would the loss change? That number is its "
-            "gradient. Here it is traced back for one weight, from the loss through every layer, and then the weight "
-            "takes a step.</p>"
+            "<p>The gradient of a weight says how the loss changes if the weight grows a little. Here the gradient "
+            "of one weight is traced back from the loss through every layer, and then the weight is updated.</p>"
         )
 
 
@@ -82,7 +81,7 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
     return {
         "sentence": case.target.sentence,
         "label": case.target.label,
-        "loss": observed_loss(step),
+        "loss": float(step.loss),
         "table": loss_table(chain, list(subject.model.labels)),
         "steps": walk(chain, arrays, budget * 4 // 10),
         "parameters": parameters,

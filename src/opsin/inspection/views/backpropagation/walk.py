@@ -1,4 +1,4 @@
-"""The way back through the network as data of the page: what each step does, with maps and one element in numbers."""
+"""Backpropagation as data of the page: what each step does, with maps and one element in numbers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from opsin.explain.backpropagation.backward import Floats, Pass
+from opsin.explain.backpropagation.backward import Floats
 from opsin.explain.backpropagation.chain import BackwardStep, Chain
-from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.views.backpropagation.selection import channels_within, largest
+from opsin.tasks.probabilities import softmax
 
 MAX_SHARES = 6
 """Terms of an example that are listed."""
@@ -28,9 +29,7 @@ def loss_table(chain: Chain, labels: list[str]) -> list[dict[str, Any]]:
     if target.label is None:
         return []
     output = next(iter(chain.steps[0].sources))
-    logits, delta = values.values[output][0].astype(np.float64), values.gradients[output][0]
-    powers = np.exp(logits - logits.max())
-    p = powers / powers.sum()
+    p, delta = softmax(values.values[output][0]), values.gradients[output][0]
     order = np.argsort(-np.abs(delta), kind="stable")[:MAX_CLASSES]
     return [
         {"label": labels[n], "p": float(p[n]), "y": int(n == target.label), "delta": float(delta[n])} for n in order
@@ -44,7 +43,7 @@ def walk(chain: Chain, arrays: Arrays, budget: int) -> list[dict[str, Any]]:
     count, limit = channels_within(sizes, budget), max(sizes, default=0)
     if not count:
         count, limit = 1, MAX_SIDE_VALUES
-        while 4 * sum(size for size in sizes if size <= limit) > budget:
+        while FLOAT_BYTES * sum(size for size in sizes if size <= limit) > budget:
             limit //= 2
     return [_step(chain, step, arrays, count, limit) for step in chain.steps]
 
@@ -84,8 +83,3 @@ def _example(chain: Chain, step: BackwardStep) -> dict[str, Any] | None:
         "rest": float(sum(s.product for s in order[MAX_SHARES:])),
         "others": example.others if chain.readers(step.sources[0]) > 1 else 0.0,
     }  # fmt: skip
-
-
-def observed_loss(values: Pass) -> float:
-    """Return the engine's loss."""
-    return float(values.loss)

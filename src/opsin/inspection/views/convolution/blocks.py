@@ -14,12 +14,11 @@ from opsin.explain.arithmetic.orders import Order
 from opsin.explain.arithmetic.words import POINTWISE_WORDS, order_words, step_words
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Step
-from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.views.convolution.regions import Region, is_map, read_regions, sides
 from opsin.ir import Node, Tensor, bind
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 
-FLOAT_BYTES = 4
 GEOMETRY = ("stride", "dilation", "padding", "groups", "window", "count_include_pad", "starts", "low", "exponent")
 """Attributes of operations that the page needs."""
 
@@ -39,8 +38,8 @@ class StepParts:
 
     def regions(self) -> list[dict[Tensor, Region]] | None:
         """Return the regions of all tensors for each image; None if the page cannot compute the step."""
-        found = [read_regions(self.step.nodes, output) for output in self.outputs]
-        return None if any(each is None for each in found) else found  # type: ignore[return-value]
+        regions = [read_regions(self.step.nodes, output) for output in self.outputs]
+        return None if any(each is None for each in regions) else regions  # type: ignore[return-value]
 
     def stored(self) -> list[Tensor]:
         """Return the maps that the page needs: operands from outside, functions that it cannot compute, the output."""

@@ -22,7 +22,7 @@ function inputMap(model, main) {
     }
     return result;
   };
-  const scale = part.values.some((value) => value < 0) ? 'signed' : 'positive';
+  const scale = scaleOf(part.values);
   const heat = heatMap({ values: new Float32Array(area.rows * area.columns), rows: area.rows, columns: area.columns, scale, name: 'input', size: MAP_SIZE, selected: [0, 0, 1, 1], largest: 1 });
   const overlay = heat.element.querySelector('.overlay');
   const inner = [Math.max(0, -area.row), Math.max(0, -area.column)];
@@ -33,7 +33,7 @@ function inputMap(model, main) {
   overlay.append(taps);
   let shownChannel = -1;
   let terms = null;
-  const element = h('div', { class: 'plot' }, name, heat.element, hasPadding ? h('p', { class: 'note', text: 'The empty border is padding: it counts as nothing.' }) : null);
+  const element = h('div', { class: 'plot' }, name, heat.element, hasPadding ? h('p', { class: 'note', text: 'The empty border is padding: its values count as 0, or are left out.' }) : null);
   return {
     element,
     update(place, channel) {
@@ -89,7 +89,7 @@ function vectorInput(model, map, part, operation) {
   const rows = Math.ceil(part.count / columns);
   const padded = new Float32Array(rows * columns);
   padded.set(part.values);
-  const scale = part.values.some((value) => value < 0) ? 'signed' : 'positive';
+  const scale = scaleOf(part.values);
   const cell = (n) => [Math.floor(n / columns), n % columns, 1, 1];
   const heat = heatMap({ values: padded, rows, columns, scale, name: 'input', size: Math.min(MAP_SIZE, MAX_CELL * Math.max(rows, columns)), selected: cell(0) });
   const element = h('div', { class: 'plot' }, h('h3', { text: `Input, ${counted(map.shape[0], 'number')}` }), heat.element, rows > 1 ? h('p', { class: 'note', text: `Row by row, ${columns} numbers in each.` }) : null);

@@ -16,7 +16,7 @@ function mapOutput(model, channels, labels, page) {
   ].filter(Boolean).join('; ');
   const pick = choice({ name: 'channel', options: channels.map((each) => ({ value: each, text: String(each) })), value: channels[0], onChange: (channel) => page.set({ channel }), few: 8 });
   const values = (n) => part.values.subarray(n * part.rows * part.columns, (n + 1) * part.rows * part.columns);
-  const scale = part.values.some((value) => value < 0) ? 'signed' : 'positive';
+  const scale = scaleOf(part.values);
   const map = heatMap({
     values: values(0), rows: part.rows, columns: part.columns, scale, name: 'output', size: MAP_SIZE, selected: [0, 0, 1, 1],
     onSelect: (row, column) => page.set({ row: row + part.row, column: column + part.column }),

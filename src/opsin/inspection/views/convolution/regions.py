@@ -93,8 +93,8 @@ def _read(node: Node, tensor: Tensor, needed: Region) -> Region | None:
         return full
     if name in REDUCTIONS:
         axes = attrs["axes"]
-        kept = needed.channels if 1 not in axes else full.channels
-        return Region(kept, *(full.rows, full.columns) if 2 in axes else (needed.rows, needed.columns))
+        numbers = needed.channels if 1 not in axes else full.channels
+        return Region(numbers, *(full.rows, full.columns) if 2 in axes else (needed.rows, needed.columns))
     if name in POINTWISE:
         _, rows, columns = sides(tensor.shape)
         shown = full.channels if len(full.channels) == 1 else needed.channels
@@ -125,12 +125,12 @@ def _windows(
 
 def _shifted(needed: Region, by: Sequence[int], full: Region) -> Region:
     channels, rows, columns = (*by[1:], 0, 0)[:3]
-    kept = tuple(c + channels for c in needed.channels if 0 <= c + channels < len(full.channels)) or (0,)
+    numbers = tuple(c + channels for c in needed.channels if 0 <= c + channels < len(full.channels)) or (0,)
     moved = [
         (first + shift, last + shift)
         for (first, last), shift in zip((needed.rows, needed.columns), (rows, columns), strict=True)
     ]
-    return Region(kept, _inside(moved[0], full.rows[1]), _inside(moved[1], full.columns[1]))
+    return Region(numbers, _inside(moved[0], full.rows[1]), _inside(moved[1], full.columns[1]))
 
 
 def _inside(span: Span, size: int) -> Span:

@@ -23,8 +23,8 @@ function channelSums(terms) {
 }
 
 /**
- * Show the terms of an operation. `open` is the input channel whose window is shown, `onOpen(channel)` asks for another one, and
- * `onTerm(t)` is told which term is looked at. Returns {element, stop()}.
+ * Show the terms of an operation. `open` is the input channel whose window is shown, `onOpen(channel)` is called to show another one, and
+ * `onTerm(t)` when term number `t` is shown. Returns {element, stop()}.
  */
 function termsPanel(operation, terms, { open, onOpen, onTerm, labels }) {
   const isMaximum = terms.winner !== undefined;
@@ -79,7 +79,7 @@ function channelBars(sums, terms, open, onOpen, labels) {
   const bars = shown.map(([channel, sum]) => h(
     'button', { type: 'button', class: 'channel-bar', 'aria-pressed': String(channel === open), on: { click: () => onOpen(channel) } },
     h('span', { class: 'name', text: labels?.[channel] ?? String(channel) }),
-    h('span', { class: 'track' }, h('span', { class: sum < 0 ? 'bar negative' : 'bar', style: { width: `${(100 * Math.abs(sum)) / largest}%` } })),
+    valueBar(sum, largest),
     h('span', { class: 'figure', text: rounded(Math.fround(sum)) }),
   ));
   const others = single || sums.length <= MAX_BARS ? null : choice({
@@ -128,7 +128,7 @@ function runningSum(operation, terms, onTerm) {
   }
   show(count);
   const element = h(
-    'div', { class: 'running' }, h('h4', { text: 'The running sum' }), h('p', { class: 'note', text: `${sentence(operation.orderWords)}` }),
+    'div', { class: 'running' }, h('h4', { text: 'The running sum' }), h('p', { class: 'note', text: operation.orderWords ? `${capitalized(operation.orderWords)}.` : '' }),
     h('div', { class: 'row' }, control.element, still ? null : play), line, chart.element, termsTable(terms),
   );
   return { element, stop };
@@ -168,7 +168,7 @@ function previous(terms, t) {
 function termsTable(terms) {
   const body = h('div', {});
   const count = terms.left.length;
-  const details = h('details', {}, h('summary', { text: `All terms as a table` }), body);
+  const details = h('details', {}, h('summary', { text: 'All terms as a table' }), body);
   let first = 0;
   function show() {
     const last = Math.min(count, first + MAX_ROWS);
@@ -179,14 +179,10 @@ function termsTable(terms) {
     }
     const head = ['term', 'channel', 'row', 'column', 'value', ...(terms.right ? ['weight'] : []), terms.lanes.length > 1 ? 'partial sum' : 'sum'];
     const move = (by, text) => h('button', { type: 'button', text, disabled: first + by < 0 || first + by >= count, on: { click: () => { first += by; show(); } } });
-    fill(body, count > MAX_ROWS ? h('div', { class: 'row' }, h('span', { class: 'note', text: `Terms ${first + 1} to ${last} of ${count}.` }), move(-MAX_ROWS, 'before'), move(MAX_ROWS, 'next')) : null, table({ caption: 'terms in the engine\'s order', head, rows, digits: 5 }));
+    fill(body, count > MAX_ROWS ? h('div', { class: 'row' }, h('span', { class: 'note', text: `Terms ${first + 1} to ${last} of ${count}.` }), move(-MAX_ROWS, 'previous'), move(MAX_ROWS, 'next')) : null, table({ caption: 'terms in the engine\'s order', head, rows, digits: 5 }));
   }
   details.addEventListener('toggle', () => { if (details.open) show(); });
   return details;
 }
 
-function sentence(text) {
-  return text ? `${text[0].toUpperCase()}${text.slice(1)}.` : '';
-}
-
-opsin.termsPanel = termsPanel;
+Object.assign(opsin, { termsPanel, termsOfChannel });

@@ -1,4 +1,4 @@
-// Step by step: choose a step and a value; see what it is made of, to the last bit.
+// Step by step: choose a step and a value; see how it is computed, to the last bit.
 
 const CHECK_MILLISECONDS = 12;
 
@@ -27,9 +27,9 @@ opsin.view({
   },
 });
 
-/** Return the number of the step to show: the wanted one, or else the first that computes something; -1 if there is none. */
-function stepIndex(steps, wanted) {
-  return steps[wanted] ? wanted : steps.findIndex(Boolean);
+/** Return the number of the step to show: `step`, or the first that computes something if `step` does not; -1 if there is none. */
+function stepIndex(steps, step) {
+  return steps[step] ? step : steps.findIndex(Boolean);
 }
 
 /** Show the choice of a stage, and of one of its steps. */
@@ -45,7 +45,7 @@ function showControls(controls, data, page, index) {
   const steps = data.stages[stage].map((step, n) => step && { value: n, text: step.name }).filter(Boolean);
   fill(
     controls,
-    h('div', { class: 'row' }, choice({ name: 'stage', options, value: stage, onChange: go, few: 0 }).element, move(-1, '← before'), move(1, 'next →')),
+    h('div', { class: 'row' }, choice({ name: 'stage', options, value: stage, onChange: go, few: 0 }).element, move(-1, '← previous'), move(1, 'next →')),
     steps.length > 1 ? choice({ name: 'step', options: steps, value: index, onChange: (step) => page.set({ step }) }).element : null,
   );
 }
@@ -150,8 +150,7 @@ function operandName(operation, { parameter, constant }, data, count) {
 function kernelMap(operation, terms, channel) {
   if (operation.kernel?.length !== 4 || operation.kernel[2] * operation.kernel[3] === 1) return null;
   const [, , rows, columns] = operation.kernel;
-  const order = [...terms.channels.keys()].filter((t) => terms.channels[t] === channel).sort((a, b) => terms.rows[a] - terms.rows[b] || terms.columns[a] - terms.columns[b]);
-  const values = Float32Array.from(order, (t) => terms.right[t]);
+  const values = Float32Array.from(opsin.termsOfChannel(terms, channel), (t) => terms.right[t]);
   return [h('h3', { text: 'Kernel' }), heatMap({ values, rows, columns, name: `kernel, input channel ${channel}`, size: 120 }).element];
 }
 
@@ -173,7 +172,7 @@ function title(operation, terms, model) {
   const [, inputs] = operation.kernel ?? [];
   const all = model.shapeOf(operation.operands[0])[0];
   const groups = operation.groups > 1 && inputs > 1 ? `; ${operation.groups} groups, each of which reads ${counted(inputs, 'channel')} of ${all}` : '';
-  return `${what[0].toUpperCase()}${what.slice(1)}${outside ? `, ${outside} of them in the padding` : ''}${stride}${dilation}${groups}`;
+  return `${capitalized(what)}${outside ? `, ${outside} of them in the padding` : ''}${stride}${dilation}${groups}`;
 }
 
 /** Make a chart of a step that is a function of single values, for the channel of the output. */
@@ -209,7 +208,7 @@ function resultPart(model, place) {
     'section', { class: 'result' }, h('h3', { text: 'The result' }),
     table({ head: ['', 'value', 'bits'], rows: [['computed here', result, bitsOf(result)], ['by the engine', engine, bitsOf(engine)]], digits: 9 }),
     h('p', { class: same ? 'verdict same' : 'verdict' }, verdict),
-    described ? null : h('p', { class: 'note', text: 'The engine computes this sum in another way than the page, so the last digits can differ.' }),
+    described ? null : h('p', { class: 'note', text: 'The engine adds this sum in another order than the page, so the last digits can differ.' }),
   );
 }
 

@@ -108,12 +108,12 @@ def _parameters(subject: Subject, steps: list[Step]) -> dict[Tensor, Floats]:
     """Return the parameters of steps: variables, and what is computed from variables alone."""
     tensors = list(dict.fromkeys(t for t in _operands(steps) if not is_map(t)))
     state = subject.model.state
-    found = {t: np.asarray(state[t.node.attrs["name"]], np.float32) for t in tensors if t.node.op is VARIABLE}
-    computed = [t for t in tensors if t not in found and t.node.op.name != "constant"]
+    parameters = {t: np.asarray(state[t.node.attrs["name"]], np.float32) for t in tensors if t.node.op is VARIABLE}
+    computed = [t for t in tensors if t not in parameters and t.node.op.name != "constant"]
     if computed:
         image = subject.images[0].pixels[None]
-        found |= dict(zip(computed, subject.observer.run(image, computed), strict=True))
-    return found
+        parameters |= dict(zip(computed, subject.observer.run(image, computed), strict=True))
+    return parameters
 
 
 def _left_out(partial: int, steps: int) -> str:

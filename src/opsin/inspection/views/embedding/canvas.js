@@ -1,9 +1,6 @@
-// The canvas of the map: thumbnails or marks at their places, moved and enlarged by pointer, wheel and keyboard.
+// The canvas of the map, moved and enlarged by pointer, wheel and keyboard.
 
-const SMALLEST_PICTURE = 14;
-const PICTURES = [14, 20, 28, 40, 56];
-const MAX_SHEET = 4096;
-const FRAME = 2;
+const THUMBNAIL_SIDES = [14, 20, 28, 40, 56];
 const MARK = 10;
 const HIDDEN_SHARE = 0.25;
 const ZOOM_STEP = 1.25;
@@ -11,7 +8,7 @@ const MAX_ZOOM = 60;
 
 /**
  * Make the canvas. `options`: `onPoint(number)`, `onBrush(numbers or null)`, and functions `colourOf(group, colour)`, `shapeOf(n)` and
- * `drawMark`; `warning` is the colour of marks on pictures. Returns {element, update({positions, colour, look, shown, chosen}), brushView()}.
+ * `drawMark`; `warning` is the colour of marks on thumbnails. Returns {element, update({positions, colour, look, shown, chosen}), brushView()}.
  */
 opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warning }) => {
   const canvas = h('canvas', { 'aria-hidden': true });
@@ -27,9 +24,9 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
   const tools = h('div', { class: 'row screen' }, tool('larger', () => zoom(ZOOM_STEP)), tool('smaller', () => zoom(1 / ZOOM_STEP)), tool('show all', reset), brushButton);
   const element = h('div', {}, box, tools);
   const view = { scale: 1, x: 0, y: 0 };
-  let state = { positions: new Float32Array(0), colour: 'split', look: 'pictures', shown: [], chosen: -1 };
+  let state = { positions: new Float32Array(0), colour: 'split', look: 'thumbnails', shown: [], chosen: -1 };
   let [width, height, ratio, places, order, waiting] = [0, 0, 1, new Float32Array(0), [], false];
-  const [marks, sheets] = [new Map(), new Map()];
+  const painter = opsin.mapPainter(points, { colourOf, shapeOf, drawMark, warning });
 
   /** Place the points between 0 and 1, with equal scales on both axes. */
   function place() {
@@ -51,49 +48,10 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
     return [width / 2 + (places[2 * n] - 0.5) * unit + view.x, height / 2 + (places[2 * n + 1] - 0.5) * unit + view.y];
   }
 
-  /** Return the side of pictures: one of a few sizes, so that few sheets are drawn. */
-  function pictureSize() {
-    const wanted = SMALLEST_PICTURE * Math.sqrt(view.scale);
-    return PICTURES.filter((size) => size <= wanted).pop() ?? SMALLEST_PICTURE;
-  }
-
-  /** Draw picture `n` in its frame, a square of `tile` pixels. */
-  function drawPicture(context, n, x, y, tile) {
-    const { side, columns } = points.sprite;
-    const inset = Math.round(FRAME * ratio);
-    context.fillStyle = colourOf(points.groupOf(n, state.colour), state.colour);
-    context.fillRect(x, y, tile, tile);
-    context.drawImage(points.image, (n % columns) * side, Math.floor(n / columns) * side, side, side, x + inset, y + inset, tile - 2 * inset, tile - 2 * inset);
-  }
-
-  /** Return a canvas of all pictures at the size in which they are shown, since cutting out without scaling is fast; null if it would be large. */
-  function sheet(tile) {
-    const { columns, count } = points.sprite;
-    if (columns * tile > MAX_SHEET) return null;
-    const name = `${tile} ${state.colour}`;
-    if (!sheets.has(name)) {
-      const canvas = h('canvas', { width: columns * tile, height: Math.ceil(count / columns) * tile });
-      const context = canvas.getContext('2d', { alpha: false });
-      for (let n = 0; n < count; n += 1) drawPicture(context, n, (n % columns) * tile, Math.floor(n / columns) * tile, tile);
-      sheets.set(name, canvas);
-    }
-    return sheets.get(name);
-  }
-
-  /** Return a picture of a mark, drawn once for each colour, shape and size. */
-  function mark(colour, shape, size) {
-    const name = `${colour} ${shape} ${size}`;
-    if (!marks.has(name)) {
-      const small = document.createElement('canvas');
-      small.width = Math.ceil(size * 3 * ratio);
-      small.height = small.width;
-      const context = small.getContext('2d');
-      context.scale(ratio, ratio);
-      drawMark(context, size * 1.5, size * 1.5, size + 1, shape, '#fff');
-      drawMark(context, size * 1.5, size * 1.5, size, shape, colour);
-      marks.set(name, small);
-    }
-    return marks.get(name);
+  /** Return the side of thumbnails: one of a few, so that few sheets are drawn. */
+  function thumbnailSide() {
+    const [smallest] = THUMBNAIL_SIDES;
+    return THUMBNAIL_SIDES.filter((side) => side <= smallest * Math.sqrt(view.scale)).pop() ?? smallest;
   }
 
   /** Return the points in view, bottom first. Of points that would cover each other almost completely, the topmost one is kept. */
@@ -111,54 +69,8 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
 
   function draw() {
     waiting = false;
-    const context = canvas.getContext('2d');
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    const size = state.look === 'pictures' ? pictureSize() : MARK;
-    const shown = visible(size);
-    if (state.look === 'pictures') drawPictures(context, shown, size);
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    if (state.look === 'pictures') drawWarnings(context, size);
-    else drawMarks(context, shown);
-    drawChosen(context, size);
-  }
-
-  function drawPictures(context, shown, size) {
-    if (!points.image.complete) return;
-    const tile = Math.round((size + 2 * FRAME) * ratio);
-    const pictures = sheet(tile);
-    const { columns } = points.sprite;
-    for (const n of shown) {
-      const place = at(n).map((pixels) => Math.round(pixels * ratio - tile / 2));
-      if (pictures) context.drawImage(pictures, (n % columns) * tile, Math.floor(n / columns) * tile, tile, tile, ...place, tile, tile);
-      else drawPicture(context, n, ...place, tile);
-    }
-  }
-
-  function drawMarks(context, shown) {
-    for (const n of shown) {
-      const [x, y] = at(n);
-      context.drawImage(mark(colourOf(points.groupOf(n, state.colour), state.colour), shapeOf(n), 4), x - 6, y - 6, 12, 12);
-    }
-  }
-
-  /** Mark wrong answers and suspect labels on their pictures. */
-  function drawWarnings(context, size) {
-    for (const n of order) {
-      const shape = shapeOf(n);
-      if (shape === 'plain') continue;
-      const [x, y] = at(n);
-      context.drawImage(mark(warning, shape, 5), x + size / 2 - 9, y - size / 2 - 7, 15, 15);
-    }
-  }
-
-  function drawChosen(context, size) {
-    if (state.chosen < 0) return;
-    const [x, y] = at(state.chosen);
-    const half = size / 2 + 5;
-    context.strokeStyle = '#e8218c';
-    context.lineWidth = 3;
-    context.strokeRect(x - half, y - half, 2 * half, 2 * half);
+    const size = state.look === 'thumbnails' ? thumbnailSide() : MARK;
+    painter.draw(canvas.getContext('2d'), { ...state, at, ratio, size, order, shown: visible(size) });
   }
 
   function redraw() {
@@ -179,14 +91,8 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
     canvas.width = width * ratio;
     canvas.height = height * ratio;
     canvas.style.height = `${height}px`;
-    forget();
+    painter.forget();
     draw();
-  }
-
-  /** Forget what was drawn for another resolution, or in other colours. */
-  function forget() {
-    marks.clear();
-    sheets.clear();
   }
 
   function zoom(factor, x = width / 2, y = height / 2) {
@@ -281,9 +187,9 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
     else if (move) redraw();
     else reset();
   });
-  points.image.addEventListener('load', redraw);
+  sheetOf(points.sprite).addEventListener('load', redraw);
   new ResizeObserver(resize).observe(box);
-  painted(element, () => { forget(); redraw(); });
+  painted(element, () => { painter.forget(); redraw(); });
 
   return {
     element,

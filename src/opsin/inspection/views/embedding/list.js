@@ -3,7 +3,7 @@
 const LISTED_AT_ONCE = 100;
 
 /** Make the list. Returns {element, update(numbers, chosen)}. */
-opsin.pointList = (points, onChoose, cutOut) => {
+opsin.pointList = (points, onChoose) => {
   const body = h('tbody', {});
   const more = h('button', { type: 'button', class: 'quiet' });
   const head = ['', 'name', ...(points.labelOf ? ['label', 'answer', 'doubt'] : ['split'])];
@@ -19,7 +19,7 @@ opsin.pointList = (points, onChoose, cutOut) => {
     const facts = points.labelOf
       ? [points.classes[points.labelOf[n]] + suspect, points.classes[points.answerOf[n]] + wrong, rounded(points.doubtOf[n], 2)]
       : [points.splitOf(n)];
-    return h('tr', {}, h('td', {}, cutOut(points, n, 32)), h('td', {}, name), facts.map((text) => h('td', { text })));
+    return h('tr', {}, h('td', {}, thumbnail(points.sprite, n, 32)), h('td', {}, name), facts.map((text) => h('td', { text })));
   }
 
   function draw() {

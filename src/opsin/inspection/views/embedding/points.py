@@ -12,7 +12,7 @@ from opsin.base import random_counter
 from opsin.base.errors import GraphError
 from opsin.data import Dataset, LabeledImages, Samples
 from opsin.data.batches import pad_rows
-from opsin.explain.channels import affordable_images
+from opsin.explain.channels import affordable_images, batch_size
 from opsin.explain.features import penultimate_graph
 from opsin.explain.observer import Floats
 from opsin.inspection.subject import Subject
@@ -28,9 +28,6 @@ FEATURE_MACS = 1e12
 
 MIN_TO_JUDGE = 50
 """With fewer images, labels are not judged."""
-
-BATCH, BATCH_ELEMENTS = 32, 2**21
-"""Images, and input values, of a batch at most."""
 
 PROGRESS_BATCHES = 16
 """Batches between two messages."""
@@ -117,7 +114,7 @@ def _run(subject: Subject, graph: Graph, images: Samples) -> tuple[Floats, dict[
     """Return the features and the outputs by name of images."""
     observed = subject.model.graph.outputs
     names, tensors = list(observed), [graph.outputs["features"], *observed.values()]
-    size = max(1, min(BATCH, len(images), BATCH_ELEMENTS // int(np.prod(images.pixels.shape[1:]))))
+    size = batch_size(len(images), images.pixels.shape[1:])
     batches = []
     for first in range(0, len(images), size):
         if first % (PROGRESS_BATCHES * size) == 0:

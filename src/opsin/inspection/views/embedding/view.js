@@ -1,7 +1,7 @@
-// The map of the data: pictures at their places, a list that reaches every one of them, and what the map does not mean.
+// The map of the data: images at their places, a list that reaches every one of them, and what the map does not mean.
 
 const MEANING = {
-  't-SNE': 'Images near each other are alike for the network. Nothing else can be read off: the sizes of groups, the distances between them, and directions mean nothing (Wattenberg, Viégas & Johnson, “How to use t-SNE effectively”, 2016).',
+  't-SNE': 'Images near each other are alike for the network. Nothing else has a meaning: not the sizes of groups, the distances between them, or directions (Wattenberg, Viégas & Johnson, “How to use t-SNE effectively”, 2016).',
   PCA: 'Images that are far apart here differ for the network. Images that are near each other may still differ in the directions that are not shown.',
 };
 
@@ -10,8 +10,8 @@ opsin.view({
   mount(root, data, page) {
     const points = pointsOf(data, page);
     const start = data.labels === undefined ? 'split' : 'label';
-    const state = { map: 0, colour: start, look: 'pictures', show: 'all', text: '', brush: null, chosen: -1 };
-    const list = opsin.pointList(points, (number) => page.set({ point: number }), cutOut);
+    const state = { map: 0, colour: start, look: 'thumbnails', show: 'all', text: '', brush: null, chosen: -1 };
+    const list = opsin.pointList(points, (number) => page.set({ point: number }));
     const map = opsin.mapCanvas(points, {
       colourOf: groupColour, drawMark, warning: WARNING, shapeOf: (n) => shapeOf(points, n),
       onPoint: (number) => page.set({ point: number }),
@@ -28,7 +28,7 @@ opsin.view({
       const shown = points.filtered(state);
       map.update({ positions: page.array(current.positions).data, colour: state.colour, look: state.look, shown, chosen: state.chosen });
       meaning.textContent = MEANING[current.name];
-      const trust = current.trustworthiness === null ? '' : ` Trustworthiness ${current.trustworthiness.toFixed(3)}: of 1, with ${data.neighbours} neighbours; it falls with every neighbour in the map that is none in the features.`;
+      const trust = current.trustworthiness === null ? '' : ` Trustworthiness ${current.trustworthiness.toFixed(3)} with ${data.neighbours} neighbours: 1 if all neighbours in the map are neighbours by their features, too.`;
       note.textContent = current.note + trust;
       fill(key, keyOf(points, state.colour));
       list.update(shown, state.chosen);
@@ -36,7 +36,7 @@ opsin.view({
 
     const maps = choice({ name: 'map', options: data.maps.map((each, n) => ({ value: n, text: each.name })), value: 0, onChange: (value) => change({ map: value }) });
     const colours = choice({ name: 'colour', options: points.colours.map(([value, text]) => ({ value, text })), value: start, onChange: (value) => change({ colour: value }) });
-    const looks = choice({ name: 'shown as', options: [{ value: 'pictures', text: 'pictures' }, { value: 'dots', text: 'marks' }], value: 'pictures', onChange: (value) => change({ look: value }) });
+    const looks = choice({ name: 'shown as', options: [{ value: 'thumbnails', text: 'thumbnails' }, { value: 'marks', text: 'marks' }], value: 'thumbnails', onChange: (value) => change({ look: value }) });
     const filter = choice({ name: 'list', options: points.filters.map(([value, text]) => ({ value, text })), value: 'all', onChange: (value) => change({ show: value }) });
     const searchId = freshId('search');
     const search = h('input', { type: 'search', id: searchId, on: { input: (event) => change({ text: event.target.value.toLowerCase() }) } });
@@ -63,20 +63,18 @@ opsin.view({
   },
 });
 
-/** Return what is known of every point, with functions to colour, filter and describe them. */
+/** Return the data of every point, with functions to colour, filter and describe them. */
 function pointsOf(data, page) {
   const read = (name) => (data[name] === undefined ? null : page.array(data[name]).data);
   const [labels, answers, doubt, suspects, split] = ['labels', 'answers', 'doubt', 'suspects', 'split'].map(read);
   const { labels: classes } = page.subject;
   const isWrong = (n) => labels !== null && labels[n] !== answers[n];
   const isSuspect = (n) => suspects !== null && suspects[n] === 1;
-  const image = new Image();
-  image.src = data.sprite.url;
   const words = data.names.map((name, n) => `${name} ${labels ? `${classes[labels[n]]} ${classes[answers[n]]}` : ''}`.toLowerCase());
   const colours = labels ? [['label', 'label'], ['answer', 'answer'], ['doubt', 'doubt']] : [];
   const filters = labels ? [['wrong', `wrong (${data.wrong.toLocaleString('en')})`], ['suspect', `suspect labels (${data.suspected.toLocaleString('en')})`]] : [];
   return {
-    ...data, classes, image, isWrong, isSuspect, doubtOf: doubt, labelOf: labels, answerOf: answers,
+    ...data, classes, isWrong, isSuspect, doubtOf: doubt, labelOf: labels, answerOf: answers,
     splitOf: (n) => data.splits[split[n]],
     colours: [...colours, ['split', 'split']],
     filters: [['all', 'all'], ...filters, ['brush', 'selected area']],
@@ -158,7 +156,7 @@ function shapeOf(points, n) {
   return points.isWrong(n) ? 'wrong' : 'plain';
 }
 
-/** Return what is known of one image. */
+/** Show the facts about one image. */
 function describe(points, n) {
   const facts = [['split', points.splitOf(n)]];
   if (points.labelOf) {
@@ -166,17 +164,7 @@ function describe(points, n) {
     facts.push(['answer', points.classes[points.answerOf[n]] + (points.isWrong(n) ? ' (wrong)' : '')]);
     facts.push(['doubt', number(points.doubtOf[n], { name: 'one minus the probability of the answer' })]);
   }
-  return h('div', {}, h('h4', { text: points.names[n] }), cutOut(points, n, 80), table({ caption: 'what is known of it', rows: facts }));
-}
-
-/** Return a thumbnail as an element. */
-function cutOut(points, n, size) {
-  const { side, columns } = points.sprite;
-  const canvas = h('canvas', { width: side, height: side, 'aria-hidden': true, style: { width: `${size}px`, height: `${size}px` } });
-  const draw = () => canvas.getContext('2d').drawImage(points.image, (n % columns) * side, Math.floor(n / columns) * side, side, side, 0, 0, side, side);
-  if (points.image.complete) draw();
-  else points.image.addEventListener('load', draw);
-  return canvas;
+  return h('div', {}, h('h4', { text: points.names[n] }), thumbnail(points.sprite, n, 80), table({ caption: 'about this image', rows: facts }));
 }
 
 /** Show the names of files, one a line, to be copied. */

@@ -32,7 +32,7 @@ class EmbeddingView:
         return ""
 
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
-        """Return the maps, their trustworthiness, a sheet of thumbnails, and what is known of each image."""
+        """Return the maps, their trustworthiness, a sheet of thumbnails, and the labels and answers of each image."""
         if subject.data is None:
             return None
         points = sample_points(subject, subject.data)
@@ -62,8 +62,8 @@ def _maps(subject: Subject, features: Floats) -> list[tuple[str, Floats, str]]:
         if iteration % PROGRESS_STEPS == 0:
             subject.progress(f"map of the data, iteration {iteration}")
 
-    found = tsne(features, progress=progress)
-    return [("t-SNE", found.positions, f"Perplexity {found.perplexity:g}."), ("PCA", plane, note)]
+    embedding = tsne(features, progress=progress)
+    return [("t-SNE", embedding.positions, f"Perplexity {embedding.perplexity:g}."), ("PCA", plane, note)]
 
 
 def _maps_data(features: Floats, maps: list[tuple[str, Floats, str]], arrays: Arrays) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ STRONGEST = 8
 
 
 def map_data(result: Attribution, features: NDArray[np.float64] | None, arrays: Arrays) -> dict[str, Any]:
-    """Return an attribution: its raw map as an array, what is said of it, and the strongest channels.
+    """Return an attribution: its raw map as an array, its figures and sentences, and the strongest channels.
 
     `features` are the values of the layer, channels × rows × columns; None if they are not shown. Large ones are left
     out.
@@ -49,7 +49,7 @@ def reduced(result: Attribution) -> tuple[NDArray[np.float64], int]:
 
 
 def methods_data() -> dict[str, Any]:
-    """Return what is said of each method."""
+    """Return the names and descriptions of all methods."""
     return {
         name: {
             "title": method.title, "source": method.source, "idea": method.idea, "layer": method.needs_layer,

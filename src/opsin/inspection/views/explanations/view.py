@@ -1,4 +1,4 @@
-"""Why this answer: which places of the image speak for it, by several methods, and whether to believe them."""
+"""Why this answer: which parts of the image support it, by several methods, and whether to believe them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ExplanationsView:
                 continue
             firsts.append(scores[0])
             answers = [_explained(explainer, subject, number, score, plan, n == 0) for n, score in enumerate(scores)]
-            first = {name: found[0][0] for name, found in answers[0].items() if name in plan.measured}
+            first = {name: maps[0][0] for name, maps in answers[0].items() if name in plan.measured}
             subject.progress(f"faithfulness for {image.name}")
             results.append(trust.measured(explainer, subject, number, scores[0], first))
             images.append(
@@ -71,8 +71,8 @@ def _scores(explainer: Explainer, subject: Subject, number: int, count: int) -> 
     best = explainer.scores(image.pixels[None], count=count)[0]
     if not best or best[0].label == image.label or image.label not in subject.model.labels:
         return best
-    asked = explainer.scores(image.pixels[None], image.label)[0]
-    return [*asked[:1], *(each for each in best if each.label != image.label)][:count]
+    labelled = explainer.scores(image.pixels[None], image.label)[0]
+    return [*labelled[:1], *(each for each in best if each.label != image.label)][:count]
 
 
 def _explained(
@@ -80,17 +80,19 @@ def _explained(
 ) -> Explained:
     """Return the attributions of a score."""
     pixels, layers = subject.images[number].pixels[None], explainer.layers(score)
-    found: Explained = {}
+    attributions: Explained = {}
     if layers.default is not None:
         chosen: list[MapLayer] = chosen_layers(layers.layers, layers.default)
         results = explainer.explain_layers(pixels, [score], plan.layer_methods, chosen)
         features = [results[0][0].features[0][0], *[None] * len(results)]
         for name in plan.layer_methods:
-            found[name] = [(result[name][0], values) for (_, result), values in zip(results, features, strict=False)]
+            attributions[name] = [
+                (result[name][0], values) for (_, result), values in zip(results, features, strict=False)
+            ]
     if is_first:
         results_of_image = explainer.explain(pixels, [score], plan.image_methods)
-        found |= {name: [(results_of_image[name][0], None)] for name in plan.image_methods}
-    return found
+        attributions |= {name: [(results_of_image[name][0], None)] for name in plan.image_methods}
+    return attributions
 
 
 def _answer_data(score: ExplainedScore, maps: Explained, arrays: Arrays) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The way of an image through the network: the architecture, and the feature maps and kernels of every stage."""
+"""The view "Through the network": the architecture, and the feature maps and kernels of every stage."""

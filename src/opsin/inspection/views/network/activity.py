@@ -30,22 +30,22 @@ def activity_of(
         return None
     subject.progress("what channels react to")
     images = subject.data.all_images()
-    found = observe_channels(subject.observer, subject.stages, images.pixels)
-    if not found:
+    activities = observe_channels(subject.observer, subject.stages, images.pixels)
+    if not activities:
         return None
-    places = _thumbnails(found, channels)
+    places = _thumbnails(activities, channels)
     names = images.names or [f"image {number + 1:,}" for number in range(len(images))]
     return {
         "sprite": sprite(images.pixels, list(places), max_bytes).to_data(), "names": [names[n] for n in places],
-        "stages": [_stage_data(subject, each, channels[each.stage], places, arrays) for each in found],
+        "stages": [_stage_data(subject, each, channels[each.stage], places, arrays) for each in activities],
     }  # fmt: skip
 
 
-def _thumbnails(found: Sequence[ChannelActivity], channels: Mapping[Stage, Sequence[int]]) -> dict[int, int]:
+def _thumbnails(activities: Sequence[ChannelActivity], channels: Mapping[Stage, Sequence[int]]) -> dict[int, int]:
     """Return the places of images among the thumbnails, by their numbers: the strongest of every channel come first."""
     places: dict[int, int] = {}
     for rank in range(STRONGEST):
-        for activity in found:
+        for activity in activities:
             for number in activity.numbers[list(channels[activity.stage]), rank : rank + 1].ravel().tolist():
                 if number not in places and len(places) < MAX_THUMBNAILS:
                     places[number] = len(places)

@@ -34,23 +34,6 @@ function strongest(page, activity, found, index) {
 
 /** Return a thumbnail with a frame around the part (top, left, bottom, right: shares of its size). */
 function seenPart(sprite, image, [top, left, bottom, right]) {
-  const { side, columns } = sprite;
-  const canvas = h('canvas', { width: side, height: side, 'aria-hidden': true });
-  const sheet = sheetOf(sprite.url);
-  const draw = () => canvas.getContext('2d').drawImage(sheet, (image % columns) * side, Math.floor(image / columns) * side, side, side, 0, 0, side, side);
-  if (sheet.complete) draw();
-  else sheet.addEventListener('load', draw);
   const frame = h('rect', { class: 'frame', x: left, y: top, width: right - left, height: bottom - top });
-  return h('div', { class: 'cells' }, canvas, h('svg', { class: 'overlay', viewBox: '0 0 1 1', preserveAspectRatio: 'none', 'aria-hidden': true }, frame));
-}
-
-let sheet = null;
-
-/** Return the picture of all thumbnails, which is decoded once. */
-function sheetOf(url) {
-  if (!sheet) {
-    sheet = new Image();
-    sheet.src = url;
-  }
-  return sheet;
+  return h('div', { class: 'cells' }, thumbnail(sprite, image), h('svg', { class: 'overlay', viewBox: '0 0 1 1', preserveAspectRatio: 'none', 'aria-hidden': true }, frame));
 }

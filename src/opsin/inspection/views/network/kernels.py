@@ -9,13 +9,11 @@ import numpy as np
 
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Stage
-from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.subject import Subject
 from opsin.ir import Node, Tensor
 
 CONVOLUTIONS = ("conv2d", "conv_transpose2d")
-
-FLOAT_BYTES = 4
 
 
 def kernels_of(

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from opsin.explain.observer import Floats
-from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 
 MAX_CHANNELS = 64
 """Feature maps of a step that are shown, at most."""
 
 MIN_CHANNELS = 4
 """Feature maps of a step that must fit with all their numbers."""
-
-FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -52,17 +50,17 @@ def choose_form(shape: Sequence[int], share: int) -> Form:
     """Return the form of maps N × C × H × W (or N × C) that fits into `share` bytes, or the smallest form."""
     images, channels, *sides = shape
     values = images * int(np.prod(sides, dtype=np.int64))
-    wanted = min(channels, MIN_CHANNELS)
+    least = min(channels, MIN_CHANNELS)
     if not sides:
         return Form(max(1, min(channels, share // (FLOAT_BYTES * images))), 1)
     fits = share // (FLOAT_BYTES * values)
-    if fits >= wanted:
+    if fits >= least:
         return Form(min(channels, MAX_CHANNELS, fits), 1)
     for reduction in (1, 2, 4, 8, 16):
         reduced = images * int(np.prod([-(-side // reduction) for side in sides]))
-        if reduction > 1 and share // reduced >= wanted:
+        if reduction > 1 and share // reduced >= least:
             return Form(min(channels, MAX_CHANNELS // 2, share // reduced), reduction)
-    return Form(wanted, 16)
+    return Form(least, 16)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-// Stages of the network: feature maps before and after each function, kernels, and what is said of the channels.
+// Stages of the network: feature maps before and after each function, kernels, and sentences about the channels.
 
 const THUMB = 84;
 
@@ -31,7 +31,7 @@ function showStage(panel, data, page, stage) {
   const { stages } = page.subject;
   const steps = data.stages[stage.number];
   const go = (by) => h('button', {
-    type: 'button', text: by < 0 ? '← before' : 'next →', disabled: !stages[stage.number + by],
+    type: 'button', text: by < 0 ? '← previous' : 'next →', disabled: !stages[stage.number + by],
     on: { click: () => page.set({ stage: stage.number + by, step: 0, channel: 0 }) },
   });
   const facts = [stage.shape.join(' × ') + ' values', stage.parameters ? counted(stage.parameters, 'parameter') : null, stage.macs ? counted(stage.macs, 'MAC') : null];
@@ -53,7 +53,7 @@ function showStage(panel, data, page, stage) {
   });
 }
 
-/** Return the values of a stored map: numbers as they are, pictures as numbers of about 2 digits. */
+/** Return the values of a stored map: float32 as they are, bytes as numbers of about 2 digits. */
 function mapValues(maps, array, image, index) {
   const [, count, ...sides] = array.shape;
   const size = sides.reduce((product, side) => product * side, 1);
@@ -72,10 +72,10 @@ function showMaps(body, maps, page, stage, step) {
   }
   const all = maps.channels.map((_, n) => mapValues(maps, array, image, n));
   const largest = Math.max(...all.map(largestOf)) || 1;
-  const scale = all.some((values) => values.some((value) => value < 0)) ? 'signed' : 'positive';
+  const scale = all.some((values) => scaleOf(values) === 'signed') ? 'signed' : 'positive';
   const detail = h('div', { class: 'detail' });
   const buttons = maps.channels.map((channel, n) => {
-    const map = picture({ values: all[n], rows, columns, scale, largest, size: THUMB });
+    const map = plainMap({ values: all[n], rows, columns, scale, largest, size: THUMB });
     return h('button', { type: 'button', class: 'map', 'aria-label': `channel ${channel}`, on: { click: () => page.set({ channel }) } }, map, h('span', { text: String(channel) }));
   });
   const note = count < maps.count ? `${count} of ${maps.count} channels: those that count most for the answer.` : counted(count, 'channel') + '.';
@@ -99,7 +99,7 @@ function showDetail(detail, { maps, values, rows, columns, scale, largest, chann
     caption: 'all values of this channel',
     rows: [['smallest', Math.min(...values)], ['mean', Math.fround(values.reduce((a, b) => a + b, 0) / values.length)], ['largest', Math.max(...values)]],
   });
-  const link = page.subject.views.convolution && !maps.reduction > 1
+  const link = page.subject.views.convolution && maps.reduction === 1
     ? h('p', {}, h('a', { href: `#convolution?image=${page.state.image}&stage=${stage.number}&step=${step}&channel=${channel}`, text: 'Compute it step by step' }))
     : null;
   fill(
@@ -116,10 +116,7 @@ function showVector(body, maps, values, page, stage) {
   const named = last && labels.length === maps.count;
   const order = [...values.keys()].sort((a, b) => values[b] - values[a]).slice(0, named ? 24 : 64);
   const largest = largestOf(values) || 1;
-  const rows = order.map((n) => {
-    const bar = h('span', { class: values[n] < 0 ? 'bar negative' : 'bar', style: { width: `${(100 * Math.abs(values[n])) / largest}%` } });
-    return [named ? labels[maps.channels[n]] : String(maps.channels[n]), values[n], h('span', { class: 'track' }, bar)];
-  });
+  const rows = order.map((n) => [named ? labels[maps.channels[n]] : String(maps.channels[n]), values[n], valueBar(values[n], largest)]);
   const shown = `${counted(order.length, 'value')} of ${maps.count.toLocaleString('en')}, the largest first.`;
   fill(body, h('p', { class: 'note', text: shown }), table({ caption: stage.name, head: [named ? 'answer' : 'number', 'value', ''], rows }));
 }
@@ -149,11 +146,10 @@ function kernelPart(kernels, stage) {
   const size = rows * columns;
   const kernel = (y, x) => data.subarray((y * inputs + x) * size, (y * inputs + x + 1) * size);
   const largest = largestOf(data) || 1;
-  const single = size === 1;
   const open = (values, name, height, width) => openDialog(name, heatMap({ values, rows: height, columns: width, name, size: 320, largest }).element,
     table({ caption: 'weights', rows: Array.from({ length: height }, (_, y) => [...values.subarray(y * width, (y + 1) * width)]) }));
   let content;
-  if (single) {
+  if (size === 1) {
     const name = `weights of ${stage.name}, a row per filter`;
     content = heatMap({ values: data, rows: filters, columns: inputs, name, size: 336, largest }).element;
   } else {
@@ -161,7 +157,7 @@ function kernelPart(kernels, stage) {
       'div', { class: 'filter' }, h('span', { class: 'note', text: String(filter) }),
       kernels.inputs.map((input, x) => {
         const name = `kernel of filter ${filter} for input ${input}`;
-        const map = picture({ values: kernel(y, x), rows, columns, largest, size: 44 });
+        const map = plainMap({ values: kernel(y, x), rows, columns, largest, size: 44 });
         return h('button', { type: 'button', class: 'kernel', 'aria-label': name, on: { click: () => open(kernel(y, x), name, rows, columns) } }, map);
       }),
     )));

@@ -1,4 +1,4 @@
-"""The way of an image through the network: every box of its diagram opens feature maps, kernels and numbers."""
+"""The view "Through the network": every box of the diagram opens feature maps, kernels and numbers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NetworkView:
         drawing = svg.partition("?>")[2]
         label = escape(f"The architecture of {model.network}")
         return (
-            "<p>Every box is a stage of the network. Choose one to see what it makes of the image.</p>"
+            "<p>Every box is a stage of the network. Choose one to see what it computes for the image.</p>"
             f'<div class="architecture" tabindex="0" role="group" aria-label="{label}">{without_style(drawing)}</div>'
         )
 
@@ -53,18 +53,18 @@ class NetworkView:
         forms = {
             step: choose_form(each.shape, share) for (step, each), share in zip(values.items(), shares, strict=True)
         }
-        found = {
+        maps = {
             step: Maps.of(values[step], self._channels(subject, stage, step, forms[step].channels), forms[step])
             for stage in subject.stages
             for step in stage.steps
         }
-        channels = {stage: found[stage.steps[0]].channels for stage in subject.stages}
-        shown = {stage: found[step].channels for stage in subject.stages if (step := observed_step(stage))}
+        channels = {stage: maps[stage.steps[0]].channels for stage in subject.stages}
+        shown = {stage: maps[step].channels for stage in subject.stages if (step := observed_step(stage))}
         return {
-            "stages": [[found[step].to_data(arrays) for step in stage.steps] for stage in subject.stages],
+            "stages": [[maps[step].to_data(arrays) for step in stage.steps] for stage in subject.stages],
             "kernels": kernels_of(subject, channels, int(KERNEL_SHARE * subject.budget), arrays),
             "activity": activity_of(subject, shown, int(THUMBNAIL_SHARE * subject.budget), arrays),
-            "left_out": _left_out(found.values()),
+            "left_out": _left_out(maps.values()),
         }
 
     def _channels(self, subject: Subject, stage: Stage, step: Step, count: int) -> list[int]:
@@ -75,8 +75,8 @@ class NetworkView:
 
 
 def _left_out(maps: Collection[Maps]) -> str:
-    kept, total = sum(len(each.channels) for each in maps), sum(each.count for each in maps)
-    return "" if kept == total else f"{kept:,} of {total:,} feature maps: those that count most for the answer"
+    count, total = sum(len(each.channels) for each in maps), sum(each.count for each in maps)
+    return "" if count == total else f"{count:,} of {total:,} feature maps: those that count most for the answer"
 
 
 def without_style(svg: str) -> str:

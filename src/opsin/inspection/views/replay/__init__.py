@@ -1,1 +1,1 @@
-"""How a network learned: its kernels, feature maps and answers at moments of its training."""
+"""How a network learned: its kernels, feature maps and answers at each snapshot of its training."""

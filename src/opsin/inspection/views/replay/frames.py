@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from opsin.backends.options import CompileOptions, bound
 from opsin.base.errors import UsageError
 from opsin.explain.observer import Floats, Observer
 from opsin.explain.stages import Stage
@@ -68,12 +67,11 @@ def replayed(
     observer: Observer, inputs: Floats, frames: Sequence[ReplayFrame], tensors: Sequence[Tensor]
 ) -> list[list[Floats]]:
     """Return the values of tensors for normalized images (N×C×H×W) with the weights of each frame."""
-    model, outputs = observer.model, {f"tensor{n}": tensor for n, tensor in enumerate(tensors)}
-    engine = bound(model.engine, CompileOptions(winograd=not observer.exact))
-    program = engine(Graph(model.graph.inputs, outputs), len(inputs), model.threads)
-    found: list[list[Floats]] = []
+    outputs = {f"tensor{n}": tensor for n, tensor in enumerate(tensors)}
+    program = observer.compiled(Graph(observer.graph.inputs, outputs), len(inputs))
+    results: list[list[Floats]] = []
     for frame in frames:
         program.load_state({name: frame.weights[name] for name in program.graph.variables})
         values: dict[str, Any] = program.run(inputs=inputs)
-        found.append([np.asarray(values[name], np.float32) for name in outputs])
-    return found
+        results.append([np.asarray(values[name], np.float32) for name in outputs])
+    return results

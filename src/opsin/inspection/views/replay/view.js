@@ -7,23 +7,23 @@ opsin.view({
   mount(root, data, page) {
     const last = data.steps.length - 1;
     const parts = [curvesPart(data), answersPart(data, page), heldOutPart(data, page), mapsPart(data, page), kernelsPart(data, page)].filter(Boolean);
-    const moment = h('p', { class: 'note' });
+    const note = h('p', { class: 'note' });
     const control = slider({
-      name: 'moment', max: last, value: last, onInput: (frame) => page.set({ frame }),
+      name: 'snapshot', max: last, value: last, onInput: (frame) => page.set({ frame }),
       show: (frame) => `step ${data.steps[frame].toLocaleString('en')}, epoch ${Number(data.epochs[frame].toFixed(2))}`,
     });
     const play = player(page, last);
     fill(
       root,
-      h('p', { text: `${counted(data.steps.length, 'moment')} of the training, more of them at its beginning, when the network changes fastest. The weights are those that training had: no number is interpolated.` }),
-      h('div', { class: 'replay-bar row' }, play, control.element), moment,
+      h('p', { text: `${counted(data.steps.length, 'snapshot')} of the training, more of them at its start, when the network changes fastest. The weights are those of the training: no number is interpolated.` }),
+      h('div', { class: 'replay-bar row' }, play, control.element), note,
       parts.map((part) => part.element),
     );
     const show = () => {
       const frame = frameOf(page, last);
       control.update({ value: frame });
       const lost = page.state.image >= data.images ? ` Feature maps and answers are kept for the first ${counted(data.images, 'image')} only.` : '';
-      moment.textContent = (frame === 0 ? 'Before the first step, all weights are random, or those that training began with.' : '') + lost;
+      note.textContent = (frame === 0 ? 'Before the first step: the weights are random, or those that training started from.' : '') + lost;
       for (const part of parts) part.show(frame);
     };
     page.watch(['frame', 'image'], show);
@@ -36,7 +36,7 @@ function frameOf(page, last) {
   return frame === undefined ? last : Math.min(Math.max(frame, 0), last);
 }
 
-/** Make the button that plays the training. For those who prefer less motion it goes on by one moment instead. */
+/** Make the button that plays the training. With reduced motion it advances by one snapshot instead. */
 function player(page, last) {
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   let timer = null;
@@ -45,7 +45,7 @@ function player(page, last) {
   function stop() {
     clearInterval(timer);
     timer = null;
-    button.textContent = still.matches ? 'next moment' : 'play';
+    button.textContent = still.matches ? 'next snapshot' : 'play';
   }
   button.addEventListener('click', () => {
     if (timer !== null) { stop(); return; }
@@ -62,7 +62,7 @@ function player(page, last) {
   return button;
 }
 
-/** Draw the curves of the run, with the present moment. The axis of steps is logarithmic, as the moments are. */
+/** Draw the curves of the run, with the current snapshot marked. The axis of steps is logarithmic, as the spacing of snapshots is. */
 function curvesPart(data) {
   if (!data.curves.length) return null;
   const place = (step) => (300 * Math.log1p(step)) / (Math.log1p(data.steps[data.steps.length - 1]) || 1);
@@ -125,7 +125,7 @@ function heldOutPart(data, page) {
   const { names } = data.held_out;
   const cells = names.map(() => ({ answer: h('span', {}), probability: h('span', {}) }));
   const rows = names.map((name, n) => [name, cells[n].answer, cells[n].probability]);
-  const caption = 'answers and their probabilities at this moment';
+  const caption = 'answers and their probabilities at this snapshot';
   return {
     element: h('div', {}, h('h3', { text: 'Images it was not trained on' }), table({ caption, head: ['image', 'answer', 'probability'], rows })),
     show(frame) {
@@ -138,7 +138,7 @@ function heldOutPart(data, page) {
   };
 }
 
-/** Show feature maps of the chosen image: pictures whose scale is the same at all moments. */
+/** Show feature maps of the chosen image: their scale is the same for all snapshots. */
 function mapsPart(data, page) {
   if (!data.maps.length) return null;
   const stages = data.maps.map((maps) => {
@@ -167,7 +167,7 @@ function enlarged(rows, columns) {
   return Math.max(1, Math.floor(96 / Math.max(rows, columns))) || 1;
 }
 
-/** Show kernels: a group per filter, a square per input channel, with one scale per layer for all moments. */
+/** Show kernels: a group per filter, a square per input channel, with one scale per layer for all snapshots. */
 function kernelsPart(data, page) {
   if (!data.kernels.length) return null;
   const layers = data.kernels.map(({ name, values, of }) => {

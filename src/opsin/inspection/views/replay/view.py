@@ -9,7 +9,7 @@ import numpy as np
 
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Stage
-from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.network.maps import Form, Maps
 from opsin.inspection.views.replay.frames import Replay, computable, read_replay, replayed
@@ -19,7 +19,9 @@ from opsin.viz import captions
 KERNEL_SHARE, MAP_SHARE = 0.08, 0.15
 """Shares of a page's bytes."""
 
-MAX_KERNELS, MAX_KERNEL_LAYERS = 16, 3
+MAX_KERNELS, MAX_KERNEL_INPUTS, MAX_KERNEL_LAYERS = 16, 4, 3
+"""Filters of a layer, inputs of a filter, and layers, whose kernels are replayed."""
+
 MAX_IMAGES, MAX_STAGES, MAX_CHANNELS = 3, 4, 8
 """Images, and of each the stages and channels, whose feature maps are replayed."""
 
@@ -30,7 +32,7 @@ MAP_KINDS = (captions.CONV, captions.DEPTHWISE, captions.ADD, captions.MAX_POOL,
 
 
 class ReplayView:
-    """The network at moments of its training."""
+    """The network at each snapshot of its training."""
 
     name: ClassVar[str] = "replay"
     title: ClassVar[str] = "How it learned"
@@ -61,24 +63,20 @@ def _kernels(subject: Subject, replay: Replay, arrays: Arrays) -> tuple[list[dic
     """Return the kernels of the first convolutions in every frame, and whether these are all kernels."""
     weights = replay.frames[0].weights
     layers = [name for name, array in weights.items() if array.ndim == 4 and array.shape[2] * array.shape[3] > 1]
-    shown, remaining = [], int(KERNEL_SHARE * subject.budget)
+    shown, cut, remaining = [], False, int(KERNEL_SHARE * subject.budget)
     for name in layers[:MAX_KERNEL_LAYERS]:
         filters, inputs, *_ = weights[name].shape
-        kernel = 4 * len(replay.frames) * prod(weights[name].shape[2:])
-        inputs = min(inputs, 3 if inputs == 3 else 4)
+        kernel = FLOAT_BYTES * len(replay.frames) * prod(weights[name].shape[2:])
+        inputs = min(inputs, MAX_KERNEL_INPUTS)
         filters = min(filters, MAX_KERNELS, remaining // (kernel * inputs))
         if not filters:
             break
         chosen = np.stack([frame.weights[name][:filters, :inputs] for frame in replay.frames]).astype(np.float32)
         remaining -= chosen.nbytes
+        cut |= chosen.shape[1:3] != weights[name].shape[:2]
         shown.append({"name": name, "values": arrays.add(chosen), "of": list(weights[name].shape[:2])})
     count = sum(array.ndim == 4 for array in subject.model.state.values())
-    return shown, len(shown) == count and all(each["of"] == _kept(arrays, each) for each in shown)
-
-
-def _kept(arrays: Arrays, entry: dict[str, Any]) -> list[int]:
-    shape: list[int] = arrays.entries[entry["values"]]["shape"]
-    return shape[1:3]
+    return shown, len(shown) == count and not cut
 
 
 def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: bool, arrays: Arrays) -> dict[str, Any]:
@@ -87,12 +85,12 @@ def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: b
     tensors: list[Tensor] = [stage.output for stage in shown]
     outputs = subject.model.graph.outputs if complete else {}
     inputs = subject.model.preprocessing.apply(subject.pixels[:MAX_IMAGES])
-    found = replayed(subject.observer, inputs, replay.frames, [*tensors, *outputs.values()])
+    values = replayed(subject.observer, inputs, replay.frames, [*tensors, *outputs.values()])
     max_bytes = int(MAP_SHARE * subject.budget) // max(1, len(shown))
-    maps = [_maps(stage, np.stack([frame[n] for frame in found]), max_bytes, arrays) for n, stage in enumerate(shown)]
+    maps = [_maps(stage, np.stack([frame[n] for frame in values]), max_bytes, arrays) for n, stage in enumerate(shown)]
     data: dict[str, Any] = {"maps": maps}
     if complete and hasattr(subject.model.task, "probabilities"):
-        per_frame = [dict(zip(outputs, frame[len(shown) :], strict=True)) for frame in found]
+        per_frame = [dict(zip(outputs, frame[len(shown) :], strict=True)) for frame in values]
         model = subject.model
         probabilities = np.stack([model.task.probabilities(each, model.calibration) for each in per_frame])
         labels = np.argsort(-probabilities[-1].max(axis=0), kind="stable")[:TOP_LABELS]
