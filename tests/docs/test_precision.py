@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opsin.apps.cli.main import run
+from opsin.planning import precision_choice
 from opsin.runs.run import read_config
 from tests.docs.markdown import ROOT, code_blocks
 
@@ -19,12 +20,14 @@ COMMANDS = re.findall(r"^    opsin (.*)$", TEXT, re.MULTILINE)
 
 def test_the_commands_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(COMMANDS) == 2
+    assert len(COMMANDS) == 3
     for command in COMMANDS:
         extra = ["--no-report"] if command.startswith("train") else []
         code = run([*shlex.split(command), *extra])
         assert code == 0, "".join(capfd.readouterr())
     assert read_config(tmp_path / "runs" / "narrow")["plan"]["precision"] == "bf16"
+    config = read_config(tmp_path / "runs" / "chosen")
+    assert "precision" not in config["plan"] and any("284 steps are too few" in reason for reason in config["reasons"])
 
 
 def test_the_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +41,15 @@ def test_the_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert abs(float(printed[1][0]) - float(accuracy)) <= 0.01
     full, narrow = (int(size.strip("[],")) for size in printed[2])
     assert narrow < 0.7 * full
+    assert printed[3] == ["float32", "[]"]
+
+
+def test_the_rule_is_the_one_of_the_program() -> None:
+    assert f"at least {precision_choice.MIN_SPEEDUP} times as fast" in TEXT
+    assert f"{precision_choice.MAX_LOSS_INCREASE:.0%} of the loss" in TEXT
+    assert precision_choice.TRIAL_SHARE == 1 / 40 and f", {precision_choice.MAX_TRIAL_STEPS} at most" in TEXT
+    assert precision_choice.MIN_TRAINING_SECONDS == 60 and "less than a minute of steps" in TEXT
+    assert f"fewer than {precision_choice.MIN_TRIAL_STEPS / precision_choice.TRIAL_SHARE:.0f} steps" in TEXT
 
 
 @pytest.mark.parametrize("command", ["train", "predict", "profile", "describe", "tune"])

@@ -23,6 +23,10 @@ PRECISION_HELP = (
     "processors."
 )
 
+TRAIN_PRECISION_HELP = (
+    f"{PRECISION_HELP[:-1]}; auto takes bf16 if a short training in both shows that it is faster and as good."
+)
+
 LEARNING_CURVE_HELP = (
     "Annotated images: train twice more, on a quarter and half of them; the report says what more images would bring."
 )
@@ -128,4 +132,4 @@ class OptionFields:
     winograd: bool = option(
         True, "Allow Winograd's algorithm for convolutions, which rounds slightly differently.", MACHINE
     )
-    precision: str = option("float32", PRECISION_HELP, MACHINE, "NAME")
+    precision: str = option("float32", TRAIN_PRECISION_HELP, MACHINE, "NAME")

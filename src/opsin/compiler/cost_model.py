@@ -66,6 +66,9 @@ class CostModel:
     multiple of this many fills the panels at every vector width."""
     gemm_min_channels: int
     """Minimum input channels: implicit GEMM is then faster than the direct algorithm."""
+    gemm_min_pixels: int
+    """Minimum output pixels of a layer whose rows fit into a register tile: blocks of fewer read all weights for few
+    pixels, and the direct algorithm packs none of them."""
     gemm_min_channels_strided: int
     """The same if the direct algorithm mostly multiplies by zeros, or if pixels have to be packed only once."""
     wgrad_min_channels: int
@@ -173,6 +176,7 @@ EPYC_ZEN3 = CostModel(
     direct_min_accumulators=8,
     gemm_min_filters=32,
     gemm_min_channels=24,
+    gemm_min_pixels=256,
     gemm_min_channels_strided=16,
     wgrad_min_channels=32,
     gemm_pixels=48,

@@ -17,7 +17,7 @@ from opsin.planning.annotated import AnnotatedPlanner
 from opsin.planning.budget import Budget, conv_tuning_of
 from opsin.planning.candidate import Planner, first_that_fits
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
-from opsin.planning.options import AutoPlan, NetworkChoice, ResourceEstimate, TrainOptions
+from opsin.planning.options import AUTO, AutoPlan, NetworkChoice, ResourceEstimate, TrainOptions
 from opsin.planning.overrides import adjusts_logits, check_task, with_overrides
 from opsin.planning.scratch import ScratchPlanner
 from opsin.planning.transfer import TransferPlanner
@@ -50,13 +50,13 @@ def choose(
     if useful_seconds is not None:
         budget = replace(budget, training_seconds=min(budget.training_seconds, useful_seconds))
     conv_tuning = conv_tuning_of(options, tune_convs and not is_unlimited)
-    meter = CostMeter(machine, options.threads, conv_tuning, options.precision)
+    meter = CostMeter(machine, options.threads, conv_tuning, options.planned_precision)
     planner = planner_for(choice, data, options, budget, meter)
     candidate = first_that_fits(planner.candidates(), budget)
     counts = data.train.counts()
     if choice.summary.task is not None and options.class_weights is None:
         options = replace(options, class_weights=False)  # only classes of whole images are balanced without being asked
-    reasons = [*choice.reasons, *candidate.reasons, *_precision_reasons(meter)]
+    reasons = [*choice.reasons, *candidate.reasons, *_precision_reasons(options, meter)]
     if adjusts_logits(options, counts):
         reasons.append(
             "rare classes count as much as common ones (logit adjustment), as the largest class has "
@@ -74,13 +74,15 @@ def choose(
     return AutoPlan(plan, tuple(reasons), estimate, deadline, choice.preprocessing)
 
 
-def _precision_reasons(meter: CostMeter) -> Iterator[str]:
+def _precision_reasons(options: TrainOptions, meter: CostMeter) -> Iterator[str]:
     """Say what is stored as bfloat16, and whether the processor multiplies it."""
+    if options.precision == AUTO:
+        yield "in float32; a short training in float32 and in bfloat16 decides between them before the training begins"
     if meter.precision is Precision.FLOAT32:
         return
     yield (
-        "training steps store feature maps and their gradients as bfloat16, as requested; parameters stay float32, and "
-        "the model is evaluated in float32"
+        "training steps store feature maps and their gradients as bfloat16; parameters stay float32, and the "
+        "model is evaluated in float32"
     )
     if not meter.machine.multiplies_bf16():
         yield (

@@ -214,7 +214,7 @@ def _affordable_side(
 def _pass_seconds(network: str, side: int, summary: DatasetSummary, options: TrainOptions, machine: Machine) -> float:
     """Return the time of a forward pass over every image, at `side` × `side`."""
     graph = nn.trace(zoo.find(network)(summary.classes), (3, side, side))
-    cost = CostMeter(machine, options.threads, precision=options.precision).measure(graph, features.BATCH)
+    cost = CostMeter(machine, options.threads, precision=options.planned_precision).measure(graph, features.BATCH)
     return cost.image_seconds * (summary.images + summary.held_out)
 
 

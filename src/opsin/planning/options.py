@@ -9,12 +9,18 @@ from typing import Any
 from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
 from opsin.base.option_fields import LEARNING_CURVE_HELP, PLANNING, OptionFields, option
+from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing
+from opsin.ir.arguments import one_of
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Stage, TrainingPlan
 
 DEFAULT_BUDGET_SECONDS = 600.0
 """The default time limit in seconds, from the start of the command to the end of the report."""
+
+
+AUTO = "auto"
+"""The precision that a short training in float32 and in bfloat16 decides (see `precision_choice`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +37,10 @@ class TrainOptions(OptionFields):
         stage = self._explicit("epochs", "batch", "learning_rate", "augment", "schedule")
         plan = self._explicit("size", "seed", "ema", "patience", "optimizer", "weight_decay", "momentum")
         self._check_optimizer()
+        one_of("the precision", self.precision, [*Precision, AUTO])
         TrainingPlan(
             network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),),
-            label_smoothing=self.label_smoothing or 0.0, precision=self.precision, **plan,
+            label_smoothing=self.label_smoothing or 0.0, precision=self.planned_precision, **plan,
         )  # fmt: skip
 
     def _check_optimizer(self) -> None:
@@ -56,6 +63,11 @@ class TrainOptions(OptionFields):
     def forward_passes(self) -> int:
         """The forward passes of a prediction: two if it averages an image and its mirror image."""
         return 2 if self.tta else 1
+
+    @property
+    def planned_precision(self) -> str:
+        """The precision of measurements, trials and plans: float32 as long as `AUTO` is not decided."""
+        return Precision.FLOAT32.value if self.precision == AUTO else self.precision
 
     @property
     def seconds(self) -> float:

@@ -31,7 +31,7 @@ def with_overrides(plan: TrainingPlan, options: TrainOptions, counts: Sequence[i
         tta="hflip" if options.tta else None,
         signed=signed_names(options) or plan.signed,
         winograd=options.winograd,
-        precision=options.precision,
+        precision=options.planned_precision,
     )
 
 

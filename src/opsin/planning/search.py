@@ -16,11 +16,12 @@ from typing import Any
 
 from opsin.base.formatting import duration
 from opsin.data import Dataset
-from opsin.planning import trial
+from opsin.planning import autoconfig, trial
 from opsin.planning.budget import Budget
 from opsin.planning.networks import SMALL_GREY
-from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.planning.options import AUTO, NetworkChoice, TrainOptions
 from opsin.planning.overrides import check_task
+from opsin.planning.precision_choice import choose_precision
 from opsin.planning.trial import Trial
 from opsin.planning.trial_candidates import TrialCandidate, trial_candidates
 
@@ -100,7 +101,9 @@ def search(
     trains a candidate on data for some seconds. Raise `UsageError` for options that do not suit the task of the data.
     """
     check_task(options, data)
-    return _Search(default, data, options, elapsed_seconds, load, on_progress, run_trial).run()
+    searching = _Search(default, data, options, elapsed_seconds, load, on_progress, run_trial)
+    result = searching.run()
+    return searching.with_precision(result) if options.precision == AUTO else result
 
 
 def _trials_seconds(options: TrainOptions, elapsed_seconds: float) -> float:
@@ -157,6 +160,21 @@ class _Search:
             seconds = SECOND_ROUND_FACTOR * self.seconds / units
             curves = [(trial, self._try(trial.candidate, seconds) or trial) for trial in finalists]
         return self._result(curves)
+
+    def with_precision(self, result: SearchResult) -> SearchResult:
+        """Return `result` with the better precision for its recipe."""
+        self.on_progress("comparing float32 and bfloat16")
+        elapsed = perf_counter() - self.command_begin
+        plan = autoconfig.choose(
+            result.choice, result.data, result.options, elapsed, useful_seconds=result.useful_seconds
+        ).plan
+        precision = choose_precision(plan, result.data, threads=self.options.threads)
+        return replace(
+            result,
+            options=replace(result.options, precision=precision.name),
+            reasons=(*result.reasons, precision.reason),
+            evidence=(*result.evidence, *precision.evidence),
+        )
 
     @property
     def is_easy(self) -> bool:

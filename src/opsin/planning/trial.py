@@ -153,7 +153,7 @@ def _fit_plan(
     max_images = FIRST_EPOCH_SHARE * (seconds / image_seconds - len(data.require_test()) / 3)
     for images in (max_images, max_images / 2, max_images / 4):  # Measured times vary: what just fits may not.
         part = replace(data, train=_sample(data.train, max(MIN_TRAINING_IMAGES, int(images)), options.seed))
-        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(options.winograd), options.precision)
+        meter = CostMeter(LOCAL_MACHINE, options.threads, ConvTuning(options.winograd), options.planned_precision)
         try:
             planner = planner_for(candidate.choice, part, options, budget, meter)
             fitting = next((each for each in planner.candidates() if fits(each, budget)), None)
@@ -190,7 +190,7 @@ def _image_seconds(candidate: TrialCandidate, data: Dataset) -> float:
     """Return how long the candidate takes for a training image."""
     choice, options = candidate.choice, candidate.options
     layer = zoo.find(choice.network)(data.task.outputs)
-    meter = CostMeter(LOCAL_MACHINE, options.threads, precision=options.precision)
+    meter = CostMeter(LOCAL_MACHINE, options.threads, precision=options.planned_precision)
     if choice.pretrained:
         return TRANSFER_PASSES * meter.measure(nn.trace(layer, data.shape), MEASURED_BATCH).image_seconds
     graph = nn.training_graph(layer, data.shape, nn.optimizers.SGD(momentum=0.9))
@@ -212,16 +212,16 @@ def _validation_count(images: int) -> int:
     )
 
 
-def comparable(data: Dataset, seed: int) -> Dataset:
-    """Return `data` with the validation images of trials as its test split, and the other images to train on."""
+def comparable(data: Dataset, seed: int, max_images: int = MAX_TRIAL_VALIDATION_IMAGES) -> Dataset:
+    """Return `data` with at most `max_images` validation images as its test split, and the other images to train on."""
     if data.validation is not None and len(data.validation) >= MIN_TRIAL_VALIDATION_IMAGES:
-        train, validation = data.train, _sample(data.validation, MAX_TRIAL_VALIDATION_IMAGES, seed)
+        train, validation = data.train, _sample(data.validation, max_images, seed)
     else:
         images = replace(data, test=None).all_images()
         count = len(images)
         groups, rank = np.arange(count), index_ranks(count, seed)
         share = _validation_count(count) / count
-        chosen = held_out(images.targets.strata(), groups, rank, groups, share, MAX_TRIAL_VALIDATION_IMAGES)
+        chosen = held_out(images.targets.strata(), groups, rank, groups, share, max_images)
         train, validation = images.take(np.setdiff1d(groups, chosen)), images.take(chosen)
     return replace(data, train=train, test=validation, validation=None, receipt=None)
 

@@ -9,6 +9,7 @@ from time import perf_counter
 
 from opsin.base.errors import UsageError
 from opsin.base.units import parse_seconds
+from opsin.compiler.precision import Precision
 from opsin.data import Dataset
 from opsin.data.load import load_opened
 from opsin.data.sources.detect import TaskRequest, open_source
@@ -39,6 +40,7 @@ def autotrain(
     size: int | None = None,
     epochs: int | None = None,
     learning_curve: bool = False,
+    precision: str = Precision.FLOAT32.value,
     seed: int = 0,
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -51,7 +53,11 @@ def autotrain(
 
     `source` is what `opsin.data.load` takes, and so are `task` and `target`. Network, image size, recipe and number of
     epochs follow from the data and from the time: `budget` is in seconds, or a text such as "15min" (default 10 min).
-    With a number of `epochs` and no budget, the result depends on the data, the options and the seed alone.
+    With a number of `epochs` and no budget, the result depends on the data, the options and the seed alone, unless
+    the precision is "auto".
+
+    With `precision` "bf16" the training steps store feature maps as bfloat16, and with "auto" if a short training
+    shows that this is faster and as good.
 
     With `learning_curve`, a plan for annotated images is trained twice more, on a quarter and on half of them, each
     time for as long: the model's record then says what twice as many images would probably bring, and so does a report
@@ -67,7 +73,7 @@ def autotrain(
         raise UsageError("replay=True needs a folder for the snapshots; give run='FOLDER'")
     options = TrainOptions(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
-        epochs=epochs, seed=seed, threads=threads, learning_curve=learning_curve,
+        epochs=epochs, seed=seed, threads=threads, learning_curve=learning_curve, precision=precision,
     )  # fmt: skip
     target_file = None if out is None else Path(out)
     if target_file:

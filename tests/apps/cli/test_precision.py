@@ -17,6 +17,8 @@ from opsin.backends.native.codegen import host
 from opsin.backends.tuning import TuningSummary
 from opsin.compiler.execution_plan import make_plan
 from opsin.compiler.precision import Precision
+from opsin.planning import search
+from opsin.planning.precision_choice import PrecisionChoice, PrecisionTrial
 
 SHORT = ("--network", "resnet9_half", "--batch", 8, "--no-report", "--epochs", 1)
 
@@ -37,15 +39,17 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )  # fmt: skip
 def test_every_command_refuses_other_names(cli: Any, command: tuple[str, ...]) -> None:
-    code, out, err = cli(*command, "--precision", "fp16")
-    assert (code, out, err) == (2, "", "Error: the precision must be one of float32, bf16, not 'fp16'\n")
+    names = "float32, bf16, auto" if command[0] == "train" else "float32, bf16"
+    for name in ("fp16",) if command[0] == "train" else ("fp16", "auto"):
+        code, out, err = cli(*command, "--precision", name)
+        assert (code, out, err) == (2, "", f"Error: the precision must be one of {names}, not '{name}'\n")
 
 
 def test_training(cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     code, out, _ = cli("train", folder, *SHORT, "--precision", "bf16")
     assert code == 0
-    assert "training steps store feature maps and their gradients as bfloat16, as requested" in out
+    assert "training steps store feature maps and their gradients as bfloat16" in out
     assert cli("train", folder, *SHORT).code == 0
     plans = [json.loads(Path(f"runs/stripes-{number}/config.json").read_text())["plan"] for number in (1, 2)]
     assert plans[0]["precision"] == "bf16" and "precision" not in plans[1]
@@ -53,6 +57,20 @@ def test_training(cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert ["precision", "bf16", "float32"] in rows
     _, _, err = cli("train", "--resume", "runs/stripes-1", "--precision", "float32")
     assert "a resumed run keeps its options; leave out --precision" in err
+
+
+def test_training_decides(cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = cli("train", folder, *SHORT, "--precision", "auto", "--dry-run")
+    assert code == 0 and "a short training in float32 and in bfloat16 decides between them" in out
+    results = [PrecisionTrial(name, 30, 1 / (1 + number), (1.0,)) for number, name in enumerate(Precision)]
+    choice = PrecisionChoice("bf16", "bfloat16, twice as fast", tuple(results))
+    monkeypatch.setattr(search, "choose_precision", lambda *_, **__: choice)
+    code, out, _ = cli("train", folder, *SHORT, "--precision", "auto")
+    assert code == 0 and "  - bfloat16, twice as fast\n" in out and "Trials" not in out
+    assert "training steps store feature maps and their gradients as bfloat16" in out
+    plan = json.loads(Path("runs/stripes-1/config.json").read_text())["plan"]
+    assert plan["precision"] == "bf16" and [each["precision"] for each in plan["evidence"]] == ["float32", "bf16"]
 
 
 def test_prediction(cli: Any, folder: Path, model: Path) -> None:

@@ -94,6 +94,8 @@ def test_candidates() -> None:
 
 WIDE = ConvProblem("conv2d", 64, 64, (28, 28), 64, (28, 28), (3, 3), (1, 1), (1, 1), (1, 1), 1)
 STRIDED = replace(WIDE, out=(14, 14), stride=(2, 2))
+SMALL = replace(WIDE, images=1, size=(7, 7), out=(7, 7), kernel=(1, 1), prepared=True, whole_rows=True)
+"""A layer at the end of a network that predicts one image."""
 
 
 @pytest.mark.parametrize(
@@ -119,11 +121,29 @@ STRIDED = replace(WIDE, out=(14, 14), stride=(2, 2))
         (replace(STRIDED, operation="conv_transpose2d", channels=512), ConvAlgorithm.STRIDED_DGRAD),
         (replace(STRIDED, operation="conv_transpose2d", kernel=(1, 1)), ConvAlgorithm.STRIDED_DGRAD),
         (replace(WIDE, out=(14, 14), stride=(2, 2), operation="conv2d_weight", channels=16), ConvAlgorithm.DIRECT),
+        (SMALL, ConvAlgorithm.DIRECT_PACKED),
+        (replace(SMALL, size=(16, 16), out=(16, 16)), ConvAlgorithm.DIRECT_PACKED),
+        (replace(SMALL, size=(16, 17), out=(16, 17)), ConvAlgorithm.IMPLICIT_GEMM),
+        (replace(SMALL, images=6), ConvAlgorithm.IMPLICIT_GEMM),
+        (replace(SMALL, filters=32), ConvAlgorithm.IMPLICIT_GEMM),
+        (replace(SMALL, prepared=False), ConvAlgorithm.IMPLICIT_GEMM),
+        (replace(SMALL, whole_rows=False), ConvAlgorithm.IMPLICIT_GEMM),
+        (replace(SMALL, channels=2048, filters=512, kernel=(5, 5)), ConvAlgorithm.DIRECT_PACKED),
+        (replace(SMALL, channels=2048, filters=512, kernel=(5, 5), whole_rows=False), ConvAlgorithm.IMPLICIT_GEMM),
     ],
     ids=str,
 )
 def test_the_heuristic_comes_first(problem: ConvProblem, algorithm: ConvAlgorithm) -> None:
     assert candidates(problem)[0] is algorithm
+
+
+@pytest.mark.parametrize(("side", "expected"), [(6, True), (7, False), (14, False), (15, False)])
+def test_rows_fit_into_register_tiles(side: int, expected: bool, any_target: Target) -> None:
+    graph = nn.trace(nn.Conv2d(64, 1), (64, side, side))
+    (node,) = (each for each in simplify(graph, 1).nodes if each.op.name == "conv2d")
+    fits = expected or (side <= 14 and any_target.registers == 32)
+    assert ConvProblem.of(node, target=any_target).whole_rows == fits
+    assert not ConvProblem.of(node).whole_rows
 
 
 def convolutions(calls: list[KernelCall], layer: str) -> dict[str, tuple[str, bool]]:

@@ -209,13 +209,13 @@ def _search(
 
     with StatusLine() as line:
         result = search(choice, data, requested, elapsed_seconds, load, line.show)
-    if result.evidence:
+    if trials := [each for each in result.evidence if "recipe" in each]:
         print_heading("Trials")
         heads = ("recipe", "seconds", "validation error", "predicted")
         rows = [
             (str(trial["recipe"]), f"{trial['seconds']:.1f}", percent(trial["error"], digits=2),
              percent(trial["predicted_error"], digits=2) if "predicted_error" in trial else "")
-            for trial in result.evidence
+            for trial in trials
         ]  # fmt: skip
         print_table(heads, rows, left=(0,))
         typer.echo()

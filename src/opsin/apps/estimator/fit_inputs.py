@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from time import perf_counter
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -26,8 +27,9 @@ from opsin.data.store import DIGEST_BYTES
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.optimization import with_optimizer
-from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.planning.options import AUTO, NetworkChoice, TrainOptions
 from opsin.planning.overrides import with_overrides
+from opsin.planning.precision_choice import choose_precision
 from opsin.training import Recipe, TrainingPlan
 
 
@@ -150,6 +152,18 @@ def policy_for(
 
     `elapsed_seconds` are the seconds since `fit` was called. Raise `UsageError` if the options do not fit the network.
     """
+    begin, options = perf_counter(), inputs.options
+    plan, deadline = _policy(inputs, network, elapsed_seconds)
+    if options.precision != AUTO:
+        return plan, deadline
+    precision = choose_precision(plan, inputs.data, network=network, threads=options.threads)
+    decided = replace(inputs, options=replace(options, precision=precision.name))
+    plan, deadline = _policy(decided, network, elapsed_seconds + perf_counter() - begin)
+    return precision.applied(plan), deadline
+
+
+def _policy(inputs: FitInputs, network: nn.Layer | None, elapsed_seconds: float) -> tuple[TrainingPlan, float | None]:
+    """Return the plan in float32 unless the options name another precision, and its time limit."""
     options, choice = inputs.options, inputs.choice
     if choice is not None:
         plan = autoconfig.choose(choice, inputs.data, options, elapsed_seconds)

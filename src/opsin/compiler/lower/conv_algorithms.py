@@ -20,6 +20,7 @@ from opsin.compiler.lower.geometry import Geometry, is_depthwise
 from opsin.compiler.passes import DGRAD, FPROP, WGRAD
 from opsin.ir import Graph, Node, Tensor
 from opsin.kernels.ir import Target
+from opsin.kernels.panels import PanelShape
 from opsin.kernels.tiles import fills_tiles
 from opsin.kernels.transforms import POINTS, STEP
 
@@ -59,7 +60,8 @@ class ConvProblem:
 
     `before` are the rows of padding above an image and the columns to its left. `prepared` says that the weights never
     change, so that packing or transforming them costs nothing in a run. `pairs` says that the images are bfloat16, and
-    that the processor multiplies pairs of them; `tiles` that it multiplies tiles of matrices of them.
+    that the processor multiplies pairs of them; `tiles` that it multiplies tiles of matrices of them. `whole_rows` says
+    that a register tile holds a row of the output.
     """
 
     operation: str
@@ -76,6 +78,7 @@ class ConvProblem:
     prepared: bool = False
     pairs: bool = False
     tiles: bool = False
+    whole_rows: bool = False
 
     @classmethod
     def of(
@@ -116,6 +119,7 @@ class ConvProblem:
             prepared=prepared,
             pairs=pairs,
             tiles=pairs and target is not None and fills_tiles((2 if is_wgrad else 1) * first[1], target),
+            whole_rows=target is not None and out[1] <= PanelShape(2, 1).rows(target),
         )
 
     @property
@@ -264,8 +268,13 @@ def _heuristic(
 
 
 def _direct_or_gemm(problem: ConvProblem, weights: int, costs: CostModel) -> ConvAlgorithm:
-    """Return the fastest algorithm without Winograd's: which one depends on the number of weights."""
+    """Return the fastest algorithm without Winograd's: which one depends on the numbers of weights and pixels."""
     geometry = problem.geometry
+    pixels = problem.images * prod(geometry.out)
+    packs_weights = geometry.window.channels >= costs.direct_min_packed_channels
+    has_few_pixels = problem.prepared and problem.whole_rows and pixels <= costs.gemm_min_pixels
+    if has_few_pixels and packs_weights and geometry.filters >= costs.direct_max_filters:
+        return ConvAlgorithm.DIRECT_PACKED
     if geometry.kernel == (1, 1):
         fills_panels = geometry.filters >= costs.direct_max_filters or geometry.filters % costs.gemm_min_filters == 0
         is_wide = fills_panels and geometry.window.channels >= costs.gemm_min_channels
@@ -274,9 +283,8 @@ def _direct_or_gemm(problem: ConvProblem, weights: int, costs: CostModel) -> Con
         is_wide = weights > limit
     if is_wide:
         return ConvAlgorithm.IMPLICIT_GEMM
-    repays_packing = problem.prepared or problem.images * prod(geometry.out) >= costs.direct_min_packed_pixels
-    is_packed = geometry.window.channels >= costs.direct_min_packed_channels and repays_packing
-    return ConvAlgorithm.DIRECT_PACKED if is_packed else ConvAlgorithm.DIRECT
+    repays_packing = problem.prepared or pixels >= costs.direct_min_packed_pixels
+    return ConvAlgorithm.DIRECT_PACKED if packs_weights and repays_packing else ConvAlgorithm.DIRECT
 
 
 def winograd_tiles(geometry: Geometry) -> Pair:
