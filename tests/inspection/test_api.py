@@ -61,6 +61,8 @@ def test_images_must_be_images_and_not_too_many(tmp_path: Path) -> None:
         opsin.see(small_model(), [])
     with pytest.raises(UsageError, match="at most 24 images, not 30"):
         opsin.see(small_model(), images(30))
+    with pytest.raises(UsageError, match="a name for each image, not 'ab'"):
+        opsin.see(small_model(), images(2), names="ab")
     with pytest.raises(UsageError, match="2 images and 1 names"):
         opsin.see(small_model(), images(2), names=["a"])
     (tmp_path / "a.png").write_text("text")
@@ -161,3 +163,9 @@ def test_the_page_says_what_differs_from_a_prediction() -> None:
     assert "names no mean" not in text
     unprepared = replace(model.preprocessing, mean=(0.0,))
     assert "names no mean of its inputs" in opsin.see(replace(model, preprocessing=unprepared), images(1)).html()
+
+
+def test_a_page_that_would_be_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsin.inspection.page.write.MAX_BYTES", 20_000)
+    with pytest.raises(UsageError, match="more than 20.0 kB; show fewer images"):
+        opsin.see(small_model(), images(1)).html()

@@ -40,6 +40,8 @@ def subject_images(
     pixels, sizes = read_images(images, model.preprocessing)
     if len(pixels) > MAX_IMAGES:
         raise UsageError(f"a page shows at most {MAX_IMAGES} images, not {len(pixels)}; choose some of them")
+    if isinstance(names, str):
+        raise UsageError(f"names are a list with a name for each image, not '{names}'")
     called = list(names) if names is not None else _names(images, len(pixels))
     targets = list(truth) if truth is not None else [label or ""] * len(pixels)
     for words, given in (("names", called), ("true labels", targets)):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from opsin import __version__
+from opsin.base.errors import UsageError
+from opsin.base.formatting import exact_size
 from opsin.explain.stages import Stage
 from opsin.inspection.page import assets
 from opsin.inspection.page.arrays import Arrays
@@ -46,6 +48,11 @@ def make_page(subject: Subject, views: Sequence[View] = VIEWS) -> Page:
     sections = [Section(view.name, view.title, view.markup(subject)) for view in shown]
     script, style = assets.script(names), assets.style(names, f".architecture {{ {diagram_svg.style()} }}")
     html = document(title(subject), lead(subject), sections, content, arrays.encoded(), script, style)
+    if len(html) > MAX_BYTES:
+        raise UsageError(
+            f"the page would take {exact_size(len(html))}, more than {exact_size(MAX_BYTES)}; show fewer images, or leave "
+            "out data or replay"
+        )
     return Page(html, data)
 
 

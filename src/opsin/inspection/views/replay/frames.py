@@ -35,8 +35,9 @@ def read_replay(folder: str | os.PathLike[str], model: Model) -> Replay:
     frames = ReplayFiles(run / REPLAY).read()
     if not frames:
         raise UsageError(f"{run} holds no replay; train with `opsin train DATA --replay` to record one")
-    variables = model.graph.variables
-    if any(name not in variables or variables[name].shape != w.shape for name, w in frames[-1].weights.items()):
+    variables, names = model.graph.variables, frames[-1].weights.keys()
+    shapes = {name: tensor.shape for name, tensor in variables.items() if name in names}
+    if any({name: w.shape for name, w in frame.weights.items()} != shapes for frame in frames):
         raise UsageError(f"{run} is the run of another network than {model.name}; give the run that trained it")
     return Replay(tuple(frames), read_curves(run))
 
