@@ -167,5 +167,5 @@ def test_the_page_says_what_differs_from_a_prediction() -> None:
 
 def test_a_page_that_would_be_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opsin.inspection.page.write.MAX_BYTES", 20_000)
-    with pytest.raises(UsageError, match="more than 20.0 kB; show fewer images"):
+    with pytest.raises(UsageError, match=r"more than 20\.0 kB; show fewer images"):
         opsin.see(small_model(), images(1)).html()

@@ -50,8 +50,8 @@ def make_page(subject: Subject, views: Sequence[View] = VIEWS) -> Page:
     html = document(title(subject), lead(subject), sections, content, arrays.encoded(), script, style)
     if len(html) > MAX_BYTES:
         raise UsageError(
-            f"the page would take {exact_size(len(html))}, more than {exact_size(MAX_BYTES)}; show fewer images, or leave "
-            "out data or replay"
+            f"the page would take {exact_size(len(html))}, more than {exact_size(MAX_BYTES)}; show fewer images, or "
+            "leave out data or replay"
         )
     return Page(html, data)
 
