@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TESTS = (
     "tests/backends/test_native.py", "tests/kernels/test_pool.py", "tests/data/decode", "tests/model",
-    "tests/apps/cli/test_commands.py", "tests/interop/torch",
+    "tests/apps/cli/test_commands.py", "tests/interop/torch", "tests/explain", "tests/inspection/test_api.py",
 )  # fmt: skip
 """Tests that use each dependency: LLVM, arrays, decoding, model files, the command line."""
 

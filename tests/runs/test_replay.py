@@ -16,39 +16,25 @@ from opsin.data import Dataset, load
 from opsin.ir import Graph
 from opsin.model import load as load_model
 from opsin.model.record import held_out
-from opsin.runs import Run, train
+from opsin.runs import train
 from opsin.runs.autotrain import autotrain
 from opsin.runs.checkpoint import Checkpoints
 from opsin.runs.replay import REPLAY, ReplayFiles
-from opsin.runs.resume import configuration
 from opsin.training import Rewound, Stage, Step, Trainer, TrainingPlan, Warning
 from opsin.training.replay import chosen_images, epoch_ends, first_variables, frame_steps
-from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
+from tests.runs import test_resume
 from tests.runs.kills import result
 from tests.runs.test_resume import PLAN, Crash, resume_run
 from tests.training.test_divergence import Poisoned
 
-
-@pytest.fixture(scope="module")
-def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """28 training images, 4 for validation and 8 for testing."""
-    return load(write_stripes(tmp_path_factory.mktemp("stripes")))
-
-
-@pytest.fixture(autouse=True)
-def frequent_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opsin.training.divergence_guard.CHECK_INTERVAL", 3)
-    monkeypatch.setattr(Run, "due", True)
+pytestmark = pytest.mark.usefixtures("frequent_checkpoints")
 
 
 def start_run(
     data: Dataset, folder: Path, plan: TrainingPlan = PLAN, engine: Any = reference, replay: bool = True
 ) -> Trainer:
-    training = Trainer(plan, data, network=small_network(2), engine=engine)
-    config = configuration(plan, data, "", None) | {REPLAY: replay}
-    training.run = Run.create(config, data.name, folder)
-    return training
+    return test_resume.start_run(data, folder, plan, engine, **{REPLAY: replay})
 
 
 def frames(folder: Path) -> dict[int, Any]:

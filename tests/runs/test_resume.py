@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from opsin import nn
 from opsin.backends.reference import Reference
 from opsin.base.errors import DataError, OpsinError, UsageError
-from opsin.data import Dataset, load
+from opsin.data import Dataset
 from opsin.ir import Graph
 from opsin.runs import Run
 from opsin.runs.listing import summary
@@ -34,7 +34,6 @@ from opsin.training import (
     TrainingPlan,
     Warning,
 )
-from tests.data.files import write_stripes
 from tests.model.networks import reference, small_network
 from tests.runs.kills import result
 from tests.training.test_divergence import Poisoned
@@ -52,21 +51,15 @@ PLAN = TrainingPlan(
 )
 
 
-@pytest.fixture(scope="module")
-def stripes(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load(write_stripes(tmp_path_factory.mktemp("stripes")))
+pytestmark = pytest.mark.usefixtures("frequent_checkpoints")
 
 
-@pytest.fixture(autouse=True)
-def frequent_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take a snapshot every three steps, and write a checkpoint of each."""
-    monkeypatch.setattr("opsin.training.divergence_guard.CHECK_INTERVAL", 3)
-    monkeypatch.setattr(Run, "due", True)
-
-
-def start_run(data: Dataset, folder: Path, plan: TrainingPlan = PLAN, engine: Any = reference) -> Trainer:
+def start_run(
+    data: Dataset, folder: Path, plan: TrainingPlan = PLAN, engine: Any = reference, **settings: Any
+) -> Trainer:
+    """Start a run; `settings` are added to its configuration."""
     training = Trainer(plan, data, network=small_network(2), engine=engine)
-    training.run = Run.create(configuration(plan, data, "", None), data.name, folder)
+    training.run = Run.create(configuration(plan, data, "", None) | settings, data.name, folder)
     return training
 
 

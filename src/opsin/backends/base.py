@@ -38,6 +38,12 @@ class Program(Protocol):
         """Set the variables named in `values`; raise `ShapeError` if the graph has no such variable or shape."""
 
 
+def load_known(program: Program, values: Mapping[str, ArrayLike]) -> None:
+    """Set those variables of a program that are in `values`; others in `values` are ignored."""
+    variables = program.graph.variables
+    program.load_state({name: array for name, array in values.items() if name in variables})
+
+
 def checked_inputs(graph: Graph, inputs: Mapping[str, ArrayLike], precision: DTypeLike) -> dict[str, Array]:
     """Return `inputs` as arrays, floats in `precision` and integers as int32.
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.base import random_counter
 from opsin.base.formatting import listed, percent
-from opsin.data.batches import pad_rows
 from opsin.data.pixels import Pixels
 from opsin.explain.observer import Floats, Observer
 from opsin.explain.stages import Stage, Step
@@ -138,11 +137,9 @@ def observe_channels(
     order = random_counter.order(len(pixels), seed, SAMPLE)[: affordable_images(stages, macs)]
     batch = batch_size(len(order), pixels.shape[1:])
     running = [_Running(step.output) for _, step in observed]
-    for first in range(0, len(order), batch):
-        numbers = order[first : first + batch]
-        results = observer.run(pad_rows(pixels[numbers], batch), tensors)
+    for numbers, results in observer.run_batches(pixels, order, tensors, batch):
         for position, each in enumerate(running):
-            each.add(numbers, *(result[: len(numbers)] for result in results[4 * position : 4 * position + 4]))
+            each.add(numbers, *results[4 * position : 4 * position + 4])
     return [each.activity(stage, step, len(pixels)) for (stage, step), each in zip(observed, running, strict=True)]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from opsin.base.errors import DataError
 from opsin.explain.attribution.attribution import Attribution, attribution
 from opsin.explain.attribution.method import Method
-from opsin.explain.attribution.question import Question, run_outputs
+from opsin.explain.attribution.question import Question
 from opsin.explain.attribution.registry import DEFAULT_METHOD, find_method
 from opsin.explain.map_layers import MapLayer, MapLayers, find_map_layers
 from opsin.explain.observer import Observer
@@ -38,9 +38,7 @@ class Explainer:
 
         Raise `UsageError` for an unknown label.
         """
-        names = list(self.observer.graph.outputs)
-        parts = [self.observer.run(image[None], list(self.observer.graph.outputs.values())) for image in pixels]
-        outputs = [dict(zip(names, part, strict=True)) for part in parts]
+        outputs = [self.observer.outputs(image[None]) for image in pixels]
         return [self.model.task.explained_scores(each, label, count) for each in outputs]
 
     def layers(self, score: ExplainedScore) -> MapLayers:
@@ -116,10 +114,3 @@ def attribute(
         if not scores:
             raise DataError(f"{model.name} finds nothing in image {number} that could be explained; give another image")
     return explainer.explain(pixels, [scores[0] for scores in answers], [method], layer)[method]
-
-
-def confidences(observer: Observer, inputs: NDArray[np.float32], score: ExplainedScore) -> NDArray[np.float64]:
-    """Return the probability of the label for M normalized images, or the score itself if it has no probability."""
-    outputs = run_outputs(observer, inputs, score)
-    shares = score.confidences(outputs)
-    return score.values(outputs) if shares is None else shares

@@ -7,7 +7,7 @@ pooling.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.backends.base import Program
+from opsin.backends.base import Program, load_known
 from opsin.backends.options import CompileOptions, bound
 from opsin.base.errors import GraphError
+from opsin.data.batches import pad_rows
+from opsin.data.pixels import Pixels
 from opsin.ir import Graph, Tensor, bind, input_tensor
 from opsin.model import Model
 
@@ -48,11 +50,7 @@ class Observer:
         """Run the network with other values of its variables from now on; the model itself does not change."""
         self._state = state
         for program in self._programs.values():
-            self._load(program)
-
-    def _load(self, program: Program) -> None:
-        known = program.state()
-        program.load_state({name: array for name, array in self._state.items() if name in known})
+            load_known(program, state)
 
     def run(self, pixels: NDArray[np.uint8], tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of tensors of the model's graph for images, each N × its shape."""
@@ -62,6 +60,14 @@ class Observer:
         """Return the values of `tensors` for normalized images, float32 N×C×H×W."""
         outputs = self.program(len(inputs), tensors).run(inputs=inputs)
         return [outputs[f"tensor{number}"] for number in range(len(tensors))]
+
+    def run_batches(
+        self, pixels: Pixels, numbers: NDArray[np.intp], tensors: Sequence[Tensor], size: int
+    ) -> Iterator[tuple[NDArray[np.intp], list[Floats]]]:
+        """Yield the `numbers` of up to `size` images at a time, and the values of `tensors` for them."""
+        for first in range(0, len(numbers), size):
+            part = numbers[first : first + size]
+            yield part, [array[: len(part)] for array in self.run(pad_rows(pixels[part], size), tensors)]
 
     def outputs(self, pixels: NDArray[np.uint8]) -> dict[str, Floats]:
         """Return the network's outputs by name."""
@@ -111,10 +117,14 @@ class Observer:
 
     def compiled(self, graph: Graph, batch: int) -> Program:
         """Return `graph` as a program of the model's engine, with the model's parameters."""
-        options = CompileOptions(winograd=not self.exact)
-        program = bound(self.model.engine, options)(graph, batch, self.model.threads)
-        self._load(program)
+        program = compiled(self.model, graph, batch, winograd=not self.exact)
+        load_known(program, self._state)
         return program
+
+
+def compiled(model: Model, graph: Graph, batch: int, winograd: bool = False) -> Program:
+    """Return `graph` as a program of the model's engine, by default without Winograd's algorithm."""
+    return bound(model.engine, CompileOptions(winograd=winograd))(graph, batch, model.threads)
 
 
 def score_graph(graph: Graph, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor] = ()) -> Graph:

@@ -8,14 +8,13 @@ that of the network; a method whose maps stay similar shows the image, not what 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
 from opsin.explain.explainer import Explainer
-from opsin.explain.observer import Observer
 from opsin.ir import VARIABLE, Graph
 from opsin.model import Model
 from opsin.tasks.explained_score import ExplainedScore
@@ -48,11 +47,15 @@ class SanityCheck:
         return self.correlations[-1] <= MAX_CORRELATION
 
     def __str__(self) -> str:
+        return self.sentence(self.method)
+
+    def sentence(self, title: str) -> str:
+        """Return what the check says of the method, which is called `title`."""
         value = f"the rank correlation of its map with those of random networks is {self.correlations[-1]:.2f}"
         if self.passed:
-            return f"{self.method} passes the sanity check: {value}."
+            return f"{title} passes the sanity check: {value}."
         return (
-            f"{self.method} fails the sanity check: {value}, above {MAX_CORRELATION}. "
+            f"{title} fails the sanity check: {value}, above {MAX_CORRELATION}. "
             "The map shows the image rather than what the network has learned."
         )
 
@@ -62,7 +65,7 @@ class RandomNetworks:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.explainer = Explainer(replace(model), Observer(model))
+        self.explainer = Explainer(model)
         self.layers = layer_variables(model.graph)
 
     def check(

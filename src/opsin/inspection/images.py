@@ -14,11 +14,6 @@ from opsin.explain.observer import Floats, Weights
 from opsin.inspection.subject import SubjectImage
 from opsin.model import Model
 from opsin.model.inputs import ImageInput, read_images
-from opsin.tasks.classification import Classification
-from opsin.tasks.registry import MULTILABEL
-
-RANKED = (Classification.name, MULTILABEL)
-"""Tasks whose answers rank labels; of these, the page's head names the first."""
 
 MAX_IMAGES = 24
 """Images of a page, at most."""
@@ -49,13 +44,13 @@ def subject_images(
             raise UsageError(f"there are {len(pixels)} images and {len(given)} {words}")
     stacked = model.history().stack(pixels)
     outputs = model.outputs(stacked)
-    answers = model.task.answers(outputs, sizes, model.calibration, 1 if model.task.name in RANKED else None)
-    found = []
+    answers = model.task.answers(outputs, sizes, model.calibration, 1 if hasattr(model.task, "probabilities") else None)
+    subjects = []
     for n, (answer, target) in enumerate(zip(answers, targets, strict=True)):
         text, weights = explained(model, {key: array[n : n + 1] for key, array in outputs.items()}, label)
         known = f"{answer}, labelled {target}" if truth is not None and target != text else str(answer)
-        found.append(SubjectImage(called[n], stacked[n : n + 1][0], known, text, weights, target))
-    return tuple(found)
+        subjects.append(SubjectImage(called[n], stacked[n], known, text, weights, target))
+    return tuple(subjects)
 
 
 def explained(model: Model, outputs: dict[str, Floats], label: str | None) -> tuple[str, Weights]:
@@ -70,10 +65,15 @@ def explained(model: Model, outputs: dict[str, Floats], label: str | None) -> tu
 
 
 def dataset_names(data: Dataset, images: Samples) -> Sequence[str]:
-    """Return the names of `images`, which are all of a dataset; without names, such as "test image 12"."""
+    """Return the names of `images`, which are all of a dataset; without names, `image_name`."""
     return images.names or [
-        f"{split} image {number + 1:,}" for split, part in data.splits.items() for number in range(len(part))
+        image_name(split, number) for split, part in data.splits.items() for number in range(len(part))
     ]
+
+
+def image_name(split: str, number: int) -> str:
+    """Return what an image of a split is called that has no name; the first `number` is 0."""
+    return f"{split} image {number + 1:,}"
 
 
 def _names(images: ImageInput, count: int) -> list[str]:

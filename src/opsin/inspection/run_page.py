@@ -8,6 +8,7 @@ import numpy as np
 
 from opsin.data import Dataset
 from opsin.inspection.api import see
+from opsin.inspection.images import image_name
 from opsin.model import Model
 from opsin.report.common import evaluated_images
 from opsin.report.examples import MAX_EXPLAINED
@@ -30,7 +31,7 @@ def write_run_page(folder: Path, model: Model, data: Dataset, report: AnyReport)
     images = evaluated_images(model, data)
     mistakes = report.mistakes[:MAX_EXPLAINED]
     numbers = [example.number for example in mistakes] or list(range(min(len(images), MAX_EXPLAINED)))
-    names = [images.names[number] if images.names else f"{report.split} image {number + 1:,}" for number in numbers]
+    names = [images.names[number] if images.names else image_name(report.split, number) for number in numbers]
     replay = folder if (folder / REPLAY).is_dir() else None
     pixels = images.take(np.array(numbers, np.intp)).pixels[:]
     truth = [example.label for example in mistakes] or None

@@ -21,7 +21,7 @@ from opsin.ir.core import (
     variable,
 )
 from opsin.ir.cut_points import cut_points, last_static_cut_point, prefix, split, static_taps, suffix
-from opsin.ir.graph import Graph, binding, topological
+from opsin.ir.graph import Graph, binding, macs, topological
 from opsin.ir.initial_state import initial_state
 from opsin.ir.size import BATCH, Dim, Shape, Size, bind, product, same_size, show
 
@@ -49,6 +49,7 @@ __all__ = [
     "initial_state",
     "input_tensor",
     "last_static_cut_point",
+    "macs",
     "prefix",
     "product",
     "same_size",

@@ -161,6 +161,11 @@ def binding(batch: int) -> Callable[[Node, tuple[Tensor, ...]], Node]:
     return bound
 
 
+def macs(nodes: Iterable[Node]) -> int:
+    """Return the MACs of `nodes` for one image."""
+    return sum(int(str(bind((node.op.macs(node),), 1)[0])) for node in nodes)
+
+
 def topological(roots: Iterable[Tensor]) -> tuple[Node, ...]:
     """Return the nodes that `roots` depend on, operands first, without recursion (networks are deep)."""
     order: dict[Node, None] = {}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from opsin import nn
 from opsin.backends.native import compile as compile_native
-from opsin.base.errors import UsageError
 from opsin.compiler.precision import Precision
 from opsin.data import Dataset
 from opsin.data import load as load_data
@@ -20,7 +19,7 @@ from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import AUTO, TrainOptions
 from opsin.planning.precision_choice import choose_precision
 from opsin.runs.learning_curve import unfinished_curve
-from opsin.runs.replay import REPLAY
+from opsin.runs.replay import REPLAY, check_folder
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import Run
 from opsin.training.events import Event
@@ -70,6 +69,7 @@ def train(
     `ShapeError` or `ModelError` for arguments that cannot work, before training begins.
     """
     instance("the network", network, (str, nn.Layer), "a name of the zoo, such as 'lenet5', or a layer")
+    check_folder(replay, run)
     recipe = Recipe(epochs, batch, learning_rate, seed)
     dataset = data if isinstance(data, Dataset) else load_data(data)
     name, layer = (network, None) if isinstance(network, str) else (type(network).__name__, network)
@@ -85,8 +85,6 @@ def train(
         source = "" if isinstance(data, Dataset) else os.fspath(data)
         config = configuration(plan, dataset, source, target) | {REPLAY: replay}
         trainer.run = Run.create(config, dataset.name, Path(run))
-    elif replay:
-        raise UsageError("replay=True needs a folder for the snapshots; give run='FOLDER'")
     return _model(trainer, on_event)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
-from opsin.base.errors import UsageError
 from opsin.base.units import parse_seconds
 from opsin.compiler.precision import Precision
 from opsin.data import Dataset
@@ -21,7 +20,7 @@ from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import search
 from opsin.runs.learning_curve import CurveRun, measures_curve
-from opsin.runs.replay import REPLAY
+from opsin.runs.replay import REPLAY, check_folder
 from opsin.runs.resume import configuration
 from opsin.runs.run import Run
 from opsin.training.events import Event, Finished
@@ -69,8 +68,7 @@ def autotrain(
     `UsageError`, `DataError` or `ModelError` for arguments that cannot work, before training begins.
     """
     begin = perf_counter()
-    if replay and run is None:
-        raise UsageError("replay=True needs a folder for the snapshots; give run='FOLDER'")
+    check_folder(replay, run)
     options = TrainOptions(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
         epochs=epochs, seed=seed, threads=threads, learning_curve=learning_curve, precision=precision,

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from opsin.base.atomic import atomic_write, remove_temporaries
-from opsin.base.errors import TrainingError
+from opsin.base.errors import TrainingError, UsageError
 from opsin.training.replay import ReplayFrame
 from opsin.training.state import State
 
@@ -26,6 +26,12 @@ REPLAY = "replay"
 
 FORMAT, KEY, SUFFIX = 1, "opsin_replay", ".safetensors"
 WEIGHTS, OUTPUTS = "weights/", "outputs/"
+
+
+def check_folder(replay: bool, run: object) -> None:
+    """Raise `UsageError` if a replay is asked for without the folder of a `run`."""
+    if replay and run is None:
+        raise UsageError("replay=True needs a folder for the snapshots; give run='FOLDER'")
 
 
 class ReplayFiles:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opsin import nn
 from opsin.base.errors import UsageError
-from opsin.ir import VARIABLE, Graph, Node, Tensor, bind, cut_points, product
+from opsin.ir import VARIABLE, Graph, Node, Tensor, bind, cut_points, macs, product
 from opsin.nn.paths import lineage
 
 
@@ -29,7 +29,7 @@ def freeze_points(network: nn.Layer, shape: nn.ImageShape) -> list[FreezePoint]:
     """Return every place that separates the layers with parameters into those before and those after, in order."""
     graph = nn.trace(network, shape)
     readers, layers, lower_nodes = _readers(graph), nn.named_layers(network), set[Node]()
-    total = _macs(graph.nodes)
+    total = macs(graph.nodes)
     points: dict[tuple[str, ...], FreezePoint] = {}
     for cut_point in cut_points(graph.inputs[0], graph.outputs["logits"]):
         _add_operands(cut_point.node, lower_nodes)
@@ -39,9 +39,9 @@ def freeze_points(network: nn.Layer, shape: nn.ImageShape) -> list[FreezePoint]:
             continue
         frozen = _outermost(lower_layers, upper_layers, layers)
         parameters = sum(element_count(t) for t in graph.parameters.values() if _layer(t.node) in upper_layers)
-        macs = _macs(node for node in graph.nodes if node not in lower_nodes)
+        remaining = macs(node for node in graph.nodes if node not in lower_nodes)
         # Of several tensors between the same layers the last one is kept.
-        points[frozen] = FreezePoint(frozen, element_count(cut_point), parameters, macs / total if total else 0.0)
+        points[frozen] = FreezePoint(frozen, element_count(cut_point), parameters, remaining / total if total else 0.0)
     return list(points.values())
 
 
@@ -118,11 +118,6 @@ def _add_operands(node: Node, lower_nodes: set[Node]) -> None:
         if node not in lower_nodes:
             lower_nodes.add(node)
             stack += (operand.node for operand in node.inputs)
-
-
-def _macs(nodes: Iterable[Node]) -> int:
-    """Return the MACs for one image."""
-    return sum(int(str(bind((node.op.macs(node),), 1)[0])) for node in nodes)
 
 
 def element_count(tensor: Tensor) -> int:

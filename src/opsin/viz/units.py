@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from opsin.ir import VARIABLE, Graph, Node, bind, product
+from opsin.ir import VARIABLE, Graph, Node, bind, macs, product
 from opsin.viz import captions
 from opsin.viz.op_groups import OpGroup, group_operations
 
@@ -140,7 +140,7 @@ def _unit(
         after="" if is_minor else captions.functions(builder.after, kinds),
         shape=bind(builder.groups[-1].output.shape[1:], 1) or (1,),
         parameters=sum(int(bind((product(v.output.shape),), 1)[0]) for v in new_parameters),
-        macs=sum(int(bind((node.op.macs(node),), 1)[0]) for node in nodes),
+        macs=macs(nodes),
         scopes=tuple(dict.fromkeys(group.scope for group in builder.groups)),
         sources=sources,
         groups=tuple(builder.groups),

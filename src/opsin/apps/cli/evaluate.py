@@ -8,17 +8,15 @@ from typing import Any
 
 import typer
 
-from opsin.apps.cli.load_data import task_request
+from opsin.apps.cli.load_data import load_for_model, task_request
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_heading, print_json, print_table
 from opsin.base.errors import UsageError
 from opsin.base.formatting import percent
 from opsin.data import Dataset, Samples
-from opsin.data import load as load_data
 from opsin.model import Evaluation, Model
 from opsin.report import measure_model, page, text, write_text
 from opsin.report.task_tables import is_number_column
-from opsin.tasks.registry import is_annotated
 from opsin.tasks.task import AnnotatedEvaluation
 
 MAX_CONFUSIONS = 3
@@ -35,7 +33,7 @@ def run(name: str, source: str, as_json: bool, report: str | None, target: str |
     model = open_model(name)
     model.check()
     columns = task_request(None, target).columns
-    data = load_data(source, preprocessing=model.preprocessing, task=_task(model), target=columns)
+    data = load_for_model(model, source, columns)
     if report is not None:
         return _report(model, data, report, as_json)
     images, which = _unseen_images(model, data)
@@ -54,11 +52,6 @@ def run(name: str, source: str, as_json: bool, report: str | None, target: str |
     typer.echo(f"{result.images - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
     print_table(("class", "images", "correct", "", "confused with"), _rows(result), left=(0, 4))
     return 0
-
-
-def _task(model: Model) -> str | None:
-    """Return the task that the data is read for; a classifier takes whatever has its classes."""
-    return model.task.name if is_annotated(model.task) else None
 
 
 def _print_sections(result: AnnotatedEvaluation, which: str, data: str) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsin.apps.cli.output import StatusLine
-from opsin.data import Dataset
+from opsin.data import Dataset, load
 from opsin.data.decode import check_range
 from opsin.data.items import Source
 from opsin.data.load import load_opened
 from opsin.data.sources.detect import ANY_TASK, TaskRequest, open_source
 from opsin.data.store import CACHE_SIZE
+from opsin.model import Model
 from opsin.planning import networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import NetworkChoice
+from opsin.tasks.registry import is_annotated
 
 
 def task_request(task: str | None, target: str | None) -> TaskRequest:
@@ -44,6 +46,15 @@ def load_for(
             on_progress=show_progress,
             pixel_range=pixel_range,
         )
+
+
+def load_for_model(model: Model, source: str, target: Sequence[str] = ()) -> Dataset:
+    """Load data as `model` takes it; `target` are the columns of a table that hold the targets.
+
+    A classifier takes whatever has its classes.
+    """
+    task = model.task.name if is_annotated(model.task) else None
+    return load(source, preprocessing=model.preprocessing, task=task, target=target)
 
 
 def load_as_trained(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from typing import Any
 import typer
 
 from opsin.apps.cli.annotated_copies import AnnotatedCopies
+from opsin.apps.cli.images import paths_of, warn_about_frames
 from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
-from opsin.apps.cli.output import print_error, print_json, print_warning, table
+from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError, OpsinError
 from opsin.base.formatting import percent
 from opsin.compiler.precision import Precision, precision_named
 from opsin.data.file_io import MAX_IMAGE_BYTES
-from opsin.data.sources import image_files
 from opsin.data.video_names import is_video
 from opsin.model import Model, Prediction
 from opsin.model.inputs import Sized
@@ -66,11 +65,7 @@ def run(
     model.precision = precision
     copies = AnnotatedCopies(Path(out), model.task) if out else None
     contents, results = [each for image in images for each in _contents(image)], list[Result]()
-    if len(contents) < model.preprocessing.frames:
-        print_warning(
-            f"the network compares each image with the {model.preprocessing.frames - 1} before it, and takes the first "
-            "one as standing still; give the frames of a film in their order"
-        )
+    warn_about_frames(len(contents), model.preprocessing)
     try:
         for result in _answers(model, contents, top):
             results.append(result)
@@ -104,13 +99,11 @@ def _contents(image: str) -> Iterator[tuple[str, Path | bytes | DataError]]:
             yield "standard input", _standard_input()
         except DataError as error:
             yield "standard input", error
-    elif os.path.isdir(image):
-        paths = image_files(Path(image))
-        yield from ((str(path), path) for path in paths)
-        if not paths:
-            yield image, DataError(f"{image}: there are no images in this folder")
     else:
-        yield image, Path(image)
+        try:
+            yield from ((str(path), path) for path in paths_of(image))
+        except DataError as error:
+            yield image, error
 
 
 def _standard_input() -> bytes:

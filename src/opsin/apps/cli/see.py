@@ -9,15 +9,13 @@ from pathlib import Path
 import typer
 
 import opsin
+from opsin.apps.cli.images import paths_of, warn_about_frames
+from opsin.apps.cli.load_data import load_for_model
 from opsin.apps.cli.open_model import open_model
-from opsin.apps.cli.output import StatusLine, print_warning
-from opsin.base.errors import DataError, UsageError
+from opsin.apps.cli.output import StatusLine
+from opsin.base.errors import UsageError
 from opsin.base.formatting import exact_size
-from opsin.data import load as load_data
-from opsin.data.sources import image_files
 from opsin.inspection.api import check_target
-from opsin.model import Model
-from opsin.tasks.registry import is_annotated
 
 
 def run(name: str, images: Sequence[str], out: str, label: str | None, data: str | None, replay: str | None) -> int:
@@ -25,21 +23,17 @@ def run(name: str, images: Sequence[str], out: str, label: str | None, data: str
     if not out.lower().endswith((".html", ".htm")):
         raise UsageError(f"the page is an HTML file: call it {os.path.splitext(out)[0]}.html instead of {out}")
     check_target(Path(out))
-    paths = [path for image in images for path in _paths(image)]
+    paths = [path for image in images for path in paths_of(image)]
     with StatusLine() as line:
 
         def show(text: str) -> None:
-            line.show(f"looking: {text} …")
+            line.show(f"{text} …")
 
         show("model")
         model = open_model(name)
-        dataset = None if data is None else load_data(data, preprocessing=model.preprocessing, task=_task(model))
-        if len(paths) < model.preprocessing.frames:
-            line.show("")
-            print_warning(
-                f"the network compares each image with the {model.preprocessing.frames - 1} before it, and takes the "
-                "first one as standing still; give the frames of a film in their order"
-            )
+        dataset = None if data is None else load_for_model(model, data)
+        line.show("")
+        warn_about_frames(len(paths), model.preprocessing)
         inspection = opsin.see(
             model, paths, names=_names(paths), label=label, data=dataset, replay=replay, on_progress=show
         )
@@ -48,20 +42,6 @@ def run(name: str, images: Sequence[str], out: str, label: str | None, data: str
         typer.echo(f"{image.name}: {image.answer}")
     typer.echo(f"{out} is the page, {exact_size(os.path.getsize(out))}. Open it in a browser; it needs no network.")
     return 0
-
-
-def _task(model: Model) -> str | None:
-    """Return the task that data is read for; a classifier takes whatever has its classes."""
-    return model.task.name if is_annotated(model.task) else None
-
-
-def _paths(image: str) -> list[Path]:
-    if not os.path.isdir(image):
-        return [Path(image)]
-    paths = list(image_files(Path(image)))
-    if not paths:
-        raise DataError(f"{image}: there are no images in this folder")
-    return paths
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

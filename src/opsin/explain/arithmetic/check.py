@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from opsin.backends.base import load_known
 from opsin.backends.native import compile
 from opsin.base import random_counter
 from opsin.compiler.simplify import constant_value
@@ -45,7 +46,7 @@ def check_graph(
     used = dict.fromkeys(t for node in nodes for t in (*node.inputs, node.output) if constant_value(t) is None)
     names = {tensor: f"tensor{number}" for number, tensor in enumerate(used)}
     program = compile(Graph(graph.inputs, {name: t for t, name in names.items()}), 1, winograd=False, target=target)
-    program.load_state({name: array for name, array in state.items() if name in program.graph.variables})
+    load_known(program, state)
     values = program.run(**inputs)
     orders = dict(zip(names, find_orders(program, list(names.values())), strict=True))
     for number, node in enumerate(nodes):

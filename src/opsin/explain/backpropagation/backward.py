@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.backends.base import Program
-from opsin.backends.options import CompileOptions, bound
+from opsin.backends.base import Program, load_known
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, GraphError
 from opsin.explain.backpropagation.target import Case
 from opsin.explain.backpropagation.uses import Use, find_uses
+from opsin.explain.observer import compiled
 from opsin.explain.stages import Stage, find_stages
 from opsin.ir import FLOAT, Graph, Tensor, scope
 from opsin.model import Model
@@ -54,7 +54,7 @@ class Backward:
         if not any(tensor in self.gradients for tensor in self.parameters.values()):
             raise GraphError(f"the loss of {model.name} depends on no parameter, so there is nothing to trace back to")
 
-    @property
+    @lazy
     def observed(self) -> list[Tensor]:
         """The outputs of all steps, and what the uses of parameters read and compute."""
         steps = [step.output for stage in self.stages for step in stage.steps]
@@ -104,8 +104,7 @@ class Backward:
         return self._of_parameters(self._run(case, state))
 
     def _run(self, case: Case, state: Mapping[str, Floats]) -> dict[str, Floats]:
-        known = self.program.graph.variables
-        self.program.load_state({name: array for name, array in state.items() if name in known})
+        load_known(self.program, state)
         return self.program.run(**self.arrays(case))
 
     def _of_parameters(self, outputs: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -128,4 +127,4 @@ class Backward:
         # The compiler lays out weights that change in every run differently, which changes the rounding. The updates,
         # which change nothing, make this program compute as a training step does.
         graph = Graph(graph.inputs, graph.outputs, dict(self.parameters))
-        return bound(self.model.engine, CompileOptions(winograd=False))(graph, 1, self.model.threads)
+        return compiled(self.model, graph, 1)

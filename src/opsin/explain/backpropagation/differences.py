@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.backends.base import load_known
 from opsin.backends.reference import Reference
 from opsin.base.concurrency import lazy
 from opsin.explain.backpropagation.backward import Backward
@@ -64,7 +65,7 @@ class Differences:
         """The graph of the loss for one image, and the value of every tensor in it, in float64."""
         backward = self.backward
         program = Reference(Graph(backward.inputs, {"loss": backward.loss}), 1, np.float64)
-        program.load_state({n: a for n, a in backward.model.state.items() if n in program.graph.variables})
+        load_known(program, backward.model.state)
         trace = program.trace_values(**backward.arrays(self.case))
         return program.graph, {t: a for node, arrays in trace for t, a in zip(node.outputs, arrays, strict=True)}
 

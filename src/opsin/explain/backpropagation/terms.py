@@ -6,6 +6,7 @@ the gradients of all places are added.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -68,10 +69,7 @@ class WeightGradient:
     @property
     def float32_sum(self) -> np.float32:
         """The sum of all terms in float32: the last use first, as backpropagation adds them."""
-        total = np.float32(0)
-        for use in reversed(self.uses):
-            total = np.float32(add(total, use.total))
-        return total
+        return np.float32(sum_of_uses([use.total for use in self.uses])) if self.uses else np.float32(0)
 
     @property
     def is_exact(self) -> bool:
@@ -157,7 +155,7 @@ class Terms:
         return sum_of_uses([dot(w.delta, w.values, order, w.inside) for w in parts])
 
 
-def sum_of_uses(totals: list[Floats]) -> Floats:
+def sum_of_uses(totals: Sequence[Floats | np.float32]) -> Floats:
     """Return the sum over the uses of a layer, the last one first."""
     result = np.asarray(totals[-1], np.float32)
     for total in totals[-2::-1]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from opsin.backends.base import Program
-from opsin.backends.options import CompileOptions, bound
 from opsin.base.concurrency import locked_cache
 from opsin.explain.arithmetic.evaluate import FUNCTIONS
 from opsin.explain.backpropagation.backward import Backward, Floats, Pass
+from opsin.explain.observer import compiled
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, input_tensor, variable
 from opsin.nn.optimizers import SGD, Adagrad, Adam, Optimizer
 
@@ -150,7 +150,7 @@ class Updates:
         parameters = [backward.parameters[name] for name in self.first]
         gradients = [input_tensor(f"gradient of {name}", self.first[name].shape) for name in self.first]
         graph = Graph((rate, *gradients), {}, optimizer.updates(parameters, gradients, rate))
-        return bound(backward.model.engine, CompileOptions(winograd=False))(graph, 1, backward.model.threads)
+        return compiled(backward.model, graph, 1)
 
 
 @dataclass(frozen=True, eq=False)

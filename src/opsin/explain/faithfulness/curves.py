@@ -31,7 +31,8 @@ class Curve:
     @property
     def area(self) -> float:
         """The area under the curve, from 0 to 1."""
-        return float(np.trapezoid(self.confidences, self.shares))
+        heights = (self.confidences[1:] + self.confidences[:-1]) / 2
+        return float(np.diff(self.shares) @ heights)
 
 
 def counts(pixels: int) -> NDArray[np.intp]:

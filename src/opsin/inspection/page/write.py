@@ -48,9 +48,9 @@ def make_page(subject: Subject, views: Sequence[View] = VIEWS) -> Page:
     sections = [Section(view.name, view.title, view.markup(subject)) for view in shown]
     script, style = assets.script(names), assets.style(names, f".architecture {{ {diagram_svg.style()} }}")
     html = document(title(subject), lead(subject), sections, content, arrays.encoded(), script, style)
-    if len(html) > MAX_BYTES:
+    if (size := len(html.encode("utf-8"))) > MAX_BYTES:
         raise UsageError(
-            f"the page would take {exact_size(len(html))}, more than {exact_size(MAX_BYTES)}; show fewer images, or "
+            f"the page would take {exact_size(size)}, more than {exact_size(MAX_BYTES)}; show fewer images, or "
             "leave out data or replay"
         )
     return Page(html, data)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opsin.explain.backpropagation.backward import Backward, Floats, Pass
+from opsin.explain.backpropagation.backward import Floats
 from opsin.explain.backpropagation.chain import Chain
 from opsin.explain.backpropagation.taps import sliding, windows
 from opsin.explain.backpropagation.terms import Terms
@@ -20,10 +20,11 @@ from opsin.inspection.views.backpropagation.selection import Part, ranked
 class ParameterData:
     """Turns parts of parameters into data of the page, for one image."""
 
-    def __init__(self, backward: Backward, step: Pass, steps: dict[str, tuple[Step, Step]], arrays: Arrays) -> None:
+    def __init__(self, chain: Chain, steps: dict[str, tuple[Step, Step]], arrays: Arrays) -> None:
         """`steps` are the engine's two steps of every rule, by its key."""
-        self.backward, self.values, self.steps, self.arrays = backward, step, steps, arrays
-        self.terms, self.chain = Terms(backward, step), Chain(backward, step)
+        self.chain, self.steps, self.arrays = chain, steps, arrays
+        self.backward, self.values = chain.backward, chain.values
+        self.terms = Terms(self.backward, self.values)
 
     def of(self, part: Part, differences: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the data of one parameter; `differences` are its central differences."""

@@ -74,9 +74,9 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
     step = backward.run(case)
     updates = Updates(backward, step)
     parts = choose_parts(backward, step, budget * 6 // 10)
-    data = ParameterData(backward, step, {rule.key: updates.steps(rule) for rule in RULES}, arrays)
-    differences = central_differences(backward, step, parts)
     chain = Chain(backward, step)
+    data = ParameterData(chain, {rule.key: updates.steps(rule) for rule in RULES}, arrays)
+    differences = central_differences(backward, step, parts)
     parameters = [data.of(part, differences[part.name]) for part in parts]
     total = sum(values.size for name, values in subject.model.state.items() if name in backward.parameters)
     chosen = sum(prod(len(axis) for axis in part.axes) for part in parts)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from opsin.base import random_counter
 from opsin.base.errors import GraphError
 from opsin.data import Dataset, LabeledImages, Samples
-from opsin.data.batches import pad_rows
 from opsin.explain.channels import affordable_images, batch_size
 from opsin.explain.features import penultimate_graph
 from opsin.explain.observer import Floats
@@ -116,12 +115,10 @@ def _run(subject: Subject, graph: Graph, images: Samples) -> tuple[Floats, dict[
     observed = subject.model.graph.outputs
     names, tensors = list(observed), [graph.outputs["features"], *observed.values()]
     size = batch_size(len(images), images.pixels.shape[1:])
-    batches = []
-    for first in range(0, len(images), size):
-        if first % (PROGRESS_BATCHES * size) == 0:
-            subject.progress(f"features of the data, {first:,} of {len(images):,} images")
-        pixels = images.pixels[first : first + size]
-        results = subject.observer.run(pad_rows(pixels, size), tensors)
-        batches.append([array[: len(pixels)] for array in results])
+    batches: list[list[Floats]] = []
+    for numbers, results in subject.observer.run_batches(images.pixels, np.arange(len(images)), tensors, size):
+        if len(batches) % PROGRESS_BATCHES == 0:
+            subject.progress(f"features of the data, {numbers[0]:,} of {len(images):,} images")
+        batches.append(results)
     features, *outputs = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return features, dict(zip(names, outputs, strict=True))

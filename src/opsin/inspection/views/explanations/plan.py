@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from opsin.explain.attribution.registry import DEFAULT_METHOD, METHODS
 from opsin.explain.map_layers import MapLayer
 from opsin.inspection.subject import Subject
-from opsin.ir import Graph, bind
+from opsin.ir import macs
 
 MAX_ANSWERS, ANSWERS_OF_MANY = 3, 1
 """Answers of each image that are explained; the second is for pages about more than `FEW_IMAGES`."""
@@ -41,8 +41,7 @@ class Plan:
     @classmethod
     def of(cls, subject: Subject) -> Plan:
         """Return the plan for a page."""
-        macs = macs_of(subject.model.graph)
-        passes = MAX_MACS / max(1, macs) / len(subject.images)
+        passes = MAX_MACS / max(1, macs(subject.model.graph.nodes)) / len(subject.images)
         layer_methods = tuple(name for name, method in METHODS.items() if method.needs_layer)
         image_methods = tuple(
             name for name, method in METHODS.items() if not method.needs_layer and SLOW_METHODS.get(name, 1) <= passes
@@ -59,11 +58,6 @@ class Plan:
         if unmeasured:
             parts.append(f"no faithfulness of {', '.join(unmeasured)}")
         return cls(MAX_ANSWERS if few else ANSWERS_OF_MANY, layer_methods, image_methods, measured, "; ".join(parts))
-
-
-def macs_of(graph: Graph) -> int:
-    """Return the MACs of one image."""
-    return sum(int(str(bind((node.op.macs(node),), 1)[0])) for node in graph.nodes)
 
 
 def chosen_layers(layers: Sequence[MapLayer], default: int) -> list[MapLayer]:

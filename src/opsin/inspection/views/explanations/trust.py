@@ -72,7 +72,7 @@ def sanity(subject: Subject, scores: Sequence[ExplainedScore], methods: Sequence
     return {
         name: {
             "shares": list(check.shares), "correlations": list(check.correlations), "passed": check.passed,
-            "sentence": str(check).replace(name, METHODS[name].title, 1),
+            "sentence": check.sentence(METHODS[name].title),
         }
         for name, check in checks.items()
     }  # fmt: skip

@@ -39,7 +39,7 @@ class ExplanationsView:
         images, results, firsts = [], [], []
         for number, image in enumerate(subject.images):
             subject.progress(f"explanations of {image.name}")
-            scores = _scores(explainer, subject, number, plan.answers)
+            scores = _scores(subject, number, plan.answers)
             if not scores:
                 images.append({"answers": [], "pixels": arrays.add(image.pixels)})
                 continue
@@ -65,14 +65,15 @@ class ExplanationsView:
         }  # fmt: skip
 
 
-def _scores(explainer: Explainer, subject: Subject, number: int, count: int) -> list[ExplainedScore]:
+def _scores(subject: Subject, number: int, count: int) -> list[ExplainedScore]:
     """Return the scores of an image: that of the page's label, that of the right class, then the best others."""
     image = subject.images[number]
-    best = explainer.scores(image.pixels[None], count=count)[0]
+    task, outputs = subject.model.task, subject.observer.outputs(image.pixels[None])
+    best: list[ExplainedScore] = task.explained_scores(outputs, None, count)
     wanted = [label for label in dict.fromkeys((image.label, image.target)) if label in subject.model.labels]
     if not best or {best[0].label} == set(wanted):
         return best
-    first = [score for label in wanted for score in explainer.scores(image.pixels[None], label)[0][:1]]
+    first = [score for label in wanted for score in task.explained_scores(outputs, label)]
     return [*first, *(each for each in best if each.label not in wanted)][:count]
 
 

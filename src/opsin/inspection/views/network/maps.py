@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opsin.explain.observer import Floats
 from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
@@ -82,9 +83,14 @@ class Maps:
         data: dict[str, Any] = {"channels": self.channels, "count": self.count, "reduction": self.reduction}
         if self.reduction == 1:
             return data | {"values": arrays.add(self.values)}
-        largest = float(np.abs(self.values).max()) or 1.0
-        rounded = np.rint(self.values / largest * 127 + 128).astype(np.uint8)
+        rounded, largest = as_bytes(self.values)
         return data | {"values": arrays.add(rounded), "largest": largest}
+
+
+def as_bytes(values: Floats) -> tuple[NDArray[np.uint8], float]:
+    """Return values as bytes, 128 for 0, and the magnitude that 255 stands for."""
+    largest = float(np.abs(values).max()) or 1.0
+    return np.rint(values / largest * 127 + 128).astype(np.uint8), largest
 
 
 def _averaged(values: Floats, reduction: int) -> Floats:

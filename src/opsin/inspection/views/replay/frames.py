@@ -6,9 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from opsin.base.errors import UsageError
 from opsin.explain.observer import Floats, Observer
@@ -65,14 +62,11 @@ def computable(graph: Graph, stages: Sequence[Stage], known: Sequence[str]) -> l
 
 
 def replayed(
-    observer: Observer, inputs: Floats, frames: Sequence[ReplayFrame], tensors: Sequence[Tensor]
+    model: Model, inputs: Floats, frames: Sequence[ReplayFrame], tensors: Sequence[Tensor]
 ) -> list[list[Floats]]:
     """Return the values of tensors for normalized images (N×C×H×W) with the weights of each frame."""
-    outputs = {f"tensor{n}": tensor for n, tensor in enumerate(tensors)}
-    program = observer.compiled(Graph(observer.graph.inputs, outputs), len(inputs))
-    results: list[list[Floats]] = []
+    observer, results = Observer(model), []
     for frame in frames:
-        program.load_state({name: frame.weights[name] for name in program.graph.variables})
-        values: dict[str, Any] = program.run(inputs=inputs)
-        results.append([np.asarray(values[name], np.float32) for name in outputs])
+        observer.load_state(frame.weights)
+        results.append(observer.run_inputs(inputs, tensors))
     return results

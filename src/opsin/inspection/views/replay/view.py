@@ -9,9 +9,10 @@ import numpy as np
 
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Stage
+from opsin.inspection.images import image_name
 from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.subject import Subject
-from opsin.inspection.views.network.maps import Form, Maps
+from opsin.inspection.views.network.maps import Form, Maps, as_bytes
 from opsin.inspection.views.replay.frames import Replay, computable, read_replay, replayed
 from opsin.ir import Tensor
 from opsin.viz import captions
@@ -85,7 +86,7 @@ def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: b
     tensors: list[Tensor] = [stage.output for stage in shown]
     outputs = subject.model.graph.outputs if complete else {}
     inputs = subject.model.preprocessing.apply(subject.pixels[:MAX_IMAGES])
-    values = replayed(subject.observer, inputs, replay.frames, [*tensors, *outputs.values()])
+    values = replayed(subject.model, inputs, replay.frames, [*tensors, *outputs.values()])
     max_bytes = int(MAP_SHARE * subject.budget) // max(1, len(shown))
     maps = [_maps(stage, np.stack([frame[n] for frame in values]), max_bytes, arrays) for n, stage in enumerate(shown)]
     data: dict[str, Any] = {"maps": maps}
@@ -108,7 +109,7 @@ def _held_out(subject: Subject, replay: Replay, arrays: Arrays) -> dict[str, Any
         return None
     probabilities = np.stack([task.probabilities(frame.outputs, subject.model.calibration) for frame in replay.frames])
     return {
-        "names": [f"{first.split} image {number + 1:,}" for number in first.images],
+        "names": [image_name(first.split, number) for number in first.images],
         "answers": arrays.add(probabilities.argmax(axis=2).astype(np.int32)),
         "probabilities": arrays.add(probabilities.max(axis=2).astype(np.float32)),
     }
@@ -125,8 +126,7 @@ def _maps(stage: Stage, values: Floats, max_bytes: int, arrays: Arrays) -> dict[
     strongest = np.sort(np.argsort(-values[-1].std(axis=(0, 2, 3)), kind="stable")[: max(1, count)])
     flat = values.reshape(frames * images, *values.shape[2:])
     chosen = Maps.of(flat, strongest.tolist(), Form(len(strongest), reduction)).values
-    largest = float(np.abs(chosen).max()) or 1.0
-    scaled = np.rint(chosen / largest * 127 + 128).astype(np.uint8)
+    scaled, largest = as_bytes(chosen)
     shape = (frames, images, *scaled.shape[1:])
     return {
         "stage": stage.number, "channels": strongest.tolist(), "reduction": reduction, "largest": largest,
