@@ -1,0 +1,103 @@
+"""The part of a C program before its kernels: types, and the functions that its kernels call.
+
+Vectors are the compiler's own where the processor has instructions for them that keep denormal numbers; elsewhere they
+are structures, and each operation is written lane by lane. Both give the same bits. Only functions that are called are
+written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from opsin.backends.c.scalar_functions import SCALAR_FUNCTIONS
+from opsin.backends.c.vector_functions import vector_function
+
+CHECKS = """\
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bits are exact only if products and sums are rounded separately, and to float. */
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "compile without -ffast-math and -Ofast: results would differ"
+#endif
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "float arithmetic must be done in float; on 32-bit x86, compile with -msse2 -mfpmath=sse"
+#endif
+#if defined(__clang__) || !defined(__GNUC__)
+#pragma STDC FP_CONTRACT OFF
+#else
+#pragma GCC optimize("fp-contract=off")
+#endif
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
+#define ALIAS __attribute__((may_alias))
+#define ALIGNED __attribute__((aligned(16)))
+#else
+#define INLINE static inline
+#define NOINLINE
+#define ALIAS
+#define ALIGNED
+#endif
+
+#if PTRDIFF_MAX < INT32_MAX
+typedef int32_t idx;
+#else
+typedef ptrdiff_t idx; /* an index; 32 bits are enough */
+#endif
+typedef int32_t ALIAS word; /* a whole number where memory may also hold floats */
+"""
+
+VECTORS = """\
+#if defined(__GNUC__) && !defined(SCALARS) && (defined(__SSE2__) || defined(__aarch64__))
+#define VECTORS 1
+typedef float f4 __attribute__((vector_size(16)));
+typedef int32_t i4 __attribute__((vector_size(16)));
+typedef uint32_t i4_unsigned __attribute__((vector_size(16)));
+typedef float f4_memory __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t i4_memory __attribute__((vector_size(16), aligned(4), may_alias));
+#else
+typedef struct { float a, b, c, d; } f4;
+typedef struct { int32_t a, b, c, d; } i4;
+#endif
+"""
+
+PAIRS = """\
+typedef struct { float a, b; } f2;
+typedef struct { int32_t a, b; } i2;
+"""
+
+
+def prelude(functions: Iterable[str]) -> str:
+    """Return types and the definitions of `functions` and of those that they call in turn."""
+    needed = _closure(functions)
+    scalars = [SCALAR_FUNCTIONS[name].text for name in SCALAR_FUNCTIONS if name in needed]
+    parts = [CHECKS, *scalars]
+    vectors = sorted(name for name in needed if name not in SCALAR_FUNCTIONS)
+    fours, twos = ([name for name in vectors if name[1] == lanes] for lanes in "42")
+    if twos:
+        parts += [PAIRS, *(vector_function(name).scalar for name in twos)]
+    if fours:
+        both = [vector_function(name) for name in fours]
+        parts += [
+            VECTORS,
+            "#ifdef VECTORS\n",
+            *(function.vector for function in both),
+            "#else\n",
+            *(function.scalar for function in both),
+            "#endif\n",
+        ]
+    return "\n".join(parts)
+
+
+def _closure(functions: Iterable[str]) -> set[str]:
+    """Return `functions` and all that they call."""
+    needed: set[str] = set()
+    left = list(functions)
+    while left:
+        name = left.pop()
+        if name not in needed:
+            needed.add(name)
+            left += SCALAR_FUNCTIONS[name].calls if name in SCALAR_FUNCTIONS else vector_function(name).calls
+    return needed
