@@ -18,7 +18,7 @@ from opsin.base.errors import CompileError
 from opsin.kernels.ir import BOOL, F32, I32, INDEX, Branch, Instruction, Kernel, Loop, ScalarType, Value
 
 RESERVED = re.compile(
-    r"([fi][24]?(_\w*)?|[ivpr]\d+|idx\w*|word|begin|end|scratch|auto|break|case|char|const|continue|default|do|double|"
+    r"([fi][24]?(_\w*)?|[npvr]\d+|idx\w*|word|begin|end|scratch|auto|break|case|char|const|continue|default|do|double|"
     r"else|enum|extern|float|for|goto|if|inline|int|long|register|restrict|return|short|signed|sizeof|static|struct|"
     r"switch|typedef|union|unsigned|void|volatile|while)"
 )
@@ -167,7 +167,7 @@ class _Renderer:
         self.depth -= 1
 
     def loop(self, loop: Loop) -> None:
-        index = self.fresh("i")
+        index = self.fresh("n")
         self.values[loop.index] = Expression(index)
         start, step = (self.text(v) for v in (loop.start, loop.step))
         advance = f"{index}++" if step == "1" else f"{index} += {step}"
@@ -216,12 +216,13 @@ class _Renderer:
         if kind.lanes == 1 and (kind.element in (INDEX, BOOL) or item.name in ("lt", "le", "eq") or _is_float_sum(item)):
             if item.name in ("min", "max"):
                 return self.call(f"idx_{item.name}", *(v.text for v in operands))
-            return infix(item.name, operands[0], operands[1])
+            return _simple(item.name, *operands) if kind.element == INDEX else infix(item.name, *operands)
         return self.call(f"{_prefix(kind)}_{item.name}", *(v.text for v in operands))
 
     def do_constant(self, item: Instruction) -> Expression:
         kind: ScalarType = item.result.kind
-        value = literal(item.data, kind.element)
+        is_mask = kind.element == BOOL and kind.lanes > 1
+        value = literal(-item.data if is_mask else item.data, kind.element)
         if value.text.startswith("f_from_bits"):
             self.functions.add("f_from_bits")
         return value if kind.lanes == 1 else self.call(f"{_prefix(kind)}_all", value.text)
@@ -345,6 +346,14 @@ def _prefix(kind: ScalarType) -> str:
     if kind.lanes > 1:
         return type_name(kind)
     return {F32: "f", I32: "i", INDEX: "idx", BOOL: "idx"}[kind.element]
+
+
+def _simple(name: str, a: Expression, b: Expression) -> Expression:
+    """Return an expression of whole numbers, without zeros that are added and ones that are factors."""
+    texts = a.text, b.text
+    if name == "add" and "0" in texts or name == "mul" and "1" in texts:
+        return b if texts[0] == ("0" if name == "add" else "1") else a
+    return infix(name, a, b)
 
 
 def _is_float_sum(item: Instruction) -> bool:

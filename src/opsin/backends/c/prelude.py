@@ -7,7 +7,7 @@ written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from opsin.backends.c.scalar_functions import SCALAR_FUNCTIONS
 from opsin.backends.c.vector_functions import vector_function
@@ -30,7 +30,7 @@ CHECKS = """\
 #endif
 
 #if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE static inline __attribute__((always_inline, unused))
 #define NOINLINE __attribute__((noinline))
 #define ALIAS __attribute__((may_alias))
 #define ALIGNED __attribute__((aligned(16)))
@@ -71,33 +71,34 @@ typedef struct { int32_t a, b; } i2;
 
 def prelude(functions: Iterable[str]) -> str:
     """Return types and the definitions of `functions` and of those that they call in turn."""
-    needed = _closure(functions)
-    scalars = [SCALAR_FUNCTIONS[name].text for name in SCALAR_FUNCTIONS if name in needed]
-    parts = [CHECKS, *scalars]
-    vectors = sorted(name for name in needed if name not in SCALAR_FUNCTIONS)
-    fours, twos = ([name for name in vectors if name[1] == lanes] for lanes in "42")
-    if twos:
-        parts += [PAIRS, *(vector_function(name).scalar for name in twos)]
+    names = sorted(functions)
+    scalars = {name for name in names if name in SCALAR_FUNCTIONS}
+    fours, pairs = ([vector_function(n) for n in names if n not in SCALAR_FUNCTIONS and n[1] == lanes] for lanes in "42")
+    always = _closure(scalars.union(*(f.vector_calls for f in fours), *(f.scalar_calls for f in pairs)))
+    by_lane = _closure(set().union(*(f.scalar_calls for f in fours))) - always
+    parts = [CHECKS, *_definitions(always)]
     if fours:
-        both = [vector_function(name) for name in fours]
-        parts += [
-            VECTORS,
-            "#ifdef VECTORS\n",
-            *(function.vector for function in both),
-            "#else\n",
-            *(function.scalar for function in both),
-            "#endif\n",
-        ]
+        parts += [VECTORS]
+    if pairs:
+        parts += [PAIRS, *(function.scalar for function in pairs)]
+    if fours:
+        parts += ["#ifdef VECTORS", *(function.vector for function in fours)]
+        parts += ["#else", *_definitions(by_lane), *(function.scalar for function in fours), "#endif", ""]
     return "\n".join(parts)
 
 
+def _definitions(names: Collection[str]) -> list[str]:
+    """Return the definitions of functions of single numbers, in the order in which they may call each other."""
+    return [function.text for name, function in SCALAR_FUNCTIONS.items() if name in names]
+
+
 def _closure(functions: Iterable[str]) -> set[str]:
-    """Return `functions` and all that they call."""
+    """Return functions of single numbers, and all that they call."""
     needed: set[str] = set()
     left = list(functions)
     while left:
         name = left.pop()
         if name not in needed:
             needed.add(name)
-            left += SCALAR_FUNCTIONS[name].calls if name in SCALAR_FUNCTIONS else vector_function(name).calls
+            left += SCALAR_FUNCTIONS[name].calls
     return needed

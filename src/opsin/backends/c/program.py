@@ -44,7 +44,7 @@ def render_program(program: PortableProgram) -> CProgram:
     elements = [[parameter.element for parameter in kernel.parameters] for kernel in program.kernels]
     lines = [line for call in program.calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
     return CProgram(
-        "\n".join(_constants(program.constants)) + "\n",
+        "\n".join(_constants(program.constants)) + "\n" if _uses_constants(program) else "",
         f"static union {{ float f[{program.arena_bytes // WORD_BYTES}]; uint8_t bytes[1]; }} arena ALIGNED;\n",
         "\n".join(kernel.text for kernel in kernels),
         "\n".join(lines) + "\n",
@@ -60,6 +60,11 @@ def _common_numbers(calls: list[Call]) -> dict[int, int]:
         for place, value in enumerate(first)
         if isinstance(value, int) and all(call.arguments[place] == value for call in calls)
     }
+
+
+def _uses_constants(program: PortableProgram) -> bool:
+    addresses = (a for call in program.calls for a in call.arguments if isinstance(a, Address))
+    return any(address.segment is Segment.CONSTANTS for address in addresses)
 
 
 def _constants(data: bytes) -> Iterator[str]:

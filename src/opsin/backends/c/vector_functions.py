@@ -17,11 +17,12 @@ COMPARISONS = {"lt": "<", "le": "<=", "eq": "=="}
 
 @dataclass(frozen=True)
 class VectorFunction:
-    """Two definitions of a function, and the functions that these call."""
+    """Two definitions of a function, and the functions of single numbers that each calls."""
 
     vector: str
     scalar: str
-    calls: tuple[str, ...] = ()
+    vector_calls: tuple[str, ...] = ()
+    scalar_calls: tuple[str, ...] = ()
 
 
 @cache
@@ -52,7 +53,9 @@ class _Writer:
     # -- forms --------------------------------------------------------------------------------
 
     def function(self, head: str, vector: str, scalar: str, calls: tuple[str, ...] = ()) -> VectorFunction:
-        return VectorFunction(f"INLINE {head} {{ {vector} }}", f"INLINE {head} {{ {scalar} }}", calls)
+        """Return both definitions; each calls those of `calls` that its text contains."""
+        by_form = [tuple(name for name in calls if f"{name}(" in text) for text in (vector, scalar)]
+        return VectorFunction(f"INLINE {head} {{ {vector} }}", f"INLINE {head} {{ {scalar} }}", *by_form)
 
     def by_lane(self, kind: str, term: str) -> str:
         """Return statements that make a structure; `term` is that of a lane, with @ for its field."""
@@ -80,7 +83,7 @@ class _Writer:
         arguments = "a[@]" if unary else "a[@], b[@]"
         vector = self.gathered(self.kind, f"{scalar}({arguments})")
         if operation in OPERATORS:
-            vector = f"return (i4)((u4)a {OPERATORS[operation]} (u4)b);".replace("(u4)", "(i4_unsigned)")
+            vector = f"return (i4)((i4_unsigned)a {OPERATORS[operation]} (i4_unsigned)b);"
         return self.function(
             head, vector, self.by_lane(self.kind, f"{scalar}({arguments})".replace("[@]", ".@")), (scalar,)
         )
