@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from opsin.base.errors import UsageError
+from opsin.export.c.format import C
 from opsin.export.format import Format
 from opsin.export.web.format import WEB
 
-FORMATS: tuple[Format, ...] = (WEB,)
+FORMATS: tuple[Format, ...] = (WEB, C)
 
 
 def find(name: str) -> Format:

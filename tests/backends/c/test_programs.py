@@ -26,7 +26,7 @@ def source(program: PortableProgram, name: str) -> str:
     parts = render_program(program)
     ends = f"void *{name}_arena(void);\nvoid *{name}_arena(void) {{ return &arena; }}\nvoid {name}(void);\n"
     return "\n".join(
-        [prelude(parts.functions), parts.constants, parts.memory, parts.kernels, ends, f"void {name}(void)\n{{",
+        [f"#define ARENA_WORDS {program.arena_bytes // 4}", prelude(parts.functions), parts.constants, parts.memory, parts.kernels, ends, f"void {name}(void)\n{{",
          parts.calls + "}\n"]
     )  # fmt: skip
 

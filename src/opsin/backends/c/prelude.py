@@ -33,12 +33,17 @@ CHECKS = """\
 #define INLINE static inline __attribute__((always_inline, unused))
 #define NOINLINE __attribute__((noinline))
 #define ALIAS __attribute__((may_alias))
-#define ALIGNED __attribute__((aligned(16)))
+#define DATA __attribute__((unused))
 #else
 #define INLINE static inline
 #define NOINLINE
 #define ALIAS
-#define ALIGNED
+#define DATA
+#endif
+
+#if defined(__SSE2__) || defined(__aarch64__)
+#undef DATA
+#define DATA __attribute__((unused, aligned(64)))
 #endif
 
 #if PTRDIFF_MAX < INT32_MAX

@@ -21,7 +21,7 @@ WORD_BYTES = 4
 class CProgram:
     """The parts of a C file; `functions` are those of the prelude that it needs.
 
-    `constants` defines the weights, `memory` the arena, `kernels` their functions, and `calls` are the statements that
+    `constants` defines the weights, `memory` the arena of `ARENA_WORDS` words, `kernels` their functions, and `calls` are the statements that
     compute the outputs from the inputs in the arena. Both segments are unions; their member `f` is an array of float.
     """
 
@@ -44,8 +44,8 @@ def render_program(program: PortableProgram) -> CProgram:
     elements = [[parameter.element for parameter in kernel.parameters] for kernel in program.kernels]
     lines = [line for call in program.calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
     return CProgram(
-        "\n".join(_constants(program.constants)) + "\n" if _uses_constants(program) else "",
-        f"static union {{ float f[{program.arena_bytes // WORD_BYTES}]; uint8_t bytes[1]; }} arena ALIGNED;\n",
+        "\n".join(_constants(program.constants)) + "\n",
+        f"static union {{ float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; }} arena DATA;\n",
         "\n".join(kernel.text for kernel in kernels),
         "\n".join(lines) + "\n",
         frozenset().union(*(kernel.functions for kernel in kernels)),
@@ -62,17 +62,12 @@ def _common_numbers(calls: list[Call]) -> dict[int, int]:
     }
 
 
-def _uses_constants(program: PortableProgram) -> bool:
-    addresses = (a for call in program.calls for a in call.arguments if isinstance(a, Address))
-    return any(address.segment is Segment.CONSTANTS for address in addresses)
-
-
 def _constants(data: bytes) -> Iterator[str]:
     """Yield the definition of the weights as words, which is exact and has the same value on every processor."""
     words = np.frombuffer(data, "<u4").tolist()
-    yield f"static const union {{ uint32_t words[{max(len(words), 1)}]; float f[1]; }} weights ALIGNED = {{{{"
-    for first in range(0, max(len(words), 1), WORDS_PER_LINE):
-        yield ",".join(f"{word:#x}" if word > 9 else str(word) for word in words[first : first + WORDS_PER_LINE] or [0]) + ","
+    yield f"static const union {{ uint32_t words[{len(words)}]; float f[{len(words)}]; }} weights DATA = {{{{"
+    for first in range(0, len(words), WORDS_PER_LINE):
+        yield ",".join(f"{word:#x}" if word > 9 else str(word) for word in words[first : first + WORDS_PER_LINE]) + ","
     yield "}};"
 
 

@@ -36,7 +36,7 @@ class Crop:
             limit = MAX_ASPECT * shorter
             image = ImageOps.fit(image, (min(image.width, limit), min(image.height, limit)))
         columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
-        result = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
+        result = resample(image, columns, rows, self.interpolation)
         left, top = round((columns - width) / 2), round((rows - height) / 2)
         return to_planes(result.crop((left, top, left + width, top + height)))
 
@@ -71,7 +71,21 @@ def _resized(image: Image.Image, box: Box, height: int, width: int, interpolatio
         pixels = resize_bicubic(image, box, height, width)
         if pixels is not None:
             return pixels
-    return to_planes(image.resize((width, height), INTERPOLATIONS[interpolation], box))
+    return to_planes(resample(image, width, height, interpolation, box))
+
+
+def resample(
+    image: Image.Image, width: int, height: int, interpolation: str, box: Box | None = None
+) -> Image.Image:
+    """Resize an image, or the part in `box`, by Pillow, along the rows first.
+
+    The order changes pixels, because results are rounded and clamped in between. Which order Pillow prefers depends on
+    its version, so each direction is a call.
+    """
+    left, top, right, bottom = box or (0.0, 0.0, float(image.width), float(image.height))
+    method = INTERPOLATIONS[interpolation]
+    narrow = image.resize((width, image.height), method, (left, 0, right, image.height))
+    return narrow.resize((width, height), method, (0, top, width, bottom))
 
 
 def to_planes(image: Image.Image) -> NDArray[np.uint8]:

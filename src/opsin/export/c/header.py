@@ -1,0 +1,45 @@
+"""The `.h` file of a model."""
+
+from __future__ import annotations
+
+from opsin.export.c.program import Shipment
+from opsin.export.c.source import asset, head
+from opsin.tasks.classification import Classification
+
+PREDICT = """
+/* Classify an image: return the number of the most probable label, or a negative state. `probabilities` has room for
+   MODEL_OUTPUTS numbers, or is NULL. */
+int model_predict(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, float *probabilities);
+"""
+
+OUTPUTS = """
+/* Load an image and write the numbers of `Model.outputs`, the mean over the image and its mirror image if the model
+   was told so. Return a state. */
+int model_outputs(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, float *values);
+"""
+
+
+def header(shipment: Shipment) -> str:
+    """Return the text of the `.h` file."""
+    model = shipment.model
+    channels, height, width = model.preprocessing.shape
+    mirrored = 4 * shipment.outputs + height * width * channels if model.tta else 0
+    return asset(
+        "header.h", shipment, head=head(shipment), width=width, height=height, channels=channels,
+        outputs=shipment.outputs, labels=_labels(shipment), ram=shipment.program.arena_bytes + mirrored,
+        weights=len(shipment.program.constants), goldens=len(shipment.goldens.images),
+        predict=_renamed(OUTPUTS + (PREDICT if isinstance(model.task, Classification) else ""), shipment),
+    )  # fmt: skip
+
+
+def _labels(shipment: Shipment) -> str:
+    text = "\n/* What each of them is about, in UTF-8. */\nextern const char *const model_labels[MODEL_OUTPUTS];\n"
+    calibration = shipment.model.calibration
+    if isinstance(shipment.model.task, Classification) and calibration and calibration.threshold is not None:
+        text += "\n/* The model does not know an answer of a lower probability. */\n"
+        text += f"#define MODEL_THRESHOLD {calibration.threshold!r}f\n"
+    return _renamed(text, shipment)
+
+
+def _renamed(text: str, shipment: Shipment) -> str:
+    return text.replace("MODEL_", f"{shipment.prefix.upper()}_").replace("model_", f"{shipment.prefix}_")
