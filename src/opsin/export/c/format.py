@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from opsin.export.c.certificate import certificate
 from opsin.export.c.header import header
+from opsin.export.c.measure import measure as measure_files
 from opsin.export.c.program import prepare
+from opsin.export.c.projects import projects
 from opsin.export.c.source import source
 from opsin.export.format import Files, Format
 from opsin.model import Model
 
 
-def export(model: Model) -> Files:
-    """Return the files of a model in C. Raise `UsageError` for a model that the format cannot hold."""
+def export(model: Model, *, measure: bool = False) -> Files:
+    """Return the files of a model in C. Raise `UsageError` for a model that the format cannot hold.
+
+    With `measure`, the certificate has flash and stack for the compilers that are installed.
+    """
     shipment = prepare(model)
     name = shipment.prefix
-    texts = {f"{name}.h": header(shipment), f"{name}.c": source(shipment)}
-    return {file: text.encode("ascii") for file, text in texts.items()}
+    texts = {f"src/{name}.h": header(shipment), f"src/{name}.c": source(shipment), **dict(projects(shipment))}
+    files = {file: text.encode("ascii") for file, text in texts.items()}
+    measurements = tuple(measure_files(files, name)) if measure else ()
+    return {"certificate.json": certificate(shipment, measurements).encode("ascii"), **files}
 
 
 C = Format("c", "a C project", "", export)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from opsin.export.c.program import Shipment
 from opsin.export.c.source import asset, head
 from opsin.tasks.classification import Classification
@@ -23,13 +25,18 @@ def header(shipment: Shipment) -> str:
     """Return the text of the `.h` file."""
     model = shipment.model
     channels, height, width = model.preprocessing.shape
-    mirrored = 4 * shipment.outputs + height * width * channels if model.tta else 0
     return asset(
         "header.h", shipment, head=head(shipment), width=width, height=height, channels=channels,
-        outputs=shipment.outputs, labels=_labels(shipment), ram=shipment.program.arena_bytes + mirrored,
+        outputs=shipment.outputs, labels=_labels(shipment), ram=ram_bytes(shipment),
         weights=len(shipment.program.constants), goldens=len(shipment.goldens.images),
         predict=_renamed(OUTPUTS + (PREDICT if isinstance(model.task, Classification) else ""), shipment),
     )  # fmt: skip
+
+
+def ram_bytes(shipment: Shipment) -> int:
+    """Return the bytes of all static variables: the arena, and what averaging over mirror images keeps."""
+    averaging = 4 * shipment.outputs + int(np.prod(shipment.model.preprocessing.shape)) if shipment.model.tta else 0
+    return shipment.program.arena_bytes + averaging
 
 
 def _labels(shipment: Shipment) -> str:

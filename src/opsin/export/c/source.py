@@ -28,6 +28,7 @@ def asset(name: str, shipment: Shipment, **values: object) -> str:
     for key, value in values.items():
         text = text.replace(f"@{key}@", str(value))
     prefix = shipment.prefix
+    text = text.replace("@model@", prefix)
     return text.replace("MODEL_", f"{prefix.upper()}_").replace("model_", f"{prefix}_")
 
 
