@@ -18,27 +18,27 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LIBRARY_STACK = 64
+LIBRARY_STACK = 32
 TIMEOUT_SECONDS = 300
 COMPILERS: Mapping[str, tuple[str, ...]] = {
     "arm-none-eabi-gcc": ("-Os", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
     "gcc": ("-O2",),
 }
-NODE = re.compile(r'node: \{ title: "([^"]+)" label: "[^"]*?\\n(?:[^"]*?\\n)?(\d+) bytes \((\w+)')
+NODE = re.compile(r'node: \{ title: "([^"]+)" label: "[^"]*?\\n(?:[^"]*?\\n)?(\d+) bytes \(')
 EDGE = re.compile(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"')
 SECTION = re.compile(r"^\.(text|rodata|data|bss|eh_frame)\S*\s+(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Bytes in flash (`code` and `constants`), static RAM, and the bound of the stack, with a compiler."""
+    """Bytes in flash (`code` and `constants`), static RAM, and a bound of the stack of each function of the header."""
 
     compiler: str
     options: str
     code: int
     constants: int
     ram: int
-    stack: int
+    stack: Mapping[str, int]
 
     def to_data(self) -> dict[str, Any]:
         return asdict(self) | {"flash": self.code + self.constants}
@@ -62,16 +62,19 @@ def measure_one(folder: Path, prefix: str, compiler: str, options: tuple[str, ..
     sizes: dict[str, int] = defaultdict(int)
     for section, size in SECTION.findall(_run([tool, "-A", "a.o"], folder)):
         sizes[section] += int(size)
-    stack = stack_bound((folder / "a.ci").read_text(encoding="utf-8"))
+    stack = stack_bounds((folder / "a.ci").read_text(encoding="utf-8"))
     version = _run([compiler, "--version"], folder).splitlines()[0]
     return Measurement(
         version, " ".join(options), sizes["text"], sizes["rodata"] + sizes["data"], sizes["data"] + sizes["bss"], stack
     )
 
 
-def stack_bound(graph: str) -> int:
-    """Return the bytes of stack of the longest path of calls, from GCC's call graph."""
-    sizes = {title: int(size) for title, size, _ in NODE.findall(graph)}
+def stack_bounds(graph: str) -> dict[str, int]:
+    """Return for each function that other files may call the bytes of stack of its longest path of calls.
+
+    `graph` is GCC's call graph, in which the names of other functions begin with that of their file.
+    """
+    sizes = {title: int(size) for title, size in NODE.findall(graph)}
     calls: dict[str, set[str]] = defaultdict(set)
     for caller, called in EDGE.findall(graph):
         calls[caller].add(called)
@@ -82,7 +85,7 @@ def stack_bound(graph: str) -> int:
             return LIBRARY_STACK
         return sizes[name] + max((longest(called) for called in calls[name]), default=0)
 
-    return max(map(longest, sizes), default=0)
+    return {name: longest(name) for name in sorted(sizes) if ":" not in name}
 
 
 def _run(line: list[str], folder: Path) -> str:

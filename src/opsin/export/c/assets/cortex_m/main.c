@@ -64,19 +64,40 @@ static uint32_t touched(const uint32_t *begin, const uint32_t *end)
   return count;
 }
 
+/* Call one of the functions, and print how much stack it took, with that of what it calls. */
+static int measured(const char *name, int (*function)(void))
+{
+  uint32_t *sp, *p;
+  int state;
+  __asm__ volatile("mov %0, sp" : "=r"(sp));
+  for (p = stack_begin; p < sp; p++) *(volatile uint32_t *)p = PAINT;
+  state = function();
+  for (p = stack_begin; p < sp && *p == PAINT; p++) {
+  }
+  print_number(name, (uint32_t)(sp - p) * 4);
+  return state;
+}
+
+/* Use some bytes of the program as an image of another size than the network's. */
+static int load_any(void) { return model_load((const uint8_t *)&vectors + 64, 37, 41, 1); }
+
+static int run_any(void)
+{
+  model_run();
+  return MODEL_OK;
+}
+
 int main(void)
 {
   volatile uint32_t *p;
-  uint32_t *const here = __builtin_frame_address(0);
-  uint32_t *lowest = stack_begin;
-  int state;
+  int state, loaded;
   for (p = bss_begin; p < bss_end; p++) *p = PAINT;
-  for (p = stack_begin; p < here - 16; p++) *p = PAINT;
-  state = model_self_test();
-  while (lowest < here && *lowest == PAINT) lowest++;
-  print_number("self-test: state ", (uint32_t)-state);
+  state = measured("stack of model_self_test, bytes: ", model_self_test);
   print_number("RAM, bytes: ", (uint32_t)(bss_end - bss_begin) * 4);
   print_number("RAM, bytes written: ", touched(bss_begin, bss_end));
-  print_number("stack, bytes: ", (uint32_t)(here - lowest) * 4);
+  loaded = measured("stack of model_load, bytes: ", load_any);
+  measured("stack of model_run, bytes: ", run_any);
+  print_number("state of model_load: ", (uint32_t)-loaded);
+  print_number("state of model_self_test: ", (uint32_t)-state);
   return state ? 1 : 0;
 }
