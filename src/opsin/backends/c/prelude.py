@@ -31,7 +31,11 @@ CHECKS = """\
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
+#if defined(__clang__) || __GNUC__ < 8
 #define NOINLINE __attribute__((noinline))
+#else /* GCC 12 drops stores through pointers that it knows to be of one array but computes from each other */
+#define NOINLINE __attribute__((noipa))
+#endif
 #define ALIAS __attribute__((may_alias))
 #define DATA __attribute__((unused))
 #else

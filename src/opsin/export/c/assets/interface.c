@@ -31,12 +31,13 @@ static const float *outputs(void)
 #if MODEL_MIRRORED
   static float mean[MODEL_OUTPUTS];
   static uint8_t kept[PIXELS];
+  uint8_t *const resized = resized_image();
   const float *found;
   int32_t i;
-  for (i = 0; i < PIXELS; i++) kept[i] = RESIZED[i];
+  for (i = 0; i < PIXELS; i++) kept[i] = resized[i];
   found = model_run();
   for (i = 0; i < MODEL_OUTPUTS; i++) mean[i] = found[i];
-  for (i = 0; i < PIXELS; i++) RESIZED[i] = kept[i];
+  for (i = 0; i < PIXELS; i++) resized[i] = kept[i];
   mirror();
   found = model_run();
   for (i = 0; i < MODEL_OUTPUTS; i++) {

@@ -3,12 +3,14 @@
 /* Resizing needs memory: the arena, which is free before the network runs, but for the bytes of the resized image.
    These are in the last quarter of the input, where each is replaced from the front by four bytes of a float. */
 #define PIXELS (MODEL_HEIGHT * MODEL_WIDTH * MODEL_CHANNELS)
-#define RESIZED (arena.bytes + MODEL_INPUT_AT + 3 * (size_t)PIXELS)
 #define BEFORE ((size_t)MODEL_INPUT_AT + 3 * (size_t)PIXELS)
 #define AFTER_AT ((size_t)MODEL_INPUT_AT + 4 * (size_t)PIXELS)
 #define AFTER (sizeof arena - AFTER_AT)
-#define SCRATCH (BEFORE >= AFTER ? arena.bytes : arena.bytes + AFTER_AT)
 #define SCRATCH_BYTES (BEFORE >= AFTER ? BEFORE : AFTER)
+
+static NOINLINE uint8_t *resized_image(void) { return arena.bytes + MODEL_INPUT_AT + 3 * (size_t)PIXELS; }
+static NOINLINE void *scratch_memory(void) { return arena.f + (BEFORE >= AFTER ? 0 : AFTER_AT / 4); }
+static NOINLINE float *network_input(void) { return arena.f + MODEL_INPUT_AT / 4; }
 
 typedef struct {
   const uint8_t *data;
@@ -112,9 +114,10 @@ static uint8_t to_byte(int32_t sum)
 static int resize_exact(const image *im, const axis *columns, const axis *rows)
 {
   const int32_t limit = weight_limit(columns), kept = weight_limit(rows), line = MODEL_WIDTH * MODEL_CHANNELS;
-  word *const starts = (word *)(void *)SCRATCH, *const counts = starts + MODEL_WIDTH;
+  word *const starts = scratch_memory(), *const counts = starts + MODEL_WIDTH;
   word *const along = counts + MODEL_WIDTH, *const across = along + (size_t)MODEL_WIDTH * (size_t)limit;
   uint8_t *const lines = (uint8_t *)(across + kept);
+  uint8_t *const resized = resized_image();
   int32_t row, column, channel, i, next = 0;
   if (((size_t)MODEL_WIDTH * ((size_t)limit + 2) + (size_t)kept) * 4 + (size_t)kept * (size_t)line > SCRATCH_BYTES)
     return MODEL_TOO_LARGE;
@@ -139,7 +142,7 @@ static int resize_exact(const image *im, const axis *columns, const axis *rows)
     for (column = 0; column < line; column++) {
       int32_t sum = UNIT / 2;
       for (i = 0; i < count; i++) sum += lines[(first + i) % kept * line + column] * across[i];
-      RESIZED[row * line + column] = to_byte(sum);
+      resized[row * line + column] = to_byte(sum);
     }
   }
   return MODEL_OK;
@@ -202,9 +205,10 @@ static int32_t float_weights(const axis *a, const taps *t, int32_t number, float
 static int resize_float(const image *im, const axis *columns, const axis *rows)
 {
   const taps along = taps_of(columns), across = taps_of(rows);
-  word *const starts = (word *)(void *)SCRATCH;
+  word *const starts = scratch_memory();
   float *const table = (float *)(void *)(starts + MODEL_WIDTH), *sums = table + (size_t)MODEL_WIDTH * (size_t)along.taps;
   float *const row_weights = sums + 3 * MODEL_WIDTH;
+  uint8_t *const resized = resized_image();
   int32_t row, column, i, pixel, left, right;
   if (((size_t)MODEL_WIDTH * ((size_t)along.taps + 4) + (size_t)across.taps) * 4 > SCRATCH_BYTES) return MODEL_TOO_LARGE;
   for (column = 0; column < MODEL_WIDTH; column++)
@@ -237,7 +241,7 @@ static int resize_float(const image *im, const axis *columns, const axis *rows)
       float value = sums[i] + 0.5f;
       value = value > 0.0f ? value : 0.0f;
       value = value < 255.0f ? value : 255.0f;
-      RESIZED[row * 3 * MODEL_WIDTH + i] = (uint8_t)value;
+      resized[row * 3 * MODEL_WIDTH + i] = (uint8_t)value;
     }
   }
   return MODEL_OK;
@@ -311,12 +315,13 @@ static int resize(const image *im)
 /* The network was trained on light strokes on black: invert an image with a light border. */
 static void invert_light(void)
 {
+  uint8_t *const resized = resized_image();
   int32_t rows = 0, columns = 0, i;
-  for (i = 0; i < MODEL_WIDTH; i++) rows += RESIZED[i] + RESIZED[(MODEL_HEIGHT - 1) * MODEL_WIDTH + i];
+  for (i = 0; i < MODEL_WIDTH; i++) rows += resized[i] + resized[(MODEL_HEIGHT - 1) * MODEL_WIDTH + i];
   for (i = 0; i < MODEL_HEIGHT; i++)
-    columns += RESIZED[i * MODEL_WIDTH] + RESIZED[i * MODEL_WIDTH + MODEL_WIDTH - 1];
+    columns += resized[i * MODEL_WIDTH] + resized[i * MODEL_WIDTH + MODEL_WIDTH - 1];
   if (((double)rows / (2 * MODEL_WIDTH) + (double)columns / (2 * MODEL_HEIGHT)) / 2 > 160)
-    for (i = 0; i < PIXELS; i++) RESIZED[i] = (uint8_t)(255 - RESIZED[i]);
+    for (i = 0; i < PIXELS; i++) resized[i] = (uint8_t)(255 - resized[i]);
 }
 #endif
 
@@ -324,10 +329,11 @@ static void invert_light(void)
 static void normalise(void)
 {
   static const float scale[MODEL_CHANNELS] = {@scale@}, shift[MODEL_CHANNELS] = {@shift@};
-  float *const input = arena.f + MODEL_INPUT_AT / 4;
+  const uint8_t *const resized = resized_image();
+  float *const input = network_input();
   int32_t i, channel = 0;
   for (i = 0; i < PIXELS; i++) {
-    const float product = (float)RESIZED[i] * scale[channel];
+    const float product = (float)resized[i] * scale[channel];
     input[i] = product + shift[channel];
     channel = channel + 1 < MODEL_CHANNELS ? channel + 1 : 0;
   }
@@ -336,12 +342,13 @@ static void normalise(void)
 #if MODEL_MIRRORED
 static void mirror(void)
 {
+  uint8_t *const resized = resized_image();
   int32_t row, column, channel;
   for (row = 0; row < MODEL_HEIGHT; row++)
     for (column = 0; column < MODEL_WIDTH / 2; column++)
       for (channel = 0; channel < MODEL_CHANNELS; channel++) {
-        uint8_t *const a = RESIZED + (row * MODEL_WIDTH + column) * MODEL_CHANNELS + channel;
-        uint8_t *const b = RESIZED + (row * MODEL_WIDTH + MODEL_WIDTH - 1 - column) * MODEL_CHANNELS + channel;
+        uint8_t *const a = resized + (row * MODEL_WIDTH + column) * MODEL_CHANNELS + channel;
+        uint8_t *const b = resized + (row * MODEL_WIDTH + MODEL_WIDTH - 1 - column) * MODEL_CHANNELS + channel;
         const uint8_t kept = *a;
         *a = *b;
         *b = kept;

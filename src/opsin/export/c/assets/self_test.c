@@ -2,12 +2,13 @@
 /* The images of the self-test: noise, brighter in some, and their results when this file was written. */
 static void golden_image(uint32_t number)
 {
+  uint8_t *const resized = resized_image();
   uint32_t x = 0x9e3779b9u * (number + 1), i;
   for (i = 0; i < (uint32_t)PIXELS; i++) {
     x ^= x << 13;
     x ^= x >> 17;
     x ^= x << 5;
-    RESIZED[i] = (uint8_t)((x >> 24) >> (number % 4));
+    resized[i] = (uint8_t)((x >> 24) >> (number % 4));
   }
 }
 
