@@ -38,6 +38,8 @@ def library(folder: Path, sources: Mapping[str, str], command: Sequence[str]) ->
     program = compiler(command[0])
     target = folder / f"library{len(list(folder.iterdir()))}.so"
     line = [program, *STRICT, *command[1:], "-shared", "-fPIC", *sources, "-o", str(target)]
-    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, env={**os.environ, "LC_ALL": "C"})
+    done = subprocess.run(
+        line, cwd=folder, capture_output=True, text=True, timeout=300, env={**os.environ, "LC_ALL": "C"}
+    )
     assert done.returncode == 0, done.stderr[:4000]
     return ctypes.CDLL(str(target))

@@ -9,26 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opsin import nn
 from opsin.backends.c import prelude, render_program
 from opsin.backends.portable import COMPACT, PortableProgram, compile, portable_program
 from opsin.ir import Graph
 from opsin.ops import OPS
 from tests.backends.c.support import VARIANTS, library
-from tests.support import forward_graph
-
-NAN_FREE = 4
-"""Samples of an operation."""
+from tests.support import QUANTIZED, forward_graph
 
 
 def source(program: PortableProgram, name: str) -> str:
     """Return a file with a function that computes, and one that returns the address of the arena."""
     parts = render_program(program)
     ends = f"void *{name}_arena(void);\nvoid *{name}_arena(void) {{ return &arena; }}\nvoid {name}(void);\n"
-    return "\n".join(
-        [f"#define ARENA_WORDS {program.arena_bytes // 4}", prelude(parts.functions), parts.constants, parts.memory, parts.kernels, ends, f"void {name}(void)\n{{",
-         parts.calls + "}\n"]
-    )  # fmt: skip
+    head = f"#define ARENA_WORDS {program.arena_bytes // 4}"
+    body = f"void {name}(void)\n{{\n{parts.calls}}}\n"
+    return "\n".join([head, prelude(parts.functions), parts.constants, parts.memory, parts.kernels, ends, body])
 
 
 def run(library: ctypes.CDLL, name: str, program: PortableProgram, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -46,8 +41,8 @@ def cases() -> dict[str, tuple[Graph, dict[str, Any], PortableProgram]]:
     """Return graphs of one operation each, with inputs."""
     rng = np.random.default_rng(5)
     found = {}
-    for name in sorted(OPS):
-        for number in range(3):
+    for name in (name for name in sorted(OPS) if name not in QUANTIZED):
+        for number in range(2):
             sample = OPS[name].sample(rng)
             graph = forward_graph(name, sample)
             values = [a.astype(np.float32) if a.dtype.kind == "f" else a.astype(np.int32) for a in sample.inputs]

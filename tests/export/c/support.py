@@ -18,7 +18,8 @@ class CModel:
 
     def __init__(self, model: Model, folder: Path, variant: str = "gcc, vectors", extra_bytes: int = 0) -> None:
         export = opsin.ship(model, "c")
-        sources = {name: content.decode() for name, content in export.files.items() if "/" not in name}
+        files = export.files.items()
+        sources = {name.removeprefix("src/"): content.decode() for name, content in files if name.startswith("src/")}
         self.prefix = next(name for name in sources if name.endswith(".c"))[:-2]
         header = f"{self.prefix}.h"
         folder.mkdir(exist_ok=True)

@@ -24,7 +24,8 @@ FRAMINGS: dict[str, tuple[tuple[int, int, int], Framing | None]] = {
     "colour, cropped, bilinear": ((3, 18, 17), Crop(23, "bilinear")),
 }
 SIZES = (
-    (17, 21), (16, 20), (20, 24), (40, 31), (31, 40), (133, 100), (64, 64), (7, 9), (1, 1), (300, 21), (20, 16), (23, 19),
+    (17, 21), (16, 20), (20, 24), (40, 31), (31, 40), (133, 100), (64, 64), (7, 9), (1, 1), (300, 21), (20, 16),
+    (23, 19),
 )  # fmt: skip
 
 
@@ -32,9 +33,7 @@ def pixel_model(shape: tuple[int, int, int], framing: Framing | None, dark: bool
     """Return a model whose outputs are a function of each pixel, different for all values."""
     graph = nn.trace(nn.Sequential(nn.Tanh(), nn.Flatten()), shape)
     channels = shape[0]
-    preprocessing = Preprocessing(
-        *shape, (0.48, 0.43, 0.4)[:channels], (0.23, 0.25, 0.27)[:channels], dark, framing
-    )
+    preprocessing = Preprocessing(*shape, (0.48, 0.43, 0.4)[:channels], (0.23, 0.25, 0.27)[:channels], dark, framing)
     labels = [str(number) for number in range(int(np.prod(shape)))]
     return Model("pixels", graph, {}, preprocessing, labels, portable=True)
 

@@ -101,9 +101,9 @@ class _Renderer:
         self.block(kernel.body)
         arguments = [*parameters.values(), *(text for value, text in extra if uses[value])]
         head = f"static NOINLINE void {self.name}({', '.join(arguments) or 'void'})"
-        used = [bool(uses[value]) for value, _ in extra]
+        begin, end, scratch = (bool(uses[value]) for value, _ in extra)
         text = "\n".join([head, "{", *self.lines, "}", ""])
-        return CKernel(self.name, text, tuple(parameters), *used, frozenset(self.functions))
+        return CKernel(self.name, text, tuple(parameters), begin, end, scratch, frozenset(self.functions))
 
     def _parameters(self) -> dict[int, str]:
         """Name the parameters, and return the declarations of those that are arguments."""
@@ -213,7 +213,9 @@ class _Renderer:
             return handler(item)
         kind: ScalarType = item.operands[0].kind
         operands = [self.values[v] for v in item.operands]
-        if kind.lanes == 1 and (kind.element in (INDEX, BOOL) or item.name in ("lt", "le", "eq") or _is_float_sum(item)):
+        if kind.lanes == 1 and (
+            kind.element in (INDEX, BOOL) or item.name in ("lt", "le", "eq") or _is_float_sum(item)
+        ):
             if item.name in ("min", "max"):
                 return self.call(f"idx_{item.name}", *(v.text for v in operands))
             return _simple(item.name, *operands) if kind.element == INDEX else infix(item.name, *operands)
@@ -245,8 +247,10 @@ class _Renderer:
     def do_neg(self, item: Instruction) -> Expression:
         kind = item.result.kind
         operand = self.values[item.operands[0]]
-        return Expression(f"-{operand.within(ATOM)}", OTHER) if kind.lanes == 1 else self.call(
-            f"{_prefix(kind)}_neg", operand.text
+        return (
+            Expression(f"-{operand.within(ATOM)}", OTHER)
+            if kind.lanes == 1
+            else self.call(f"{_prefix(kind)}_neg", operand.text)
         )
 
     def do_shuffle(self, item: Instruction) -> Expression:
@@ -292,7 +296,9 @@ class _Renderer:
         if memory_type(element) != memory_type(pointer.element):
             constant = "const " if pointer.constant else ""
             name = f"({constant}{memory_type(element)} *){name}"
-        return name if at.text == "0" else f"{name} + {at.within(PRODUCT) if at.text.startswith('-') else at.within(SUM)}"
+        return (
+            name if at.text == "0" else f"{name} + {at.within(PRODUCT) if at.text.startswith('-') else at.within(SUM)}"
+        )
 
     def address(self, item: Instruction) -> None:
         source, index = item.operands
@@ -351,8 +357,9 @@ def _prefix(kind: ScalarType) -> str:
 def _simple(name: str, a: Expression, b: Expression) -> Expression:
     """Return an expression of whole numbers, without zeros that are added and ones that are factors."""
     texts = a.text, b.text
-    if name == "add" and "0" in texts or name == "mul" and "1" in texts:
-        return b if texts[0] == ("0" if name == "add" else "1") else a
+    neutral = {"add": "0", "mul": "1"}.get(name)
+    if neutral in texts:
+        return b if a.text == neutral else a
     return infix(name, a, b)
 
 

@@ -82,7 +82,9 @@ def prelude(functions: Iterable[str]) -> str:
     """Return types and the definitions of `functions` and of those that they call in turn."""
     names = sorted(functions)
     scalars = {name for name in names if name in SCALAR_FUNCTIONS}
-    fours, pairs = ([vector_function(n) for n in names if n not in SCALAR_FUNCTIONS and n[1] == lanes] for lanes in "42")
+    fours, pairs = (
+        [vector_function(n) for n in names if n not in SCALAR_FUNCTIONS and n[1] == lanes] for lanes in "42"
+    )
     always = _closure(scalars.union(*(f.vector_calls for f in fours), *(f.scalar_calls for f in pairs)))
     by_lane = _closure(set().union(*(f.scalar_calls for f in fours))) - always
     parts = [CHECKS, *_definitions(always)]

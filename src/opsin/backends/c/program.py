@@ -21,8 +21,9 @@ WORD_BYTES = 4
 class CProgram:
     """The parts of a C file; `functions` are those of the prelude that it needs.
 
-    `constants` defines the weights, `memory` the arena of `ARENA_WORDS` words, `kernels` their functions, and `calls` are the statements that
-    compute the outputs from the inputs in the arena. Both segments are unions; their member `f` is an array of float.
+    `constants` defines the weights, `memory` the arena of `ARENA_WORDS` words, `kernels` their functions, and `calls`
+    are the statements that compute the outputs from the inputs in the arena. Both segments are unions; their member `f`
+    is an array of float.
     """
 
     constants: str
@@ -45,7 +46,7 @@ def render_program(program: PortableProgram) -> CProgram:
     lines = [line for call in program.calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
     return CProgram(
         "\n".join(_constants(program.constants)) + "\n",
-        f"static union {{ float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; }} arena DATA;\n",
+        "static union { float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; } arena DATA;\n",
         "\n".join(kernel.text for kernel in kernels),
         "\n".join(lines) + "\n",
         frozenset().union(*(kernel.functions for kernel in kernels)),

@@ -81,7 +81,9 @@ SCALAR_FUNCTIONS: dict[str, CFunction] = {
     "idx_max": CFunction(_function("idx idx_max(idx a, idx b)", "return a > b ? a : b;")),
     "f_from_bits": CFunction(_function("float f_from_bits(uint32_t a)", f"{_BITS} x.u = a; return x.f;")),
     "f_to_bits": CFunction(_function("uint32_t f_to_bits(float a)", f"{_BITS} x.f = a; return x.u;")),
-    "i_as_float": CFunction(_function("float i_as_float(int32_t a)", "return f_from_bits((uint32_t)a);"), ("f_from_bits",)),
+    "i_as_float": CFunction(
+        _function("float i_as_float(int32_t a)", "return f_from_bits((uint32_t)a);"), ("f_from_bits",)
+    ),
     "f_as_int": CFunction(_function("int32_t f_as_int(float a)", "return (int32_t)f_to_bits(a);"), ("f_to_bits",)),
     "i_to_float": CFunction(_function("float i_to_float(int32_t a)", "return (float)a;")),
     "f_to_int": CFunction(
@@ -98,7 +100,8 @@ SCALAR_FUNCTIONS: dict[str, CFunction] = {
     "i_rem": CFunction(_function("int32_t i_rem(int32_t a, int32_t b)", "return a % b;")),
     "f_fma": CFunction(_function("float f_fma(float a, float b, float c)", "float p = a * b; return p + c;")),
     "f_abs": CFunction(
-        _function("float f_abs(float a)", "return f_from_bits(f_to_bits(a) & 0x7fffffffu);"), ("f_from_bits", "f_to_bits")
+        _function("float f_abs(float a)", "return f_from_bits(f_to_bits(a) & 0x7fffffffu);"),
+        ("f_from_bits", "f_to_bits"),
     ),
     "f_floor": CFunction(
         "/* From 2^23 on, every float is whole. */\n"

@@ -104,9 +104,7 @@ class _Writer:
 
     def abs(self, name: str) -> VectorFunction:
         vector = "i4 m = {0x7fffffff, 0x7fffffff, 0x7fffffff, 0x7fffffff}; return (f4)((i4)a & m);"
-        return self.function(
-            self.head(name, self.kind, "a"), vector, self.by_lane(self.kind, "f_abs(a.@)"), ("f_abs",)
-        )
+        return self.function(self.head(name, self.kind, "a"), vector, self.by_lane(self.kind, "f_abs(a.@)"), ("f_abs",))
 
     def min(self, name: str) -> VectorFunction:
         return self.choose(name, "min", "<")
@@ -185,9 +183,7 @@ class _Writer:
         head = self.head(name, result, "ab")
         vectors = [f"{'ab'[n // self.lanes]}[{n % self.lanes}]" for n in numbers]
         vector = f"{result} r = {{{', '.join(vectors)}}}; return r;"
-        body = f"{result} r; " + " ".join(
-            f"r.{f} = {s};" for f, s in zip(FIELDS[: len(numbers)], sources, strict=True)
-        )
+        body = f"{result} r; " + " ".join(f"r.{f} = {s};" for f, s in zip(FIELDS[: len(numbers)], sources, strict=True))
         unused = [name for name in "ab" if not any(s.startswith(name) for s in sources)]
         void = "".join(f" (void){name};" for name in unused)
         body = f"{body}{void} return r;"

@@ -103,7 +103,7 @@ class Array:
 
 @dataclass(frozen=True, eq=False)
 class PortableProgram:
-    """A graph for one sample as kernels, calls and memory; sizes are in bytes, offsets are multiples of the alignment."""
+    """A graph for one sample as kernels, calls and memory; sizes are in bytes, offsets multiples of the alignment."""
 
     kernels: tuple[Kernel, ...]
     calls: tuple[Call, ...]
@@ -114,9 +114,7 @@ class PortableProgram:
     outputs: Mapping[str, Array]
 
 
-def portable_program(
-    graph: Graph, state: Mapping[str, ArrayLike], layout: Layout = Layout()
-) -> PortableProgram:
+def portable_program(graph: Graph, state: Mapping[str, ArrayLike], layout: Layout = Layout()) -> PortableProgram:
     """Return `graph` for one sample with the variables of `state`; what depends on them alone is computed here."""
     program = compile(graph, 1, 1)
     program.load_state(state)

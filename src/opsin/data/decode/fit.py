@@ -74,9 +74,7 @@ def _resized(image: Image.Image, box: Box, height: int, width: int, interpolatio
     return to_planes(resample(image, width, height, interpolation, box))
 
 
-def resample(
-    image: Image.Image, width: int, height: int, interpolation: str, box: Box | None = None
-) -> Image.Image:
+def resample(image: Image.Image, width: int, height: int, interpolation: str, box: Box | None = None) -> Image.Image:
     """Resize an image, or the part in `box`, by Pillow, along the rows first.
 
     The order changes pixels, because results are rounded and clamped in between. Which order Pillow prefers depends on

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from opsin.export.c.program import Shipment
-from opsin.export.c.source import asset, head
+from opsin.export.c.source import asset, head, renamed
 from opsin.tasks.classification import Classification
 
 PREDICT = """
@@ -29,7 +29,7 @@ def header(shipment: Shipment) -> str:
         "header.h", shipment, head=head(shipment), width=width, height=height, channels=channels,
         outputs=shipment.outputs, labels=_labels(shipment), ram=ram_bytes(shipment),
         weights=len(shipment.program.constants), goldens=len(shipment.goldens.images),
-        predict=_renamed(OUTPUTS + (PREDICT if isinstance(model.task, Classification) else ""), shipment),
+        predict=renamed(OUTPUTS + (PREDICT if isinstance(model.task, Classification) else ""), shipment),
     )  # fmt: skip
 
 
@@ -45,8 +45,4 @@ def _labels(shipment: Shipment) -> str:
     if isinstance(shipment.model.task, Classification) and calibration and calibration.threshold is not None:
         text += "\n/* The model does not know an answer of a lower probability. */\n"
         text += f"#define MODEL_THRESHOLD {calibration.threshold!r}f\n"
-    return _renamed(text, shipment)
-
-
-def _renamed(text: str, shipment: Shipment) -> str:
-    return text.replace("MODEL_", f"{shipment.prefix.upper()}_").replace("model_", f"{shipment.prefix}_")
+    return renamed(text, shipment)

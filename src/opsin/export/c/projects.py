@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from opsin.export.c.names import comment
 from opsin.export.c.program import Shipment
-from opsin.export.c.source import asset
+from opsin.export.c.source import asset, renamed
 from opsin.tasks.classification import Classification
 
-THRESHOLD = "  if (values[best] < MODEL_THRESHOLD) printf(\"don't know, perhaps \");\n"
+THRESHOLD = '  if (values[best] < MODEL_THRESHOLD) printf("don\'t know, perhaps ");\n'
 
 
 def projects(shipment: Shipment) -> Iterator[tuple[str, str]]:
@@ -36,5 +36,5 @@ def _answer(shipment: Shipment) -> str:
     if not isinstance(model.task, Classification):
         return asset("pc/outputs.txt", shipment).rstrip("\n")
     has_threshold = model.calibration is not None and model.calibration.threshold is not None
-    threshold = THRESHOLD.replace("MODEL_", f"{shipment.prefix.upper()}_") if has_threshold else ""
+    threshold = renamed(THRESHOLD, shipment) if has_threshold else ""
     return asset("pc/predict.txt", shipment, threshold=threshold).rstrip("\n")

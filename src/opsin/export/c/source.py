@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from importlib.resources import files
 
@@ -24,12 +25,15 @@ FIT, STRETCH, CROP = range(3)
 
 def asset(name: str, shipment: Shipment, **values: object) -> str:
     """Return a file of `assets/` with the names of the model, and `@name@` replaced by each of `values`."""
-    text = files("opsin.export.c").joinpath("assets").joinpath(name).read_text(encoding="utf-8")
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", str(value))
+    text = renamed(files("opsin.export.c").joinpath("assets").joinpath(name).read_text(encoding="utf-8"), shipment)
+    texts = {"model": shipment.prefix, **{key: str(value) for key, value in values.items()}}
+    return re.sub(r"@(\w+)@", lambda match: texts[match[1]], text)
+
+
+def renamed(text: str, shipment: Shipment) -> str:
+    """Return a text in which the names of functions and macros begin with the model's."""
     prefix = shipment.prefix
-    text = text.replace("@model@", prefix)
-    return text.replace("MODEL_", f"{prefix.upper()}_").replace("model_", f"{prefix}_")
+    return re.sub(r"\bMODEL_", f"{prefix.upper()}_", re.sub(r"\bmodel_", f"{prefix}_", text))
 
 
 def source(shipment: Shipment) -> str:
@@ -122,5 +126,8 @@ def _classify(shipment: Shipment) -> str:
 
 def _golden_bits(shipment: Shipment) -> str:
     rows = shipment.goldens.outputs.view(np.uint32).tolist()
-    texts = [textwrap.fill(", ".join(f"0x{word:08x}" for word in row), 110, initial_indent="   ", subsequent_indent="   ") for row in rows]
+    texts = [
+        textwrap.fill(", ".join(f"0x{word:08x}" for word in row), 110, initial_indent="   ", subsequent_indent="   ")
+        for row in rows
+    ]
     return ",\n".join(f"  {{{text.strip()}}}" for text in texts)
