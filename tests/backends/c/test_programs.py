@@ -60,10 +60,12 @@ def every_operation() -> dict[str, tuple[Graph, dict[str, Any], PortableProgram]
 def test_every_operation_has_the_bits_of_the_engine(
     variant: str, tmp_path: Path, every_operation: dict[str, tuple[Graph, dict[str, Any], PortableProgram]]
 ) -> None:
-    files = {f"{name}.c": source(program, name) for name, (_, _, program) in every_operation.items() if program.calls}
+    chosen = {name: case for name, case in every_operation.items() if case[2].calls}
+    if variant != "gcc, vectors":  # to save time
+        chosen = {name: case for name, case in chosen.items() if name.endswith("_0")}
+    files = {f"{name}.c": source(program, name) for name, (_, _, program) in chosen.items()}
     built = library(tmp_path, files, VARIANTS[variant])
-    for name, (graph, inputs, program) in every_operation.items():
-        if program.calls:
-            expected = compile(graph, 1, 1).run(**inputs)
-            found = run(built, name, program, inputs)
-            assert {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in expected.items()}, name
+    for name, (graph, inputs, program) in chosen.items():
+        expected = compile(graph, 1, 1).run(**inputs)
+        found = run(built, name, program, inputs)
+        assert {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in expected.items()}, name
