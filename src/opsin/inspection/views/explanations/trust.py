@@ -65,10 +65,13 @@ def together(results: Sequence[tuple[Results, Baselines]]) -> dict[str, Any] | N
     }  # fmt: skip
 
 
-def sanity(subject: Subject, scores: Sequence[ExplainedScore], methods: Sequence[str]) -> dict[str, Any]:
+def sanity(
+    explainer: Explainer, subject: Subject, scores: Sequence[ExplainedScore], methods: Sequence[str]
+) -> dict[str, Any]:
     """Return the sanity check of methods on the first images."""
     images = subject.pixels[:SANITY_IMAGES]
-    checks = RandomNetworks(subject.model).check(images, scores[:SANITY_IMAGES], methods, on_progress=subject.progress)
+    networks = RandomNetworks(subject.model, explainer)
+    checks = networks.check(images, scores[:SANITY_IMAGES], methods, on_progress=subject.progress)
     return {
         name: {
             "shares": list(check.shares), "correlations": list(check.correlations), "passed": check.passed,

@@ -62,7 +62,8 @@ function markMethod(root, method) {
 }
 
 function controls({ data, image, answer, chosen }, choose) {
-  const answers = image.answers.map((each, n) => ({ value: n, text: each.label }));
+  const isUnique = new Set(image.answers.map((each) => each.label)).size === image.answers.length;
+  const answers = image.answers.map((each, n) => ({ value: n, text: isUnique ? each.label : `${n + 1}: ${each.label}` }));
   const methods = Object.keys(answer.maps).map((name) => ({ value: name, text: data.methods[name].title }));
   const layers = answer.maps[chosen.method].map((map, n) => ({ value: n, text: map.layer }));
   return [
@@ -93,11 +94,14 @@ function mapPart(view) {
     map.details.remark ? h('p', { class: 'warning', text: map.details.remark }) : null,
     cover.element, map.sentences.length ? null : strength.element,
     h('p', { class: 'note' }, `${capitalized(map.description)} is `, number(Math.fround(map.score), { name: map.description }), '. ',
-      `The colours go from 0 to ${rounded(map.largest)}, the largest value of this map.`),
+      `The colours go from 0 to ${rounded(map.largest)}, the largest value of this map.`,
+      answer.number ? ' Coloured parts make the number larger.' : null),
     h('details', {}, h('summary', { text: 'The raw map' }),
-      h('p', { class: 'note', text: `${capitalized(method.idea)} (${method.source}).${squares} ${method.unsigned ? '' : 'Negative values count against the answer.'}` }),
+      h('p', { class: 'note', text: `${capitalized(method.idea)} (${method.source}).${squares} ${method.unsigned ? '' : answer.number ? 'Negative values make the number smaller.' : 'Negative values count against the answer.'}` }),
       raw.element, detailsPart(map)),
     channelsPart(view, map),
+    view.image.drawing ? h('figure', { class: 'why-drawing' }, h('figcaption', { text: 'What the network answers' }),
+      h('img', { src: view.image.drawing, alt: `The image with the answer drawn on it: ${page.subject.images[page.state.image].answer}` })) : null,
   );
 }
 

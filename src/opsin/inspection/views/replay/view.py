@@ -13,7 +13,7 @@ from opsin.inspection.images import image_name
 from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.network.maps import Form, Maps, as_bytes
-from opsin.inspection.views.replay.frames import Replay, computable, read_replay, replayed
+from opsin.inspection.views.replay.frames import Replay, computable, replayed
 from opsin.ir import Tensor
 from opsin.viz import captions
 
@@ -46,7 +46,7 @@ class ReplayView:
         if subject.replay is None:
             return None
         subject.progress("replay of the training")
-        replay = read_replay(subject.replay, subject.model)
+        replay: Replay = subject.replay
         kernels, all_kernels = _kernels(subject, replay, arrays)
         stages = computable(subject.model.graph, subject.stages, list(replay.frames[-1].weights))
         complete = len(replay.frames[-1].weights) == len(subject.model.graph.variables)
