@@ -57,7 +57,7 @@ def test_a_detector_has_the_layers_of_the_head_that_found_the_box() -> None:
     large, small = layers_of(network, entry.input_shape, 0), layers_of(network, entry.input_shape, -1)
     assert [layer.name for layer in large.layers][-2:] == ["class_head.tower.1.act", "class_head.predict"]
     assert str(large.find(None)) == "add (96 × 40 × 40)"
-    assert str(small.find(None)) == SMALL_DEFAULT
+    assert str(small.find(None)) == "pyramid.down.2.act (96 × 5 × 5)"
 
 
 def test_the_default_layer_of_a_box_is_one_of_which_enough_places_count() -> None:
@@ -79,7 +79,7 @@ def test_the_default_layer_of_a_box_is_one_of_which_enough_places_count() -> Non
         return find_map_layers(graph, ExplainedScore("a", "a value", {name: weights}, "sigmoid")).find(None).name
 
     assert default(one_hot(shape, (1, 10, 10))) == "act"  # after the stem: 7 × 7 places
-    assert default(one_hot(shape, (1, 0, 0))) == "stem"  # at the corner only 4 × 4: the first layer
+    assert default(one_hot(shape, (1, 0, 0))) == "act"  # at the corner, too
     assert default(one_hot(shape, (1, slice(9, 12), slice(9, 12)))) == "act#2"  # 3 × 3 places of the answer: 7 × 7
     assert default(np.ones(shape, np.float32)) == "act#3"
 

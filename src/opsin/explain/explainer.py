@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Explainer:
         outputs = [self.observer.outputs(image[None]) for image in pixels]
         return [
             self.model.task.explained_scores(each, label, count, size)
-            for each, size in zip(outputs, sizes or [None] * len(outputs), strict=True)
+            for each, size in zip(outputs, sizes or repeat(None, len(outputs)), strict=True)
         ]
 
     def layers(self, score: ExplainedScore) -> MapLayers:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from opsin.base.errors import UsageError
 from opsin.ir import Graph, Tensor, bind
 from opsin.ir.cut_points import cut_points, suffix
-from opsin.nn.receptive_field import receptive_spans
+from opsin.nn.receptive_field import PixelSpan, receptive_spans
 from opsin.tasks.explained_score import ExplainedScore
 
 MIN_REACH = 7
@@ -103,19 +103,23 @@ def find_map_layers(graph: Graph, score: ExplainedScore) -> MapLayers:
 
 
 def _is_broad(graph: Graph, layer: MapLayer, counts: NDArray[np.bool_]) -> bool:
-    """Whether the values of the output "sink" that count (1 × C × H × W) depend on enough places of a layer."""
+    """Whether the values of the output "sink" that count (1 × C × H × W) depend on enough places of a layer.
+
+    A value at the border depends on fewer, but counts as one inside.
+    """
     rest = suffix(graph, layer.tensor)
-    spans = receptive_spans(rest).get(rest.outputs["sink"])
-    if spans is None:
-        return False
-    counted = counts.any(axis=(0, 1))
-    axes = zip(spans, (counted.any(axis=1), counted.any(axis=0)), (layer.rows, layer.columns), strict=True)
-    for span, places, size in axes:
-        positions = np.minimum(np.flatnonzero(places), len(span) - 1)
-        reach = min(size, span.last[positions].max() + 1) - max(0, span.first[positions].min())
-        if reach < min(MIN_REACH, size):
-            return False
-    return True
+    rows, columns = receptive_spans(rest)[rest.outputs["sink"]]
+    in_rows, in_columns = counts.any(axis=(0, 1, 3)), counts.any(axis=(0, 1, 2))
+    return all(
+        max(span.extent, _reach(span, np.flatnonzero(places))) >= min(MIN_REACH, size)
+        for span, places, size in ((rows, in_rows, layer.rows), (columns, in_columns, layer.columns))
+    )
+
+
+def _reach(span: PixelSpan, places: NDArray[np.intp]) -> int:
+    """Return how many positions the outputs at `places` depend on together."""
+    known = np.minimum(places, len(span) - 1)
+    return int(span.last[known].max() - span.first[known].min()) + 1
 
 
 def _source(tensor: Tensor, counts: NDArray[np.bool_]) -> tuple[Tensor, NDArray[np.bool_]]:

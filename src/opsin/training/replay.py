@@ -53,8 +53,20 @@ class ReplayFrame:
     outputs: State
 
 
+@dataclass(frozen=True, eq=False)
+class ReplayImages:
+    """The held-out images of a replay: their names, the right answers in words, and uint8 N×C×H×W."""
+
+    names: tuple[str, ...]
+    truth: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+
+
 class ReplayStore(Protocol):
     """Where frames are written. `opsin.runs.replay.ReplayFiles` implements it."""
+
+    def write_images(self, images: ReplayImages) -> None:
+        """Keep the images that all frames have outputs for. Raise `TrainingError` if that fails."""
 
     def write(self, frame: ReplayFrame) -> None:
         """Add a frame, or replace that of the same step. Raise `TrainingError` if that fails."""
@@ -80,6 +92,17 @@ class ReplayRecorder:
         """Remove the frames after `step` steps, from where training continues."""
         self.store.truncate(step)
 
+    def record_images(self) -> Warning | None:
+        """Write the images that all frames have outputs for. Training continues if they cannot be written."""
+        chosen = self._samples.take(self.images)
+        names = chosen.names or [f"{self.split} image {number + 1:,}" for number in self.images.tolist()]
+        pixels = np.asarray(chosen.single().pixels[:])
+        try:
+            self.store.write_images(ReplayImages(tuple(names), right_answers(chosen), pixels))
+        except TrainingError as error:
+            return Warning(f"{error}; training continues without the images of the replay")
+        return None
+
     def record(self, step: int, values: State) -> Warning | None:
         """Write a frame of the network's variables `values`. Training continues if it cannot be written."""
         epoch = float(np.interp(step, [0, *self._epoch_ends], range(len(self._epoch_ends) + 1)))
@@ -102,6 +125,13 @@ class ReplayRecorder:
             return {}
         self._program.load_state({name: values[name] for name in self._program.graph.variables})
         return self._program.run(inputs=self.model.preprocessing.apply(self._samples.pixels[self.images]))
+
+
+def right_answers(samples: Samples) -> tuple[str, ...]:
+    """Return the right answer for each image in a few words."""
+    if isinstance(samples, LabeledImages):
+        return tuple(samples.classes[label] for label in samples.labels.tolist())
+    return tuple(answer.summary() for answer in samples.task.truth(samples.targets))
 
 
 def epoch_ends(plan: TrainingPlan, images: int) -> list[int]:

@@ -68,8 +68,8 @@ def _read(model: Model, images: Sequence[str]) -> NamedImages:
             errors.append(error)
     if not results:
         raise errors[0]
-    for error in errors:
-        print_warning(f"left out: {error}")
+    for each in errors:
+        print_warning(f"left out: {each}")
     return NamedImages(_names(paths), np.stack([pixels for pixels, _ in results]), [size for _, size in results])
 
 

@@ -132,15 +132,14 @@ class Updates:
         weights = {name: backward.model.state[name] for name in self.first}
         program = backward.update_program(rule.optimizer, list(self.first))
         program.load_state({name: np.zeros_like(array) for name, array in program.state().items()} | weights)
-        steps = []
-        gradients = self.first
-        for _ in range(2):
+
+        def step(gradients: Mapping[str, Floats]) -> Step:
             arrays = {f"gradient of {name}": gradient for name, gradient in gradients.items()}
             program.run(learning_rate=np.float32(rule.rate), **arrays)
-            state = program.state()
-            steps.append(Step(gradients, state))
-            gradients = backward.parameter_gradients(self.case, backward.model.state | state)
-        return steps[0], steps[1]
+            return Step(gradients, program.state())
+
+        first = step(self.first)
+        return first, step(backward.parameter_gradients(self.case, {**backward.model.state, **first.state}))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ function trustPart({ data, image, chosen }) {
     ? [h('h4', { text: 'Sanity check' }), h('p', { class: check.passed ? null : 'warning', text: check.sentence }),
       table({ caption: 'rank correlation with the maps of networks whose last layers are random', head: ['random layers', 'correlation'], rows: check.shares.map((share, n) => [`${Math.round(100 * share)}%`, rounded(check.correlations[n], 2)]) })]
     : h('p', { class: 'note', text: `The sanity check was not made for ${data.methods[chosen.method].title}.` });
-  const figures = trust.methods[chosen.method];
+  const figures = trust?.methods[chosen.method];
   if (!figures || chosen.answer || chosen.layer) {
     const reason = figures ? 'Faithfulness is measured for the first answer and the first layer.' : 'Faithfulness was not measured for this method.';
     return h('div', {}, title, h('p', { class: 'note', text: reason }), sanity);

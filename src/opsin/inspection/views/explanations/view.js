@@ -141,8 +141,8 @@ function methodsPart(view, choose) {
   const { data, image, answer, chosen } = view;
   const cards = Object.entries(answer.maps).map(([name, maps]) => {
     const map = maps[Math.min(chosen.layer, maps.length - 1)];
-    const figures = !chosen.answer && !chosen.layer ? image.trust.methods[name] : null;
-    const doubtful = image.trust.unbeaten.includes(name);
+    const figures = !chosen.answer && !chosen.layer ? image.trust?.methods[name] : null;
+    const doubtful = image.trust?.unbeaten.includes(name);
     return h('button', { type: 'button', class: 'why-card', data: { method: name }, 'aria-pressed': String(name === chosen.method), on: { click: () => choose({ method: name }) } },
       opsin.mapOverlay(view, map, SMALL, 0.65, { bare: true }).element, h('span', { class: 'why-title', text: data.methods[name].title }),
       map.sentences.length ? h('span', { class: 'note', text: 'nothing to see' }) : null,
@@ -150,7 +150,7 @@ function methodsPart(view, choose) {
   });
   return [
     h('h3', { text: 'All methods' }),
-    h('p', { class: 'note', text: chosen.answer || chosen.layer ? '' : 'With insertion minus deletion: high is good, from −1 to 1.' }),
+    h('p', { class: 'note', text: chosen.answer || chosen.layer || !image.trust ? '' : 'With insertion minus deletion: high is good, from −1 to 1.' }),
     h('div', { class: 'why-cards' }, cards),
   ];
 }

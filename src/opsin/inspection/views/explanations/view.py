@@ -53,13 +53,14 @@ class ExplanationsView:
             firsts.append(scores[0])
             answers = [_explained(explainer, subject, number, score, plan, n == 0) for n, score in enumerate(scores)]
             first = {name: maps[0][0] for name, maps in answers[0].items() if name in plan.measured}
-            subject.progress(f"faithfulness for {image.name}")
-            results.append(trust.measured(explainer, subject, number, scores[0], first))
+            if first:
+                subject.progress(f"faithfulness for {image.name}")
+                results.append(trust.measured(explainer, subject, number, scores[0], first))
             images.append(
                 shown
                 | {
                     "answers": [_answer_data(score, maps, arrays) for score, maps in zip(scores, answers, strict=True)],
-                    "trust": trust.image_data(*results[-1]),
+                    "trust": trust.image_data(*results[-1]) if first else None,
                 }
             )
         if not firsts:

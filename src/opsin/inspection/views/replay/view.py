@@ -15,6 +15,8 @@ from opsin.inspection.subject import Subject
 from opsin.inspection.views.network.maps import Form, Maps, as_bytes
 from opsin.inspection.views.replay.frames import Replay, computable, replayed
 from opsin.ir import Tensor
+from opsin.report.thumbnails import thumbnail
+from opsin.tasks.classification import Classification
 from opsin.viz import captions
 
 KERNEL_SHARE, MAP_SHARE = 0.08, 0.15
@@ -104,12 +106,21 @@ def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: b
 
 def _held_out(subject: Subject, replay: Replay, arrays: Arrays) -> dict[str, Any] | None:
     """Return the answers to held-out images (frames × images) that were recorded in training; None if none were."""
-    first, task = replay.frames[0], subject.model.task
-    if not hasattr(task, "probabilities") or not all(frame.outputs for frame in replay.frames):
+    first, images = replay.frames[0], replay.images
+    if not all(frame.outputs for frame in replay.frames):
         return None
-    probabilities = np.stack([task.probabilities(frame.outputs, subject.model.calibration) for frame in replay.frames])
-    return {
-        "names": [image_name(first.split, number) for number in first.images],
+    names = images.names if images else [image_name(first.split, number) for number in first.images]
+    data = {
+        "names": list(names), "truth": list(images.truth) if images else None,
+        "thumbnails": [thumbnail(pixels) for pixels in images.pixels] if images else None,
+    }  # fmt: skip
+    task, calibration = subject.model.task, subject.model.calibration
+    if task.name != Classification.name:
+        sizes = [subject.model.preprocessing.size] * len(first.images)
+        answers = [task.answers(frame.outputs, sizes, calibration, None) for frame in replay.frames]
+        return data | {"texts": [[answer.summary() for answer in every] for every in answers]}
+    probabilities = np.stack([task.probabilities(frame.outputs, calibration) for frame in replay.frames])
+    return data | {
         "answers": arrays.add(probabilities.argmax(axis=2).astype(np.int32)),
         "probabilities": arrays.add(probabilities.max(axis=2).astype(np.float32)),
     }
