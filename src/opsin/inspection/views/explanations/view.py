@@ -74,14 +74,14 @@ class ExplanationsView:
 
 
 def _scores(subject: Subject, image: SubjectImage, outputs: dict[str, Floats], count: int) -> list[ExplainedScore]:
-    """Return the scores of an image: that of the page's label, that of the right class, then the best others."""
+    """Return `count` scores of an image: those of the page's label and of the right class, then the best others."""
     task = subject.model.task
     best: list[ExplainedScore] = task.explained_scores(outputs, None, count, image.size)
     wanted = [label for label in dict.fromkeys((image.label, image.target)) if label in subject.model.labels]
     if not best or {best[0].label} == set(wanted):
         return best
     first = [score for label in wanted for score in task.explained_scores(outputs, label, 1, image.size)]
-    return [*first, *(each for each in best if each.label not in wanted)][:count]
+    return [*first, *(each for each in best if each.label not in wanted)][: max(count, len(first))]
 
 
 def _explained(
