@@ -155,7 +155,7 @@ function mapsPart(data, page) {
     const size = rows * columns;
     const canvases = maps.channels.map((channel) => h('canvas', { role: 'img', 'aria-label': `channel ${channel}`, style: { width: `${enlarged(rows, columns) * columns}px` } }));
     const stage = page.subject.stages[maps.stage];
-    const text = `${stage.name}: channels ${maps.channels.join(', ')}. The scale ends at ${rounded(maps.largest)}.${maps.reduction > 1 ? ` Averages of ${maps.reduction} × ${maps.reduction} values.` : ''}`;
+    const text = `${stage.name}: ${maps.channels.length > 1 ? 'channels' : 'channel'} ${maps.channels.join(', ')}. The scale ends at ${rounded(maps.largest)}.${maps.reduction > 1 ? ` Averages of ${maps.reduction} × ${maps.reduction} values.` : ''}`;
     return {
       element: h('div', {}, h('p', { class: 'note', text }), h('div', { class: 'replay-maps' }, canvases)),
       show(frame) {

@@ -82,9 +82,14 @@ def _kernels(subject: Subject, replay: Replay, arrays: Arrays) -> tuple[list[dic
     return shown, len(shown) == count and not cut
 
 
+def _is_map(tensor: Tensor) -> bool:
+    """Whether a tensor has rows and columns: the average of a whole map has one place."""
+    return tensor.rank == 4 and max(int(str(size)) for size in tensor.shape[2:]) > 1
+
+
 def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: bool, arrays: Arrays) -> dict[str, Any]:
     """Return feature maps of the first stages, and the probabilities of labels if the weights are `complete`."""
-    shown = [stage for stage in stages if stage.unit.kind in MAP_KINDS and stage.output.rank == 4][:MAX_STAGES]
+    shown = [stage for stage in stages if stage.unit.kind in MAP_KINDS and _is_map(stage.output)][:MAX_STAGES]
     tensors: list[Tensor] = [stage.output for stage in shown]
     outputs = subject.model.graph.outputs if complete else {}
     inputs = subject.model.preprocessing.apply(subject.pixels[:MAX_IMAGES])
