@@ -38,7 +38,7 @@ class ExplanationsView:
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any] | None:
         """Return maps, figures and sentences of each image; None if no image has an answer to explain."""
         plan, explainer = Plan.of(subject), Explainer(subject.model, subject.observer)
-        images, results, firsts = [], [], []
+        images, results, firsts = [], [], dict[int, ExplainedScore]()
         for number, image in enumerate(subject.images):
             subject.progress(f"explanations of {image.name}")
             outputs = subject.observer.outputs(image.pixels[None])
@@ -50,7 +50,7 @@ class ExplanationsView:
             if not scores:
                 images.append(shown | {"answers": []})
                 continue
-            firsts.append(scores[0])
+            firsts[number] = scores[0]
             answers = [_explained(explainer, subject, number, score, plan, n == 0) for n, score in enumerate(scores)]
             first = {name: maps[0][0] for name, maps in answers[0].items() if name in plan.measured}
             if first:
@@ -65,7 +65,7 @@ class ExplanationsView:
             )
         if not firsts:
             return None
-        checked = [name for name in plan.layer_methods if name in answers[0]] if len(firsts) == len(images) else []
+        checked = [name for name in plan.layer_methods if name in answers[0]]
         return {
             "images": images, "methods": methods_data(), "default": DEFAULT_METHOD, "metrics": METRICS,
             "lower": sorted(LOWER_IS_BETTER), "together": trust.together(results),
