@@ -144,10 +144,12 @@ def inspect(
     on_progress: Callable[[str], None] | None = None,
 ) -> Inspection:
     """Look at images that were read; see `see` for the arguments."""
+    progress = on_progress or (lambda text: None)
+    progress("answers")
     subjects = subject_images(model, images, label, truth)
     frames = None if replay is None else read_replay(replay, model)
     stacks = None if data is None else data.stacked(model.preprocessing.frames)
-    return Inspection(Subject(model, subjects, stacks, frames, on_progress or (lambda text: None)))
+    return Inspection(Subject(model, subjects, stacks, frames, progress))
 
 
 def check_data(model: Model, data: Dataset) -> None:

@@ -39,8 +39,10 @@ def run(name: str, images: Sequence[str], out: str, label: str | None, data: str
         warn_about_frames(len(named.pixels), model.preprocessing)
         if label is not None:
             known(label, model.labels)
-        dataset = None if data is None else load_for_model(model, data)
-        if dataset is not None:
+        dataset = None
+        if data is not None:
+            show("data")
+            dataset = load_for_model(model, data)
             check_data(model, dataset)
         inspection = inspect(model, named, label=label, data=dataset, replay=replay, on_progress=show)
         inspection.save(out)
