@@ -188,7 +188,7 @@ def test_data_must_fit_the_model() -> None:
 
 
 def test_frames_of_a_film_are_shown_alone_and_seen_as_stacks() -> None:
-    """Of two frames of a film, the newer one is the picture, and the map of the data has one point for each."""
+    """Of two frames of a film, the newer one is shown, and the map of the data has one point for each."""
     stacked = nn.Sequential(("conv", nn.Conv2d(2, 3, padding=1)), ("flat", nn.Flatten()), ("fc", nn.Linear(1)))
     task = Regression(("angle",), ("",), (0.0,), (1.0,), (True,))
     model = model_of(stacked, (6, 10, 12), task=task)
@@ -199,7 +199,7 @@ def test_frames_of_a_film_are_shown_alone_and_seen_as_stacks() -> None:
     parts = [AnnotatedImages(film[part], numbers.take(np.arange(24)[part]), task, None) for part in HALVES]
     inspection = opsin.see(model, film[:2], data=Dataset("film", parts[0], parts[1], True))
     subject = inspection.subject
-    assert np.array_equal(subject.picture(1), film[1])
+    assert np.array_equal(subject.shown_image(1), film[1])
     assert np.array_equal(subject.images[1].pixels, np.concatenate([film[1], film[0]]))
     assert inspection.page.views["embedding"]["count"] == 24
 

@@ -97,7 +97,7 @@ class Subject:
             dict(zip(known, find_orders(program, [f"value{number}" for number in range(len(known))]), strict=True)),
         )
 
-    def picture(self, number: int) -> NDArray[np.uint8]:
+    def shown_image(self, number: int) -> NDArray[np.uint8]:
         """Return image `number` alone, uint8 C×H×W, without the frames before it."""
         return self.images[number].pixels[: self.model.preprocessing.channels]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
@@ -97,24 +97,25 @@ class ReplayRecorder:
         chosen = self._samples.take(self.images)
         names = chosen.names or [f"{self.split} image {number + 1:,}" for number in self.images.tolist()]
         pixels = np.asarray(chosen.single().pixels[:])
-        try:
-            self.store.write_images(ReplayImages(tuple(names), right_answers(chosen), pixels))
-        except TrainingError as error:
-            return Warning(f"{error}; training continues without the images of the replay")
-        return None
+        images = ReplayImages(tuple(names), right_answers(chosen), pixels)
+        return self._written(lambda: self.store.write_images(images), "the images of the replay")
 
     def record(self, step: int, values: State) -> Warning | None:
         """Write a frame of the network's variables `values`. Training continues if it cannot be written."""
         epoch = float(np.interp(step, [0, *self._epoch_ends], range(len(self._epoch_ends) + 1)))
         weights = {name: values[name] for name in self._names}
         frame = ReplayFrame(step, epoch, self.split, tuple(self.images.tolist()), weights, self._outputs(values))
+        return self._written(lambda: self.store.write(frame), "this frame of the replay")
+
+    def _written(self, write: Callable[[], None], what: str) -> Warning | None:
+        """Write something. Return a warning if that fails, unless the last time failed, too."""
         was_failing, self._is_failing = self._is_failing, False
         try:
-            self.store.write(frame)
+            write()
         except TrainingError as error:
             self._is_failing = True
             if not was_failing:
-                return Warning(f"{error}; training continues without this frame of the replay")
+                return Warning(f"{error}; training continues without {what}")
         return None
 
     def _outputs(self, values: State) -> dict[str, NDArray[Any]]:

@@ -96,7 +96,7 @@ def _subject_data(subject: Subject) -> dict[str, Any]:
         "images": [
             {
                 "name": image.name, "label": image.label, "answer": image.summary,
-                "thumbnail": thumbnail(subject.picture(number)), "tiny": max(image.pixels.shape[1:]) <= TINY_SIDE,
+                "thumbnail": thumbnail(subject.shown_image(number)), "tiny": max(image.pixels.shape[1:]) <= TINY_SIDE,
             }
             for number, image in enumerate(subject.images)
         ],

@@ -22,4 +22,4 @@ def drawn_answer(subject: Subject, number: int, outputs: dict[str, Floats]) -> s
     scale = SIDE / max(subject.images[number].size)
     height, width = (max(1, round(scale * side)) for side in subject.images[number].size)
     answer = task.answers(outputs, [(height, width)], subject.model.calibration, None)[0]
-    return jpeg_url(task.draw(as_image(subject.picture(number), (height, width)), answer), SIDE, QUALITY)
+    return jpeg_url(task.draw(as_image(subject.shown_image(number), (height, width)), answer), SIDE, QUALITY)

@@ -44,7 +44,7 @@ class ExplanationsView:
             outputs = subject.observer.outputs(image.pixels[None])
             scores = _scores(subject, image, outputs, plan.answers)
             shown = {
-                "pixels": arrays.add(subject.picture(number)), "size": list(image.size),
+                "pixels": arrays.add(subject.shown_image(number)), "size": list(image.size),
                 "drawing": drawn_answer(subject, number, outputs),
             }  # fmt: skip
             if not scores:
