@@ -16,6 +16,7 @@ from opsin.base import random_counter
 from opsin.base.errors import DataError
 from opsin.data import Batches, LabeledImages, Preprocessing, augment
 from opsin.data import batches as batches_module
+from opsin.data.batches import MAX_BATCH, MAX_BATCH_VALUES, batch_size
 from opsin.data.pixels import ImageView
 from tests.data.files import noise
 
