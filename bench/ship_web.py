@@ -20,9 +20,8 @@ import numpy as np
 from common import begin, finish, parser, print_table
 
 from opsin import nn, zoo
-from opsin.apps.benchmark.cases import Case, prepare
+from opsin.apps.benchmark.cases import INFER, Case, prepare
 from opsin.apps.benchmark.layer_list import deterministic
-from opsin.apps.benchmark.cases import INFER
 from opsin.backends.portable import portable_program
 from opsin.backends.wasm import program_module
 

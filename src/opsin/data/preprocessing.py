@@ -167,7 +167,7 @@ class Preprocessing:
         valid &= result.frames > 0
         if isinstance(crop, Crop):
             valid &= max(sizes[1:]) <= crop.resize <= 2 * max(sizes[1:])
-        if crop:
+        if isinstance(crop, Crop | Stretch):
             valid &= crop.interpolation in INTERPOLATIONS
         if pixel_range:
             valid &= bool(np.isfinite(pixel_range).all()) and pixel_range[0] < pixel_range[1]

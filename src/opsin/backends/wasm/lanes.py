@@ -13,7 +13,9 @@ import numpy as np
 
 from opsin.backends.wasm.encoding import F32, I32, V128
 from opsin.backends.wasm.nodes import Blocks, Node
+from opsin.kernels.ir import BOOL
 from opsin.kernels.ir import F32 as FLOAT
+from opsin.kernels.ir import I32 as INT
 
 SCALAR_NAMES = {
     "and": "i32.and", "or": "i32.or", "xor": "i32.xor", "shl": "i32.shl", "shr": "i32.shr_u", "rem": "i32.rem_s",
@@ -64,6 +66,8 @@ class Scalars:
         """Apply an instruction to scalars."""
         pure, operands = self.blocks.pure, tuple(operands)
         type, prefix = (F32, "f32.") if element == FLOAT else (I32, "i32.")
+        if name == "sub" and type == I32 and all(each.is_constant for each in operands):
+            return self.constant(INT, operands[0].data - operands[1].data)
         if name in ("min", "max"):  # the second operand unless the comparison holds, whatever is NaN
             a, b = operands
             less = pure(("f32.lt" if name == "min" else "f32.gt") if type == F32 else
@@ -104,6 +108,8 @@ class Vectors(Scalars):
     def fill(self, element: str, lanes: int, scalar: Node) -> Node:
         if lanes == 1:
             return scalar
+        if element == BOOL:
+            return self.fill(INT, lanes, self.scalar("sub", INT, (self.constant(INT, 0), scalar)))
         if scalar.is_constant:
             lane = scalar.data if scalar.type == F32 else scalar.data.to_bytes(4, "little", signed=True)
             return self.blocks.pure("const", V128, (), lane * 4)
@@ -147,7 +153,8 @@ class Vectors(Scalars):
 
     def lane(self, element: str, parts: Sequence[Node], lane: int) -> Node:
         prefix, type = ("f32x4", F32) if element == FLOAT else ("i32x4", I32)
-        return self.blocks.pure(f"{prefix}.extract_lane", type, (parts[lane // 4],), lane % 4)
+        result = self.blocks.pure(f"{prefix}.extract_lane", type, (parts[lane // 4],), lane % 4)
+        return self.scalar("and", INT, (result, self.constant(INT, 1))) if element == BOOL else result
 
     def join(self, element: str, scalars: Sequence[Node]) -> list[Node]:
         prefix, result = "f32x4" if element == FLOAT else "i32x4", []

@@ -10,13 +10,16 @@ from opsin.backends.wasm.lanes import Scalars, Vectors
 from opsin.backends.wasm.linear import Linear, times, value
 from opsin.backends.wasm.nodes import Blocks, Choice, Item, Node, Repeat, SetVariable, Store
 from opsin.base.errors import CompileError
-from opsin.kernels.ir import ELEMENT_BYTES, INDEX, U8, Branch, Instruction, Kernel, Loop
+from opsin.kernels.ir import ELEMENT_BYTES, INDEX, U8, Branch, Instruction, Kernel, Loop, ScalarType
 from opsin.kernels.ir import F32 as FLOAT
 from opsin.kernels.ir import I32 as INT
 
 MAX_OFFSET = 2**20
 """Constant parts of addresses below this become offsets of accesses. An engine adds offsets without wrapping around, so
 the rest of the address must not be negative: memory below this address holds no data (see `module.py`)."""
+
+NUMBER = ScalarType(INDEX)
+"""The kind of values that are kept as sums; vectors of indices are vectors of i32."""
 
 MEMORY_ELEMENTS = (FLOAT, INT, U8)
 
@@ -49,14 +52,14 @@ class Lowering:
     # -- values -------------------------------------------------------------------------------
 
     def _set(self, result: Any, parts: Sequence[Node]) -> None:
-        if result.kind.element == INDEX:
+        if result.kind == NUMBER:
             self.numbers[result] = Linear.of(parts[0])
         else:
             self.parts[result] = list(parts)
 
     def _get(self, operand: Any) -> list[Node]:
         """Return the parts of a value; a whole number is one."""
-        return [value(self.blocks, self.numbers[operand])] if operand.kind.element == INDEX else self.parts[operand]
+        return [value(self.blocks, self.numbers[operand])] if operand.kind == NUMBER else self.parts[operand]
 
     def _number(self, operand: Any) -> Node:
         return value(self.blocks, self.numbers[operand])
@@ -95,7 +98,7 @@ class Lowering:
         if handler is not None:
             handler(item)
         elif item.operands and item.result is not None and item.name in ELEMENTWISE:
-            if item.result.kind.element == INDEX and item.name in ("add", "sub", "mul", "shl"):
+            if item.result.kind == NUMBER and item.name in ("add", "sub", "mul", "shl"):
                 self._linear(item)
             else:
                 self._elementwise(item)
@@ -126,7 +129,7 @@ class Lowering:
 
     def _do_constant(self, item: Instruction) -> None:
         kind = item.result.kind
-        if kind.element == INDEX:
+        if kind == NUMBER:
             self.numbers[item.result] = Linear(item.data)
             return
         scalar = self.lanes.constant(kind.element, item.data)
@@ -182,10 +185,9 @@ class Lowering:
             self.blocks.append(SetVariable(variable, part))
 
     def _do_i32(self, item: Instruction) -> None:
-        self.parts[item.result] = [self._number(item.operands[0])]
+        self._set(item.result, self._get(item.operands[0]))
 
-    def _do_index(self, item: Instruction) -> None:
-        self.numbers[item.result] = Linear.of(self.parts[item.operands[0]][0])
+    _do_index = _do_i32
 
     def _do_prefetch(self, _item: Instruction) -> None:
         """Do nothing: WebAssembly has no prefetch."""

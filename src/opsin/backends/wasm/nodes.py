@@ -96,7 +96,8 @@ class Blocks:
         """Return the node of an instruction whose value depends on its operands alone."""
         key = name, type, tuple(each.number for each in operands), data
         for known in reversed(self._known):
-            if (equal := known.get(key)) is not None:
+            equal: Node | None = known.get(key)
+            if equal is not None:
                 return equal
         depth = max((each.depth for each in operands), default=0)
         if name in PINNED and not (operands[1].is_constant and operands[1].data not in (0, -1)):
