@@ -36,7 +36,7 @@ def agree(
 ) -> list[np.ndarray]:
     """Run a kernel in the interpreter and natively on copies of `args`, compare, and return the arrays.
 
-    A kernel with four lanes and without fused multiply-adds also runs as WebAssembly, unless it is not `portable`, such
+    A kernel with four lanes and without fused multiply-add also runs as WebAssembly, unless it is not `portable`, such
     as one that computes with whole numbers of 64 bits.
     """
     interpreted, actual, vectors, scalars = (

@@ -1,7 +1,7 @@
 """How values of the kernel IR become values of WebAssembly: vectors of four lanes, or a scalar for each lane.
 
 A value of the kernel IR is a list of parts. With `Vectors`, a scalar is one part, and a vector has a part for every
-four lanes; with `Scalars`, every lane is a part. Both compute the same bits.
+four lanes; with `Scalars`, every lane is a part. Results are bit-identical.
 """
 
 from __future__ import annotations
