@@ -25,9 +25,9 @@ from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
 from opsin.compiler.precision import Precision, precision_named
 from opsin.data import Preprocessing, Samples
 from opsin.data.batches import pad_rows
-from opsin.data.decode import Portable
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
+from opsin.data.preprocessing import portable_preprocessing
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
 from opsin.interop.weights import fit, idle_layers, match_names, open_weights
@@ -104,9 +104,7 @@ class Model:
     @property
     def reader(self) -> Preprocessing:
         """The preprocessing that reads image files. That of a `portable` model resizes as its exports do."""
-        if not self.portable:
-            return self.preprocessing
-        return replace(self.preprocessing, crop=Portable.of(self.preprocessing.crop))
+        return portable_preprocessing(self.preprocessing) if self.portable else self.preprocessing
 
     @property
     def independent(self) -> bool:
