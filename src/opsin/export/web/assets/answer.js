@@ -7,11 +7,11 @@ const VIEWS = {
     const unknown = known === false
     const title = unknown ? 'don\u2019t know' : label
     const text = unknown ? `perhaps ${label}, ${percent(probability)}` : percent(probability)
-    return [answerTitle(title, text), bars(ranking.slice(0, MAX_ROWS), true)]
+    return [answerTitle(title, text), bars(ranking.slice(0, MAX_ROWS))]
   },
   multilabel({labels, ranking}) {
     const text = labels.length ? `${labels.length} of ${ranking.length} labels` : ''
-    return [answerTitle(labels.join(', ') || 'no label', text), bars(ranking.slice(0, 2 * MAX_ROWS), true)]
+    return [answerTitle(labels.join(', ') || 'no label', text), bars(ranking.slice(0, 2 * MAX_ROWS))]
   },
   regression({quantities}) {
     return quantities.map(({name, value, unit, low, high}) => answerTitle(`${figures(value)} ${unit}`.trim(),
@@ -20,7 +20,7 @@ const VIEWS = {
   segmentation({shares}) {
     const [largest] = shares
     const rows = shares.slice(0, 2 * MAX_ROWS).map(({label, share, id}) => ({label, probability: share, id}))
-    return [answerTitle(largest.label, `${percent(largest.share)} of the image`), bars(rows, false)]
+    return [answerTitle(largest.label, `${percent(largest.share)} of the image`), bars(rows)]
   },
 }
 
@@ -32,7 +32,7 @@ function answerTitle(title, text) {
 function bars(rows) {
   return element('ol', {class: 'bars'}, ...rows.map(({label, probability, id}) => {
     const bar = element('span', {class: 'bar'})
-    bar.style.width = percent(probability)
+    bar.style.width = `${100 * probability}%`
     if (id !== undefined) bar.style.background = `rgb(${colourOf(id)})`
     return element('li', {}, element('span', {class: 'label'}, label),
       element('span', {class: 'track', 'aria-hidden': 'true'}, bar), element('span', {class: 'share'}, percent(probability)))

@@ -12,7 +12,7 @@ function element(name, attributes = {}, ...content) {
   return result
 }
 
-const percent = (share) => `${(100 * share).toFixed(1)}%`
+const percent = (share) => share > 0.999 && share < 1 ? '>99.9%' : share < 0.001 && share > 0 ? '<0.1%' : `${(100 * share).toFixed(1)}%`
 const figures = (value) => {
   const text = Number(value.toPrecision(4))
   return Math.abs(text) >= 1e6 || (text && Math.abs(text) < 1e-4) ? value.toExponential(3) : String(text)

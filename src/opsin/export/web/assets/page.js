@@ -1,5 +1,6 @@
 /* The page: it checks itself, then answers for images. */
 
+const SMALL = 160
 const camera = new Camera()
 let model, stage, seen, result, note
 
@@ -16,7 +17,8 @@ async function guarded(action) {
 /** Shows an image and the answer for it. */
 function show(canvas, name) {
   const preview = painted(canvas, canvas.width, canvas.height, MAX_MASK_SIDE)
-  Object.assign(preview, {className: 'preview', role: 'img', ariaLabel: `The image: ${name}`})
+  const small = Math.max(canvas.width, canvas.height) < SMALL
+  Object.assign(preview, {className: small ? 'preview small' : 'preview', role: 'img', ariaLabel: `The image: ${name}`})
   answer(canvas, name, preview)
   stage.replaceChildren(preview)
 }
