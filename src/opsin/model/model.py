@@ -27,6 +27,7 @@ from opsin.data import Preprocessing, Samples
 from opsin.data.batches import batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
+from opsin.data.preprocessing import portable_preprocessing
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
 from opsin.interop.weights import fit, idle_layers, match_names, open_weights
@@ -59,9 +60,9 @@ class Model:
     the layers by path, and `record` is the training record. `goldens` are images and their outputs when the file was
     written; `calibration` makes answers reliable. With `tta` "hflip" (test-time augmentation) the outputs of an image
     and of its mirror image are averaged. With `precision` "bf16" programs store feature maps as bfloat16 (see
-    `compiler.precision`); if `portable`, they compute the bits of exported programs, an image at a time (see
-    `backends.portable`). The file keeps neither. Threads and forked processes may share a model; the results do
-    not depend on that.
+    `compiler.precision`); if `portable`, images are resized and programs compute to the bits of exported
+    programs, an image at a time (see `backends.portable`). The file keeps neither. Threads and forked processes may
+    share a model; the results do not depend on that.
     """
 
     network: str
@@ -95,6 +96,11 @@ class Model:
     @labels.setter
     def labels(self, names: Sequence[str]) -> None:
         self.task = replace(self.task, labels=tuple(names))
+
+    @property
+    def reader(self) -> Preprocessing:
+        """The preprocessing that reads image files. That of a `portable` model resizes as its exports do."""
+        return portable_preprocessing(self.preprocessing) if self.portable else self.preprocessing
 
     @property
     def independent(self) -> bool:
@@ -202,7 +208,7 @@ class Model:
         """
         kind = precision_named(self.precision if precision is None else precision)
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
-        pixels, sizes = read_images(images, self.preprocessing)
+        pixels, sizes = read_images(images, self.reader)
         return self._answers(self.history().stack(pixels), sizes, count, kind)
 
     def history(self) -> FrameHistory:

@@ -139,7 +139,7 @@ def _read(model: Model, name: str, content: Path | bytes | DataError) -> Sized |
     if isinstance(content, DataError):
         return content
     try:
-        return model.preprocessing.read_with_size(content, name)
+        return model.reader.read_with_size(content, name)
     except DataError as error:
         return error
 
