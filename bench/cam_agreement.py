@@ -3,34 +3,35 @@
     python -m venv cam && cam/bin/pip install torch torchvision grad-cam . && cam/bin/python bench/cam_agreement.py
 
 Each network gets random weights and the batch statistics of random images. PyTorch computes in float64, Opsin in
-float32 without Winograd's algorithm. The layers are those through which everything passes; torchvision's modules are
-matched with them by the values that they compute. The figure is the largest difference of maps from 0 to 1. Maps whose
-largest raw value is below 1e-4 are not compared. Some sums of Grad-CAM++ and XGrad-CAM cancel at layers before a ReLU,
-and a value near 0 may change its sign; any float32 is then far from float64. For those maps, the table also has the
-difference of PyTorch in float32, and that of Opsin's formulas applied to PyTorch's float64 values. `--fixtures FOLDER`
-writes the maps that the tests read.
+float64 and in float32 without Winograd's algorithm. The layers are those through which everything passes; torch.fx
+finds the same ones in torchvision's network by the values that they compute. The figure is the largest difference of
+maps from 0 to 1. Maps whose largest raw value is below 1e-4 are not compared. At layers before a ReLU some sums of
+Grad-CAM++ and XGrad-CAM cancel, and the last digits of any float32 decide the map: Opsin marks those
+(`opsin.explain.attribution.rounding`), and the table has their number, the number of maps that are more than 0.01 off
+and not marked, and the largest difference of PyTorch in float32. `--fixtures FOLDER` writes the maps that the tests
+read.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_grad_cam as cams
 import torch
+import torch.fx
 import torchvision
 from common import begin, finish, parser, print_table
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from opsin import nn, zoo
 from opsin.data import Preprocessing
-from opsin.explain import METHODS as OURS
 from opsin.explain import Explainer
-from opsin.explain.attribution.display import display_map
+from opsin.explain.attribution.rounding import MAX_CHANGE
+from opsin.explain.observer import Observer
 from opsin.model import Model
 from opsin.tasks.classification import Classification
 
@@ -47,7 +48,7 @@ SMALLEST = 1e-4
 """The largest raw value below which a map is not compared."""
 WANTED = 1e-5
 """The largest difference that is expected; of larger ones, PyTorch's own between float32 and float64 is recorded."""
-SAME = 1e-3
+SAME = 1e-9
 """The largest difference of the same feature maps, relative to the largest value: other layers differ by more."""
 
 
@@ -87,59 +88,71 @@ def opsin_model(name: str, network: torch.nn.Module) -> Model:
     return model
 
 
-def outputs_of(network: torch.nn.Module, inputs: torch.Tensor) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the output of each module that is used once and gives feature maps, by path."""
-    found: dict[str, list[np.ndarray[Any, Any]]] = {}
-    hooks = []
-    for path, module in network.named_modules():
-
-        def keep(_: Any, __: Any, output: Any, path: str = path) -> None:
-            if isinstance(output, torch.Tensor):
-                found.setdefault(path, []).append(output.detach().numpy())
-
-        hooks.append(module.register_forward_hook(keep))
+def with_probes(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Return the network with an identity layer behind each operation that gives feature maps, and their values."""
+    traced = torch.fx.symbolic_trace(network)
+    for node in list(traced.graph.nodes):
+        node.kwargs = {key: False if key == "inplace" else value for key, value in node.kwargs.items()}
+        if node.op not in ("placeholder", "output"):
+            traced.add_submodule(f"probe_{node.name}", Probe())
+            with traced.graph.inserting_after(node):
+                probe = traced.graph.call_module(f"probe_{node.name}", (node,))
+            node.replace_all_uses_with(probe, lambda user, probe=probe: user is not probe)
+    traced.recompile()
+    values: dict[str, Any] = {}
+    for name, module in traced.named_children():
+        if isinstance(module, Probe):
+            module.register_forward_hook(lambda module, _, output, name=name: values.setdefault(name, output))
     with torch.no_grad():
-        network(inputs)
-    for hook in hooks:
-        hook.remove()
-    return {path: each[0] for path, each in found.items() if len(each) == 1 and each[0].ndim == 4}
+        traced(inputs)
+    maps = {name: value.numpy() for name, value in values.items() if torch.is_tensor(value) and value.ndim == 4}
+    for module in traced.children():
+        module._forward_hooks.clear()
+    return traced, maps
+
+
+class Probe(torch.nn.Module):
+    """Returns what it is given, so that a layer has a module of its own."""
+
+    def forward(self, x: Any) -> Any:
+        return x
 
 
 def compare(name: str, seed: int) -> Iterator[dict[str, Any]]:
     """Yield the result of each layer and method of a network."""
     network = torch_network(name, seed)
     model = opsin_model(name, network)
-    explainer = Explainer(model)
     pixels = smooth_images(1, seed + 2)
     inputs = torch.from_numpy(model.preprocessing.apply(pixels)).double()
-    outputs = outputs_of(network, inputs)
-    (score,) = explainer.scores(pixels)[0]
+    network, outputs = with_probes(network, inputs)
+    single = copy.deepcopy(network).float()
+    double, ours = (Explainer(model, Observer(model, precision=precision)) for precision in ("float64", "float32"))
+    (score,) = double.scores(pixels)[0]
     target = [ClassifierOutputTarget(int(score.label))]
-    layers = explainer.layers(score).layers
-    results = explainer.explain_layers(pixels, [score], list(METHODS), layers)
-    for layer, (question, ours) in zip(layers, results, strict=True):
+    layers = double.layers(score).layers
+    exact, results = (each.explain_layers(pixels, [score], list(METHODS), layers) for each in (double, ours))
+    for layer, (question, maps), (_, rounded) in zip(layers, exact, results, strict=True):
         values = question.features[0]
         same = [
             path for path, output in outputs.items()
             if output.shape == values.shape and np.abs(output - values).max() <= SAME * np.abs(output).max()
         ]  # fmt: skip
-        if not same:
-            yield {"network": name, "layer": layer.name, "module": None}
-            continue
-        for method, mine in ours.items():
+        for method in METHODS if same else ():
             theirs = their_map(METHODS[method], network, same[-1], inputs, target)
-            difference = float(np.abs(mine[0].display - theirs).max())
+            result = rounded[method][0]
             row = {
                 "network": name, "layer": layer.name, "module": same[-1], "method": method,
-                "largest": float(mine[0].raw.max()), "difference": difference,
+                "largest": float(maps[method][0].raw.max()),
+                "float64": float(np.abs(maps[method][0].display - theirs).max()),
+                "float32": float(np.abs(result.display - theirs).max()),
+                "rounding": result.details["rounding"], "marked": "remark" in result.details,
             }  # fmt: skip
-            if difference > WANTED and row["largest"] >= SMALLEST:
-                single = their_map(METHODS[method], copy.deepcopy(network).float(), same[-1], inputs.float(), target)
-                row["torch_float32"] = float(np.abs(single - theirs).max())
-                exact = replace(question, known={layer: features(network, same[-1], inputs, int(score.label))})
-                formula = display_map(OURS[method].compute(exact)[0].values, (SIDE, SIDE))
-                row["formula"] = float(np.abs(formula - theirs).max())
+            if row["float32"] > WANTED and row["largest"] >= SMALLEST:
+                other = their_map(METHODS[method], single, same[-1], inputs.float(), target)
+                row["torch_float32"] = float(np.abs(other - theirs).max())
             yield row
+        if not same:
+            yield {"network": name, "layer": layer.name, "module": None}
 
 
 def their_map(cam: Any, network: torch.nn.Module, path: str, inputs: torch.Tensor, target: list[Any]) -> Any:
@@ -148,30 +161,26 @@ def their_map(cam: Any, network: torch.nn.Module, path: str, inputs: torch.Tenso
         return extractor(input_tensor=inputs, targets=target)[0]
 
 
-def features(network: torch.nn.Module, path: str, inputs: torch.Tensor, label: int) -> tuple[Any, Any]:
-    """Return the output of a module and the gradient of a logit for it, in float64."""
-    with cams.GradCAM(model=network, target_layers=[network.get_submodule(path)]) as extractor:
-        extractor(input_tensor=inputs, targets=[ClassifierOutputTarget(label)])
-        recorded = extractor.activations_and_grads
-        return recorded.activations[0].numpy().copy(), recorded.gradients[0].numpy().copy()
-
-
 def table_row(name: str, results: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Return a row of the table: the largest difference by method, and what explains those above `WANTED`."""
+    """Return a row of the table."""
     compared = [row for row in results if row["module"] and row["largest"] >= SMALLEST]
-    layers = {row["layer"] for row in compared}, {row["layer"] for row in results}
-    worst = [max((r["difference"] for r in compared if r["method"] == m), default=0.0) for m in METHODS]
-    above = [row for row in compared if row["difference"] > WANTED]
-    single, formula = (max((row[key] for row in above), default=0.0) for key in ("torch_float32", "formula"))
+    matched, layers = ({row["layer"] for row in results if row["module"] or every} for every in (False, True))
+
+    def worst(precision: str, *methods: str) -> str:
+        return f"{max((row.get(precision, 0.0) for row in compared if row['method'] in methods), default=0.0):.1e}"
+
+    far = [row for row in compared if row["float32"] > MAX_CHANGE]
     return (
-        name, f"{len(layers[0])} of {len(layers[1])}", str(len(compared)), *(f"{value:.1e}" for value in worst),
-        str(len(above)), f"{single:.1e}" if above else "", f"{formula:.1e}" if above else "",
+        name, f"{len(matched)} of {len(layers)}", str(len(compared)), worst("float64", *METHODS),
+        worst("float32", "grad-cam", "hires-cam", "layer-cam"), worst("float32", "grad-cam++"),
+        worst("float32", "xgrad-cam"), worst("torch_float32", *METHODS), str(sum(row["marked"] for row in compared)),
+        f"{sum(not row['marked'] for row in far)} of {len(far)}",
     )  # fmt: skip
 
 
 HEADS = (
-    "network", "layers compared", "maps", *METHODS, "above 1e-5", "PyTorch in float32",
-    "from PyTorch's values",
+    "network", "layers", "maps", "float64", "float32: Grad-CAM, HiResCAM, Layer-CAM", "float32: Grad-CAM++",
+    "float32: XGrad-CAM", "PyTorch in float32", "marked", "above 0.01 and not marked",
 )  # fmt: skip
 
 
@@ -185,8 +194,10 @@ def main() -> None:
         write_fixture(options.fixtures)
         return
     record, rows = begin(options), []
+    results = record["results"] = []
     for name in options.networks:
-        rows.append(table_row(name, list(compare(name, options.seed))))
+        results += (found := list(compare(name, options.seed)))
+        rows.append(table_row(name, found))
         print(" ".join(rows[-1]), flush=True)
     finish(options, record | print_table(HEADS, rows))
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.explain.attribution import rounding
 from opsin.explain.attribution.question import Question
+from opsin.explain.observer import FLOAT32
 
 Floats = NDArray[np.float64]
 
@@ -55,9 +57,19 @@ def cam(
     def compute(question: Question) -> list[RawMap]:
         with np.errstate(invalid="ignore", over="ignore"):  # a map of infinite numbers comes with a sentence
             maps, weights = weigh(*question.features)
-        return [RawMap(values, None if weights is None else weights[n]) for n, values in enumerate(maps)]
+            rounded = question.observer.precision == FLOAT32
+            changes = rounding.changes(weigh, *question.features, maps) if rounded else np.zeros(len(maps))
+        return [
+            RawMap(values, None if weights is None else weights[n], _details(float(changes[n])))
+            for n, values in enumerate(maps)
+        ]
 
     return Method(name, title, source, idea, compute, needs_layer=True)
+
+
+def _details(change: float) -> dict[str, Any]:
+    """Return how far rounding changes a map, with a remark if that can be seen."""
+    return {"rounding": change} | ({"remark": rounding.remark(change)} if change > rounding.MAX_CHANGE else {})
 
 
 def weighted_sum(values: Floats, weights: Floats) -> tuple[Floats, Floats]:
