@@ -27,8 +27,8 @@ class Explainer:
     """Explains the answers of a model. Compiled programs are kept, so that further images are fast.
 
     The network is run as it was trained, without the mean over mirror images, and without Winograd's algorithm, whose
-    rounding can flip the decisions of ReLU and max pooling and with them the gradient. `observer` runs it, by default in
-    float32; `Observer(model, precision="float64")` has no visible rounding.
+    rounding can flip the decisions of ReLU and max pooling and with them the gradient. `observer` runs it, by default
+    in float32; `Observer(model, precision="float64")` has no visible rounding.
     """
 
     def __init__(self, model: Model, observer: Observer | None = None) -> None:
@@ -106,8 +106,8 @@ def attribute(
     An image is anything that `Model.predict` takes. `label` is the class or quantity to be explained; None: the model's
     answer. `method` is one of `METHODS`, and `layer` the path of a layer; None: the last feature maps that everything
     passes through. `precision` "float64" computes the whole network in NumPy, slowly and without visible rounding; a
-    result whose `details` have a "remark" may need it. Raise `UsageError` if one of them does not exist, and `DataError` if the network finds nothing in an
-    image that could be explained.
+    result whose `details` have a "remark" may need it. Raise `UsageError` if one of them does not exist, and
+    `DataError` if the network finds nothing in an image that could be explained.
     """
     explainer = Explainer(model, Observer(model, precision=precision))
     pixels, _ = read_images(images, model.preprocessing)

@@ -2,7 +2,7 @@
 
 More outputs do not change what is computed: a tensor that is written to memory instead of passed on in a register is
 bit-identical. `exact` programs exclude Winograd's algorithm, whose rounding can flip the decisions of ReLU and max
-pooling. In float64 the reference engine computes everything, in NumPy: some 50 times slower, and without visible rounding.
+pooling. In float64 the reference engine computes everything, in NumPy: far slower, and without visible rounding.
 """
 
 from __future__ import annotations

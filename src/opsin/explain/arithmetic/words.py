@@ -6,6 +6,7 @@ from opsin.explain.arithmetic.orders import Order
 from opsin.explain.arithmetic.terms import Terms
 from opsin.explain.stages import Step
 from opsin.ir import Node
+from opsin.kernels.pointwise import Pointwise
 from opsin.kernels.summation import CHANNEL, COLUMN, DEPTH, ROW
 
 POINTWISE_WORDS = {
@@ -38,7 +39,7 @@ STEP_WORDS = {
         "input channels, and the products are added."
     ),
     "conv_transpose2d": (
-        "Every input number is multiplied by a kernel, and the products are laid down around its place, one stride from "
+        "Every input number is multiplied by a kernel, and the products are laid down at its place, one stride from "
         "those of its neighbour. Where kernels overlap, they are added, over all input channels."
     ),
     "resample2d": (
@@ -102,6 +103,8 @@ def operation_words(node: Node, order: Order | None, terms: Terms | None) -> str
 
 def order_words(order: Order | None, products: bool) -> str:
     """Return in which order, and with which roundings, terms are added."""
+    if order is not None and order.summation is None and order.kernel == Pointwise.__name__:
+        return "the engine moves a constant factor of its terms behind this sum, so the last digits can differ"
     if order is None or order.summation is None:
         return "the engine computes this sum in another way, so the last digits can differ"
     summation = order.summation

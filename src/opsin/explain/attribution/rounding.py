@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 Weigh = Callable[[Floats, Floats], tuple[Floats, Floats | None]]
 
 ERROR = 2.0**-20
-"""The error of a float32 feature or gradient, relative to the largest of its channel: that of a deep network, some eight
-times the rounding of one number (`bench/cam_agreement.py`)."""
+"""The error of a float32 feature or gradient, relative to the largest of its channel: that of a deep network, which is
+eight times the rounding of one number (`bench/cam_agreement.py`)."""
 DRAWS = 2
 MAX_CHANGE = 0.01
 """The largest change of a map from 0 to 1 that is not mentioned."""
@@ -43,8 +43,8 @@ def changes(weigh: Weigh, values: Floats, gradients: Floats, maps: Floats) -> Fl
 def remark(change: float) -> str:
     """Return what a change of a map means."""
     return (
-        f"Rounding decides this map: if the layer's values and gradients differ only in the last digits of float32, it "
-        f'changes by up to {change:.2f} of 1. Other engines show another map; compute it with precision="float64".'
+        f"Rounding decides this map: it changes by up to {change:.2f} of 1 if the layer's values and gradients change "
+        'in the last digits of float32. Other engines show another map; compute it with precision="float64".'
     )
 
 
