@@ -77,8 +77,8 @@ def main() -> int:
         try:
             model = opsin.import_onnx(name) if name.endswith(".onnx") else random_model(name)
             results.append(measure(model, name))
-        except opsin.OpsinError as error:
-            results.append({"network": name, "error": str(error)})
+        except Exception as error:  # a page that fails in any way is a row of the table
+            results.append({"network": name, "error": f"{type(error).__name__}: {error}"})
         print(results[-1], file=sys.stderr, flush=True)
     finish(
         options,

@@ -76,7 +76,12 @@ class RandomNetworks:
         layer: str | None = None,
         on_progress: Callable[[str], None] = lambda text: None,
     ) -> dict[str, SanityCheck]:
-        """Return the check of each method on images, uint8 N × C × H × W, and a score of each."""
+        """Return the check of each method on images, uint8 N × C × H × W, and a score of each.
+
+        A network without weights has none.
+        """
+        if not self.layers:
+            return {}
         counts = sorted({-(-len(self.layers) * cut // CUTS) for cut in range(1, CUTS + 1)})
         original = self._maps(pixels, scores, methods, layer, 0, 0)
         correlations: dict[str, list[float]] = {method: [] for method in methods}
