@@ -18,8 +18,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import opsin  # noqa: E402
 from tests.interop.onnx.writer import File  # noqa: E402
+
+import opsin  # noqa: E402
 
 TESTS = ("tests/interop/onnx", "tests/model/test_onnx_import.py", "tests/explain/test_onnx.py")
 
