@@ -46,6 +46,8 @@ def test_maps_agree(precision: str) -> None:
                 assert question.layer is not None
                 display = display_map(METHODS[method].compute(question)[0].values, (8, 8))
                 expected = arrays[f"{method}/{question.layer.name}/{label}"]
-                np.testing.assert_allclose(display, expected, rtol=0, atol=TOLERANCES[precision], err_msg=f"{method} {question.layer}")
+                np.testing.assert_allclose(
+                    display, expected, rtol=0, atol=TOLERANCES[precision], err_msg=f"{method} {question.layer}"
+                )
                 compared += 1
     assert compared == 50

@@ -63,7 +63,7 @@ def test_attributions_in_float64() -> None:
     single, double = (attribute(model, pixels, precision=precision)[0] for precision in ("float32", "float64"))
     assert single.details is not None and double.details is not None
     assert 0 < single.details["rounding"] < MAX_CHANGE
-    assert double.details["rounding"] == 0
+    assert "rounding" not in double.details
     np.testing.assert_allclose(single.raw, double.raw, rtol=1e-3, atol=1e-6)
     assert not np.array_equal(single.raw, double.raw)
     values = Observer(model, precision="float64").run(pixels[:1], [model.graph.outputs["logits"]])[0]
@@ -72,7 +72,7 @@ def test_attributions_in_float64() -> None:
 
 
 def test_unknown_precisions_are_refused() -> None:
-    with pytest.raises(UsageError, match="the precision must be one of float32, float64, not .float16."):
+    with pytest.raises(UsageError, match=r"the precision must be one of float32, float64, not .float16."):
         attribute(model_of(flattened()), images(model_of(flattened())), precision="float16")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
+from opsin.explain.attribution import rounding
 from opsin.explain.attribution.attribution import Attribution, attribution
 from opsin.explain.attribution.method import Method
 from opsin.explain.attribution.question import Question
@@ -28,11 +29,12 @@ class Explainer:
 
     The network is run as it was trained, without the mean over mirror images, and without Winograd's algorithm, whose
     rounding can flip the decisions of ReLU and max pooling and with them the gradient. `observer` runs it, by default
-    in float32; `Observer(model, precision="float64")` has no visible rounding.
+    in float32; `Observer(model, precision="float64")` has no visible rounding. With `checks_rounding`, results say in
+    their `details` whether rounding decides them.
     """
 
-    def __init__(self, model: Model, observer: Observer | None = None) -> None:
-        self.model, self.observer = model, observer or Observer(model)
+    def __init__(self, model: Model, observer: Observer | None = None, *, checks_rounding: bool = True) -> None:
+        self.model, self.observer, self.checks_rounding = model, observer or Observer(model), checks_rounding
 
     def scores(self, pixels: Pixels, label: str | None = None, count: int = 1) -> list[list[ExplainedScore]]:
         """Return the scores of the `count` best answers, or of `label`, for each image: uint8 N × C × H × W.
@@ -87,7 +89,10 @@ class Explainer:
         size = question.inputs.shape[2], question.inputs.shape[3]
         layer = question.layer if method.needs_layer else None
         values = question.score_values
-        parts = zip(question.scores, values.tolist(), method.compute(question), strict=True)
+        maps = method.compute(question)
+        if self.checks_rounding:
+            maps = rounding.with_remarks(method, question, maps)
+        parts = zip(question.scores, values.tolist(), maps, strict=True)
         return [attribution(method, score, value, layer, raw, size) for score, value, raw in parts]
 
 

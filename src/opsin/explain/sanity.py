@@ -65,7 +65,7 @@ class RandomNetworks:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.explainer = Explainer(model)
+        self.explainer = Explainer(model, checks_rounding=False)
         self.layers = layer_variables(model.graph)
 
     def check(

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.explain.attribution import rounding
 from opsin.explain.attribution.question import Question
-from opsin.explain.observer import FLOAT32
 
 Floats = NDArray[np.float64]
+Weigh = Callable[[Floats, Floats], tuple[Floats, Floats | None]]
+"""Returns maps of N images, and the weights of channels if there are any, for a layer's values and gradients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +43,11 @@ class Method:
     """What a value of the map is, in a sentence."""
     compute: Callable[[Question], Sequence[RawMap]]
     needs_layer: bool
+    weigh: Weigh | None = None
+    """The function behind `compute`, if the map is one of a layer's values and gradients."""
 
 
-def cam(
-    name: str, title: str, source: str, idea: str, weigh: Callable[[Floats, Floats], tuple[Floats, Floats | None]]
-) -> Method:
+def cam(name: str, title: str, source: str, idea: str, weigh: Weigh) -> Method:
     """Return the method of a class activation map.
 
     `weigh` turns the values of a layer and the gradients of the scores for them, both N × C × rows × columns, into
@@ -57,19 +57,9 @@ def cam(
     def compute(question: Question) -> list[RawMap]:
         with np.errstate(invalid="ignore", over="ignore"):  # a map of infinite numbers comes with a sentence
             maps, weights = weigh(*question.features)
-            rounded = question.observer.precision == FLOAT32
-            changes = rounding.changes(weigh, *question.features, maps) if rounded else np.zeros(len(maps))
-        return [
-            RawMap(values, None if weights is None else weights[n], _details(float(changes[n])))
-            for n, values in enumerate(maps)
-        ]
+        return [RawMap(values, None if weights is None else weights[n]) for n, values in enumerate(maps)]
 
-    return Method(name, title, source, idea, compute, needs_layer=True)
-
-
-def _details(change: float) -> dict[str, Any]:
-    """Return how far rounding changes a map, with a remark if that can be seen."""
-    return {"rounding": change} | ({"remark": rounding.remark(change)} if change > rounding.MAX_CHANGE else {})
+    return Method(name, title, source, idea, compute, needs_layer=True, weigh=weigh)
 
 
 def weighted_sum(values: Floats, weights: Floats) -> tuple[Floats, Floats]:

@@ -7,16 +7,19 @@ because it is the features that are rounded; float64 does (`Observer(model, prec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
 from opsin.explain.attribution.display import display_map
+from opsin.explain.attribution.method import Method, RawMap, Weigh
+from opsin.explain.attribution.question import Question
+from opsin.explain.observer import FLOAT32
 
 Floats = NDArray[np.float64]
-Weigh = Callable[[Floats, Floats], tuple[Floats, Floats | None]]
 
 ERROR = 2.0**-20
 """The error of a float32 feature or gradient, relative to the largest of its channel: that of a deep network, which is
@@ -27,11 +30,28 @@ MAX_CHANGE = 0.01
 SEED = 11
 
 
+def with_remarks(method: Method, question: Question, raws: Sequence[RawMap]) -> Sequence[RawMap]:
+    """Return maps with the detail "rounding", how far rounding changes them, and a "remark" if that can be seen.
+
+    Maps in float64, and those of the image, stay as they are.
+    """
+    if method.weigh is None or question.observer.precision != FLOAT32:
+        return raws
+    parts = changes(method.weigh, *question.features, np.stack([raw.values for raw in raws])).tolist()
+    return [
+        replace(
+            raw, details={**raw.details, "rounding": part} | ({"remark": remark(part)} if part > MAX_CHANGE else {})
+        )
+        for raw, part in zip(raws, parts, strict=True)
+    ]
+
+
 def changes(weigh: Weigh, values: Floats, gradients: Floats, maps: Floats) -> Floats:
     """Return by how much each of N maps from 0 to 1 changes at most if its features change within `ERROR`."""
     results = np.zeros(len(maps))
     for draw in range(DRAWS):
-        changed, _ = weigh(_disturbed(values, 2 * draw), _disturbed(gradients, 2 * draw + 1))
+        with np.errstate(invalid="ignore", over="ignore"):
+            changed, _ = weigh(_disturbed(values, 2 * draw), _disturbed(gradients, 2 * draw + 1))
         for n, (before, after) in enumerate(zip(maps, changed, strict=True)):
             if np.isfinite(before).all() and np.isfinite(after).all():
                 size = before.shape[0], before.shape[1]
