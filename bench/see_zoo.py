@@ -28,6 +28,7 @@ from opsin.model import Model
 
 MAX_BYTES = 10_000_000
 NICENESS = 3
+HEADS = ("network", "to the page", "size", "bit-identical", "bit-identical without Winograd's algorithm")
 
 
 def random_model(name: str) -> Model:
@@ -96,7 +97,7 @@ def main() -> int:
             print(result, file=sys.stderr, flush=True)
     finish(
         options,
-        record | print_table(("network", "to the page", "size", "unchanged", "exact"), [row(r) for r in results]),
+        record | print_table(HEADS, table_rows(results, {Path(name).name for name in options.onnx})),
     )
     return 0 if all(is_fine(result) for result in results) else 1
 
@@ -104,6 +105,19 @@ def main() -> int:
 def begin_worker() -> None:
     """Let other programs go first."""
     os.nice(NICENESS)
+
+
+def table_rows(results: list[dict[str, Any]], files: set[str]) -> list[list[str]]:
+    """Return a line for each network, and one for all ONNX files together, with the largest figures."""
+    rows = [row(result) for result in results if result["network"] not in files]
+    imported = [result for result in results if result["network"] in files]
+    if pages := [result for result in imported if "error" not in result]:
+        rows.append(row({
+            "network": f"{len(pages)} of {len(imported)} ONNX files",
+            **{key: max(result[key] for result in pages) for key in ("seconds", "bytes")},
+            **{key: all(result[key] for result in pages) for key in ("unchanged", "unchanged exactly")},
+        }))  # fmt: skip
+    return rows
 
 
 def row(result: dict[str, Any]) -> list[str]:

@@ -21,6 +21,7 @@ from opsin.backends.options import CompileOptions, Engine, bound
 from opsin.base.errors import GraphError
 from opsin.data.batches import pad_rows
 from opsin.data.pixels import Pixels
+from opsin.explain.arithmetic.orders import Order, find_orders
 from opsin.ir import Graph, Tensor, bind, input_tensor
 from opsin.ir.arguments import one_of
 from opsin.model import Model
@@ -67,7 +68,7 @@ class Observer:
     def run_inputs(self, inputs: Floats, tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of `tensors` for normalized images, float32 N×C×H×W."""
         outputs = self.program(len(inputs), tensors).run(inputs=inputs)
-        return [outputs[f"tensor{number}"] for number in range(len(tensors))]
+        return [outputs[name] for name in _names("tensor", tensors)]
 
     def run_batches(
         self, pixels: Pixels, numbers: NDArray[np.intp], tensors: Sequence[Tensor], size: int
@@ -99,18 +100,16 @@ class Observer:
         program = self.gradient_program(len(inputs), tuple(weights), tensors, values)
         outputs = program.run(inputs=inputs, **{WEIGHTS + name: array for name, array in weights.items()})
         gradients = [
-            outputs[f"gradient{number}"]
-            if f"gradient{number}" in outputs
-            else np.zeros(bind(t.shape, len(inputs)), np.float32)
-            for number, t in enumerate(tensors)
+            outputs[name] if name in outputs else np.zeros(bind(t.shape, len(inputs)), np.float32)
+            for name, t in zip(_names("gradient", tensors), tensors, strict=True)
         ]
-        return outputs["score"], gradients, [outputs[f"value{number}"] for number in range(len(values))]
+        return outputs["score"], gradients, [outputs[name] for name in _names("value", values)]
 
     def program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
         """Return the program whose outputs "tensor0", "tensor1", … are `tensors`."""
         key = (batch, *tensors)
         if key not in self._programs:
-            observed = {f"tensor{number}": tensor for number, tensor in enumerate(tensors)}
+            observed = dict(zip(_names("tensor", tensors), tensors, strict=True))
             self._programs[key] = self.compiled(Graph(self.graph.inputs, observed), batch)
         return self._programs[key]
 
@@ -122,6 +121,17 @@ class Observer:
         if key not in self._programs:
             self._programs[key] = self.compiled(score_graph(self.graph, names, tensors, values), batch)
         return self._programs[key]
+
+    def orders(self, batch: int, tensors: Sequence[Tensor]) -> dict[Tensor, Order | None]:
+        """Return how `program` sums each of its `tensors`."""
+        return dict(zip(tensors, find_orders(self.program(batch, tensors), _names("tensor", tensors)), strict=True))
+
+    def gradient_orders(
+        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor]
+    ) -> dict[Tensor, Order | None]:
+        """Return how `gradient_program` sums each of its `values`."""
+        program = self.gradient_program(batch, names, tensors, values)
+        return dict(zip(values, find_orders(program, _names("value", values)), strict=True))
 
     def compiled(self, graph: Graph, batch: int) -> Program:
         """Return `graph` as a program of the engine, with the model's parameters."""
@@ -144,8 +154,14 @@ def score_graph(graph: Graph, names: Sequence[str], tensors: Sequence[Tensor], v
     products = [ops.multiply(graph.outputs[name], weight) for name, weight in weights.items()]
     scores = reduce(ops.add, [ops.sum(p, axes=tuple(range(1, p.rank))) for p in products])
     gradients = ops.gradients(ops.sum(scores), tensors)
-    nonzero = {f"gradient{number}": g for number, g in enumerate(gradients) if g is not None}
+    named = zip(_names("gradient", tensors), gradients, strict=True)
+    nonzero = {name: g for name, g in named if g is not None}
     if not nonzero:
         raise GraphError(f"the outputs {', '.join(names)} depend on none of the tensors")
-    outputs = {"score": scores, **nonzero, **{f"value{number}": t for number, t in enumerate(values)}}
+    outputs = {"score": scores, **nonzero, **dict(zip(_names("value", values), values, strict=True))}
     return Graph((*graph.inputs, *weights.values()), outputs).verify_names()
+
+
+def _names(kind: str, tensors: Sequence[Tensor]) -> list[str]:
+    """Return the names of the outputs that hold `tensors`: tensor0, tensor1, …"""
+    return [f"{kind}{number}" for number in range(len(tensors))]
