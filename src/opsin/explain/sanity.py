@@ -70,7 +70,7 @@ class RandomNetworks:
 
     def __init__(self, model: Model, explainer: Explainer | None = None) -> None:
         self.model = model
-        self.explainer = explainer or Explainer(model)
+        self.explainer = Explainer(model, explainer.observer if explainer else None, checks_rounding=False)
         self.layers = layer_variables(model.graph)
 
     def check(
@@ -84,8 +84,11 @@ class RandomNetworks:
         """Return the check of each method on images, uint8 N × C × H × W, and a score of each.
 
         Only places count of which some network's map has a value: around a box of a detector all maps are 0, which is
-        no similarity. Images with fewer than `MIN_PLACES` are left out, and methods without other images.
+        no similarity. Images with fewer than `MIN_PLACES` are left out, and methods without other images. A network
+        without weights has no check.
         """
+        if not self.layers:
+            return {}
         counts = sorted({-(-len(self.layers) * cut // CUTS) for cut in range(1, CUTS + 1)})
         networks = []
         try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from opsin.base.concurrency import lazy
 from opsin.data import Dataset
 from opsin.explain.arithmetic.evaluate import CARRIED, SUMS
-from opsin.explain.arithmetic.orders import Order, find_orders
+from opsin.explain.arithmetic.orders import Order
 from opsin.explain.observer import Floats, Observer, Weights
 from opsin.explain.stages import Stage, find_stages
 from opsin.ir import Tensor
@@ -90,11 +90,10 @@ class Subject:
         inner = [node.output for node in nodes if node.op.name in SUMS | CARRIED]
         known = list(dict.fromkeys([*tensors, *inner]))
         runs = [self.observer.gradients(image.pixels[None], image.weights, tensors, known) for image in self.images]
-        program = self.observer.gradient_program(1, tuple(self.images[0].weights), tensors, known)
         return Observed(
             _stacked(known, [values for _, _, values in runs]),
             _stacked(tensors, [gradients for _, gradients, _ in runs]),
-            dict(zip(known, find_orders(program, [f"value{number}" for number in range(len(known))]), strict=True)),
+            self.observer.gradient_orders(1, tuple(self.images[0].weights), tensors, known),
         )
 
     def shown_image(self, number: int) -> NDArray[np.uint8]:

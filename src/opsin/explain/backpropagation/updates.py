@@ -61,7 +61,7 @@ SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/"}
 
 
 @dataclass(frozen=True)
-class Operation:
+class UpdateOperation:
     """One operation of a table: `symbol` = `operation`(`operands`), names of earlier rows or numbers.
 
     `formula` says it as text, such as "g − m"; `updates` is the name of the variable that takes the result, or empty.
@@ -75,9 +75,9 @@ class Operation:
 
 
 @locked_cache()
-def operations(optimizer: Optimizer) -> tuple[Operation, ...]:
+def operations(optimizer: Optimizer) -> tuple[UpdateOperation, ...]:
     """Return the operations of an optimizer's step for one number, in the order of its graph."""
-    rows: list[Operation] = []
+    rows: list[UpdateOperation] = []
     graph = _scalar_graph(optimizer)
     names: dict[Tensor, str | float] = {}
     new_values = {tensor: name for name, tensor in graph.updates.items()}
@@ -92,7 +92,7 @@ def operations(optimizer: Optimizer) -> tuple[Operation, ...]:
             symbol = f"{updated} new" if updated else f"t{_subscript(1 + sum(not row.updates for row in rows))}"
             operands = tuple(names[t] for t in node.inputs)
             names[tensor] = symbol
-            rows.append(Operation(symbol, node.op.name, operands, _formula(node, operands), updated))
+            rows.append(UpdateOperation(symbol, node.op.name, operands, _formula(node, operands), updated))
     return tuple(rows)
 
 

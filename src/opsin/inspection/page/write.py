@@ -72,6 +72,8 @@ def lead(subject: Subject) -> str:
         f"The network takes {show(preprocessing.input_shape)} values and answers with {model.task.subject()}.",
         "Every number here is the engine's own float32: rounded in the text, and complete when you point at it.",
     ]
+    if conversion := model.record.get("onnx", {}).get("outputs"):
+        parts.append(conversion)
     if not any(preprocessing.mean):
         parts.append(
             "The model file names no mean of its inputs, so they are not normalized. If the network was trained with "
