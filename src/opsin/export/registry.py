@@ -5,9 +5,10 @@ from __future__ import annotations
 from opsin.base.errors import UsageError
 from opsin.export.c.format import C
 from opsin.export.format import Format
+from opsin.export.js.format import JS
 from opsin.export.web.format import WEB
 
-FORMATS: tuple[Format, ...] = (WEB, C)
+FORMATS: tuple[Format, ...] = (WEB, JS, C)
 
 
 def find(name: str) -> Format:

@@ -17,8 +17,7 @@ class ResizeSeparable(KernelSpec):
 
     The rows of the result are computed in panels with one row in each lane. First the rows of the image are combined
     into scratch memory, one vector for each of its columns; then these vectors are combined along the columns. Both
-    sums therefore read contiguous memory. Products and sums are rounded separately, so the results are bit-identical on
-    all processors.
+    sums therefore read contiguous memory.
 
     `x` is H × row_stride i32: in each the bytes red, green, blue and an unused one, from the lowest. `y` is
     3 × OH × OW bytes, addressed as i32 of four adjacent pixels. The starts are i32, the weights OH × row_taps and
@@ -72,7 +71,7 @@ def _combine_rows(k: Builder, source: Pointer, weights: Pointer, taps: Value, st
         pixels, weight = k.load(source, tap * stride, lanes), k.broadcast(k.load(weights, tap), lanes)
         for channel, total in enumerate(sums):
             byte = (pixels >> (8 * channel) if channel else pixels) & 255
-            total.set(total.get() + k.convert("float", byte) * weight)
+            total.set(k.fma(k.convert("float", byte), weight, total.get()))
     return [total.get() for total in sums]
 
 
@@ -83,7 +82,7 @@ def _combine_columns(k: Builder, source: Pointer, weights: Pointer, taps: Value,
         weight = k.broadcast(k.load(weights, tap), lanes)
         for channel, total in enumerate(sums):
             value = k.load(source, (tap * CHANNELS + channel) * lanes, lanes)
-            total.set(total.get() + value * weight)
+            total.set(k.fma(value, weight, total.get()))
     return [total.get() for total in sums]
 
 

@@ -24,10 +24,6 @@ from opsin.kernels.spec import KERNEL_FUNCTION
 SUPPORT = 2.0
 """Input pixels on each side of the centre that the filter reads, to be multiplied by the scale when shrinking."""
 
-MIN_SIZE = 16
-"""Smallest height of the result, and width of the part of the image, that the kernel resizes: the lanes of the widest
-vectors. It is the same on all processors, so that their results are."""
-
 MAX_COPIED_BYTES = 2**26
 """Pillow resizes larger images whose pixels are not contiguous in memory, because copying them takes memory."""
 
@@ -41,7 +37,7 @@ def resize_bicubic(image: Image.Image, box: Box, height: int, width: int) -> NDA
     column_starts, column_weights = _table(image.width, box[0], box[2], width)
     row_starts, row_weights = _table(image.height, box[1], box[3], height)
     left, right = int(column_starts[0]), int(column_starts[-1]) + column_weights.shape[1]
-    if not kernel or image.mode != "RGB" or width % 4 or height < MIN_SIZE or right - left < MIN_SIZE:
+    if not kernel or image.mode != "RGB" or width % 4 or height < lanes or right - left < lanes:
         return None
     if 4 * image.width * image.height > MAX_COPIED_BYTES:
         return None
@@ -75,10 +71,7 @@ def _table(size: int, first: float, last: float, count: int) -> tuple[NDArray[np
     x = np.abs(pixels - centers[:, None] + 0.5) / stretch
     weights = np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2)
     weights[(x >= 2) | (pixels >= stops[:, None])] = 0
-    total = np.zeros(count)
-    for tap in range(taps):  # in an order that other languages repeat
-        total += weights[:, tap]
-    weights /= total[:, None]
+    weights /= weights.sum(axis=1, keepdims=True)
     return starts.astype(np.int32), np.ascontiguousarray(weights, np.float32)
 
 

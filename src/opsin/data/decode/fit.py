@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from opsin.data.decode import portable
 from opsin.data.decode.bicubic import Box, resize_bicubic
+from opsin.data.decode.portable import MAX_ASPECT
 
 INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 """Pillow's filters, which are antialiased when shrinking."""
-
-MAX_ASPECT = 16
-"""Largest ratio of the longer to the shorter side; of a longer image, the centre is used."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Crop:
             limit = MAX_ASPECT * shorter
             image = ImageOps.fit(image, (min(image.width, limit), min(image.height, limit)))
         columns, rows = (self.resize if side == shorter else int(self.resize * side / shorter) for side in image.size)
-        result = resample(image, columns, rows, self.interpolation)
+        result = image.resize((columns, rows), INTERPOLATIONS[self.interpolation])
         left, top = round((columns - width) / 2), round((rows - height) / 2)
         return to_planes(result.crop((left, top, left + width, top + height)))
 
@@ -53,7 +52,31 @@ class Stretch:
         return _resized(image, (0.0, 0.0, float(image.width), float(image.height)), height, width, self.interpolation)
 
 
-Framing: TypeAlias = Crop | Stretch
+@dataclass(frozen=True)
+class Portable:
+    """Frame as `framing` does, with pixels that are bit-identical in exported programs (see `portable.py`)."""
+
+    framing: Crop | Stretch | None
+
+    @classmethod
+    def of(cls, framing: Crop | Stretch | Portable | None) -> Portable:
+        """Return the portable form of a framing."""
+        return framing if isinstance(framing, Portable) else cls(framing)
+
+    def apply(self, image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+        """Return the framed image, uint8 C×`height`×`width`."""
+        size = image.height, image.width
+        match self.framing:
+            case Crop(resize, interpolation):
+                frame = portable.cropped(size, height, width, resize, interpolation)
+            case Stretch(interpolation):
+                frame = portable.stretched(size, height, width, interpolation)
+            case _:
+                frame = portable.fitted(size, height, width)
+        return frame.apply(image)
+
+
+Framing: TypeAlias = Crop | Stretch | Portable
 """How an image becomes one of the network's size; None: the largest centred part, see `fit`."""
 
 
@@ -71,19 +94,7 @@ def _resized(image: Image.Image, box: Box, height: int, width: int, interpolatio
         pixels = resize_bicubic(image, box, height, width)
         if pixels is not None:
             return pixels
-    return to_planes(resample(image, width, height, interpolation, box))
-
-
-def resample(image: Image.Image, width: int, height: int, interpolation: str, box: Box | None = None) -> Image.Image:
-    """Resize an image, or the part in `box`, by Pillow, along the rows first.
-
-    The order changes pixels, because results are rounded and clamped in between. Which order Pillow prefers depends on
-    its version, so each direction is a call.
-    """
-    left, top, right, bottom = box or (0.0, 0.0, float(image.width), float(image.height))
-    method = INTERPOLATIONS[interpolation]
-    narrow = image.resize((width, image.height), method, (left, 0, right, image.height))
-    return narrow.resize((width, height), method, (0, top, width, bottom))
+    return to_planes(image.resize((width, height), INTERPOLATIONS[interpolation], box))
 
 
 def to_planes(image: Image.Image) -> NDArray[np.uint8]:
