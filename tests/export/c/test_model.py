@@ -42,7 +42,7 @@ def test_logits_and_probabilities(variant: str, digits: Model, tmp_path: Path) -
         answer = model.predict(pixels)[0]
         state, logits = compiled.outputs(pixels)
         best, probabilities = compiled.predict(pixels)
-        read = model.preprocessing.read(_pillow(pixels), "image")
+        read = model.reader.read(_pillow(pixels), "image")
         assert state == 0
         assert logits.tobytes() == model.logits(read[None])[0].tobytes()
         assert model.labels[best] == answer.label
@@ -56,7 +56,7 @@ def test_outputs_are_averaged_over_mirror_images(tmp_path: Path) -> None:
     assert compiled.call("self_test") == 0
     pixels = np.random.default_rng(3).integers(0, 256, (31, 20, 3), dtype=np.uint8)
     state, logits = compiled.outputs(pixels)
-    read = model.preprocessing.read(_pillow(pixels), "image")
+    read = model.reader.read(_pillow(pixels), "image")
     assert state == 0
     assert logits.tobytes() == model.logits(read[None])[0].tobytes()
     assert logits.tobytes() != replace(model, tta=None, _programs={}).logits(read[None])[0].tobytes()

@@ -16,8 +16,8 @@ from tests.export.c.support import CModel
 
 FRAMINGS: dict[str, tuple[tuple[int, int, int], Framing | None]] = {
     "grey": ((1, 17, 21), None),
-    "colour, Opsin's resampling": ((3, 16, 20), None),
-    "colour, Pillow's resampling": ((3, 15, 22), None),
+    "colour": ((3, 16, 20), None),
+    "colour, odd": ((3, 15, 22), None),
     "colour, stretched": ((3, 20, 24), Stretch()),
     "grey, stretched, bilinear": ((1, 12, 9), Stretch("bilinear")),
     "colour, cropped": ((3, 16, 16), Crop(19, "bicubic")),
@@ -25,7 +25,7 @@ FRAMINGS: dict[str, tuple[tuple[int, int, int], Framing | None]] = {
 }
 SIZES = (
     (17, 21), (16, 20), (20, 24), (40, 31), (31, 40), (133, 100), (64, 64), (7, 9), (1, 1), (300, 21), (20, 16),
-    (23, 19),
+    (3, 90), (90, 3), (23, 19),
 )  # fmt: skip
 
 
@@ -55,11 +55,8 @@ def test_pixels_are_those_of_opsin(name: str, tmp_path: Path) -> None:
         for channels in (1, 3):
             pixels = image(height, width, channels)
             state, found = compiled.outputs(pixels)
-            if isinstance(framing, Crop) and max(height, width) > 16 * min(height, width):
-                assert state == -1
-                continue
             assert state == 0
-            expected = model.outputs(model.preprocessing.read(_pillow(pixels), "image")[None])["logits"][0]
+            expected = model.outputs(model.reader.read(_pillow(pixels), "image")[None])["logits"][0]
             assert found.tobytes() == expected.tobytes(), (height, width, channels)
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import opsin
 from opsin.backends.c import prelude, render_program
 from opsin.backends.c.expressions import literal
-from opsin.data.decode import Crop, Stretch
-from opsin.data.decode.bicubic import MIN_SIZE
+from opsin.data.decode import Crop, Portable, Stretch
 from opsin.export.c.drawing import draw
 from opsin.export.c.names import comment, string
 from opsin.export.c.program import Shipment
@@ -87,10 +86,8 @@ def _wrap(line: str) -> list[str]:
 def _settings(shipment: Shipment) -> dict[str, object]:
     """Return the numbers that the preprocessing and the self-test are compiled with."""
     model, goldens = shipment.model, shipment.goldens
-    framing = model.preprocessing.crop
+    framing = Portable.of(model.preprocessing.crop).framing
     bicubic = framing is None or framing.interpolation == "bicubic"
-    channels, height, width = model.preprocessing.shape
-    own = bicubic and not isinstance(framing, Crop) and channels == 3 and width % 4 == 0 and height >= MIN_SIZE
     return {
         "input_at": shipment.input.address.offset,
         "output_at": shipment.output.address.offset,
@@ -98,7 +95,6 @@ def _settings(shipment: Shipment) -> dict[str, object]:
         "framing": CROP if isinstance(framing, Crop) else STRETCH if isinstance(framing, Stretch) else FIT,
         "shorter": framing.resize if isinstance(framing, Crop) else 0,
         "bicubic": int(bicubic),
-        "float_resize": int(own),
         "dark_background": int(model.preprocessing.dark_background),
         "mirrored": int(model.tta is not None),
         "values": goldens.outputs.shape[1],

@@ -3,14 +3,18 @@
 int model_load(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels)
 {
   image im;
+  axis rows = {0.0, 1.0, 0, MODEL_HEIGHT, 0, 0}, columns = {0.0, 1.0, 0, MODEL_WIDTH, 0, 0};
   int state;
   if (!pixels || width < 1 || height < 1 || (channels != 1 && channels != 3)) return MODEL_BAD_IMAGE;
   if (width > 65535 || height > 65535) return MODEL_TOO_LARGE;
   im.data = pixels;
-  im.width = width;
-  im.height = height;
+  im.width = columns.size = width;
+  im.height = rows.size = height;
   im.channels = channels;
-  state = resize(&im);
+  frame(&rows, &columns);
+  count_taps(&rows);
+  count_taps(&columns);
+  state = resize(&im, &rows, &columns);
   if (state != MODEL_OK) return state;
 #if MODEL_DARK_BACKGROUND
   invert_light();

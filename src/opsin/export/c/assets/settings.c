@@ -3,7 +3,6 @@
 #define MODEL_FRAMING @framing@
 #define MODEL_SHORTER @shorter@
 #define MODEL_BICUBIC @bicubic@
-#define MODEL_FLOAT_RESIZE @float_resize@
 #define MODEL_DARK_BACKGROUND @dark_background@
 #define MODEL_MIRRORED @mirrored@
 #define MODEL_GOLDEN_VALUES @values@
