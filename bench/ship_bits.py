@@ -1,4 +1,4 @@
-"""Check that a network in C computes the same bits on every processor and with every compiler.
+"""Check that a network in C is bit-identical on every processor and with every compiler.
 
     python bench/ship_bits.py [--networks lenet5 …] [--targets gcc …] [--keep FOLDER] [--json FILE]
 

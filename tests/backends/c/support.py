@@ -19,7 +19,7 @@ VARIANTS = {
     "clang, vectors": ("clang", "-O2"),
     "clang, scalars": ("clang", "-O1", "-DSCALARS"),
 }
-"""Compilers and options that must give the same bits."""
+"""Compilers and options whose results must be bit-identical."""
 
 
 def compiler(name: str) -> str:

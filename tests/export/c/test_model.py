@@ -96,7 +96,7 @@ def test_the_certificate_counts_what_the_plan_determines(digits: Model) -> None:
     header = export.files["src/digits.h"].decode()
     assert f"#define DIGITS_RAM {data['ram_bytes']}\n" in header
     assert f"#define DIGITS_WEIGHTS {data['weights_bytes']}\n" in header
-    assert data["multiply_adds"] == nn.describe(digits.graph).macs
+    assert data["macs"] == nn.describe(digits.graph).macs
     assert data["compilers"] == []
     image, first_map = 28 * 28, 28 * 28 * 6
     assert 4 * (image + first_map) <= data["ram_bytes"] < 4 * (image + first_map) + 1600

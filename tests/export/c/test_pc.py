@@ -47,7 +47,7 @@ def test_an_image_gets_its_label(kind: str, shape: tuple[int, ...], folder: Path
     done = predict(folder, "image.ppm")
     assert done.returncode == 0, done.stderr
     assert f" {answer.label} " in done.stdout.splitlines()[0]
-    assert done.stdout.startswith("don't know") == (answer.reliable is False)
+    assert ("don't know" in done.stdout) == (answer.reliable is False)
 
 
 @pytest.mark.parametrize("content", [b"", b"P3\n", b"P5\n0 3\n255\n", b"P5\n4 4\n255\nabc", b"P5 4 4 65535 "])

@@ -1,7 +1,7 @@
 """The part of a C program before its kernels: types, and the functions that its kernels call.
 
 Vectors are the compiler's own where the processor has instructions for them that keep denormal numbers; elsewhere they
-are structures, and each operation is written lane by lane. Both give the same bits. Only functions that are called are
+are structures, and each operation is written lane by lane. The results are bit-identical. Only functions that are called are
 written.
 """
 

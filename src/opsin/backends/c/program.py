@@ -81,7 +81,7 @@ def _call(call: Call, kernel: CKernel, elements: list[str]) -> Iterator[str]:
         arguments.append(str(call.blocks))
     if kernel.scratch:
         arguments.append(_argument(call.scratch, F32))
-    macs = f", {call.macs:,} multiply-adds" if call.macs else ""
+    macs = f", {call.macs:,} MACs" if call.macs else ""
     scope = re.sub(r"[^\w.\- ]", "?", call.scope)
     yield f"  /* {scope}{': ' if scope else ''}{call.label.replace('*/', '')}{macs} */"
     yield f"  {kernel.name}({', '.join(arguments)});"

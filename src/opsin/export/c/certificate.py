@@ -25,14 +25,12 @@ def certificate(shipment: Shipment, measurements: Sequence[Measurement] = ()) ->
         "written_by": f"Opsin {opsin.__version__}",
         "image": {"height": height, "width": width, "channels": channels},
         "outputs": shipment.outputs,
-        "multiply_adds": shipment.macs,
+        "macs": shipment.macs,
         "ram_bytes": ram_bytes(shipment),
         "weights_bytes": len(program.constants),
         "weights_checksum": f"0x{shipment.checksum:08x}",
         "goldens": len(shipment.goldens.images),
-        "layers": [
-            {"layer": call.scope, "operation": call.label, "multiply_adds": call.macs} for call in program.calls
-        ],
+        "layers": [{"layer": call.scope, "operation": call.label, "macs": call.macs} for call in program.calls],
         "compilers": [each.to_data() for each in measurements],
     }
     return json.dumps(data, indent=1) + "\n"

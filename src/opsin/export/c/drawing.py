@@ -9,11 +9,11 @@ from opsin.model import Model
 from opsin.nn.describe import LayerRow, describe
 
 BAR = 24
-"""Characters of the bar of the layer with the most multiply-adds."""
+"""Characters of the bar of the layer with the most MACs."""
 
 
 def draw(model: Model) -> Iterator[str]:
-    """Yield the lines of a drawing: each layer with its output and its multiply-adds."""
+    """Yield the lines of a drawing: each layer with its output and its MACs."""
     rows = [row for row in describe(model.graph, model.layers).rows if row.path or row.macs]
     channels, height, width = model.preprocessing.shape
     size = max((len(row.path) for row in rows), default=0)

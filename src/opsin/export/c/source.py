@@ -65,7 +65,7 @@ def head(shipment: Shipment) -> str:
     model, program = shipment.model, shipment.program
     lines = [
         f"{shipment.prefix}: {model.network} for {model.task.subject()}, as C99 without a library.",
-        f"Written by Opsin {opsin.__version__}. {shipment.macs:,} multiply-adds, {program.arena_bytes:,} bytes of RAM, "
+        f"Written by Opsin {opsin.__version__}. {shipment.macs:,} MACs, {program.arena_bytes:,} bytes of RAM, "
         f"{len(program.constants):,} bytes of weights.",
         "",
         *draw(model),

@@ -12,13 +12,23 @@ from opsin.apps.cli.lazy import command
 
 def ship(
     model: ModelFile,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: web (a page), js (a module).")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="The format: web (a page), js (a module), c (C99).")
+    ],
     out: Annotated[
         str | None,
         typer.Option(
             metavar="PATH", show_default="the model's name, here", help="The file or folder to write, as the format is."
         ),
     ] = None,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            show_default=False,
+            help="For c: measure flash and stack with the compilers that are installed.",
+        ),
+    ] = False,
 ) -> int:
     """Export a model, with its preprocessing, as files that are used without Opsin."""
-    return command("ship")(model, to, out, {})
+    return command("ship")(model, to, out, {"measure": measure or None})
