@@ -7,8 +7,6 @@ Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from opsin.compiler.schedule import CallGroup
@@ -35,14 +33,8 @@ def lifetimes(groups: list[CallGroup], outputs: set[Buffer]) -> dict[Buffer, tup
     return {b: (first, len(groups) if b in outputs else last_groups[b]) for b, first in first_groups.items()}
 
 
-def place(
-    spans: dict[Buffer, tuple[int, int]], size_of: Callable[[int], int] | None = None
-) -> tuple[dict[Buffer, int], int]:
-    """Return the offset of each buffer in words, and the size of the arena.
-
-    `size_of` gives the words that a buffer of some words takes, by default `aligned_size`.
-    """
-    size_of = size_of or aligned_size
+def place(spans: dict[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], int]:
+    """Return the offset of each buffer in words, and the size of the arena."""
     offsets: dict[Buffer, int] = {}
     order = sorted(spans.items(), key=lambda item: (-item[0].words, item[1]))
     placements = starts, ends, first_groups, last_groups = np.zeros((4, len(spans) + 2), np.int64)
@@ -53,7 +45,7 @@ def place(
         neighbours = ((first_groups[:count] <= last) & (last_groups[:count] >= first)).nonzero()[0]
         # A hole begins at the end of everything that starts before it, and reaches to the next start.
         holes = np.maximum.accumulate(ends[neighbours[:-1]])
-        size = size_of(buffer.words)
+        size = aligned_size(buffer.words)
         offset = int(holes[(starts[neighbours[1:]] - holes >= size).argmax()])
         offsets[buffer] = offset
         rank = int(starts[:count].searchsorted(offset, "right"))

@@ -1,8 +1,8 @@
 """The part of a C program before its kernels: types, and the functions that its kernels call.
 
 Vectors are the compiler's own where the processor has instructions for them that keep denormal numbers; elsewhere they
-are structures, and each operation is written lane by lane. The results are bit-identical. Only functions that are called are
-written.
+are structures, and each operation is written lane by lane. The results are bit-identical. Only functions that are
+called are written.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from opsin.compiler.arena import ALIGNMENT, OVERREAD_WORDS, lifetimes, place
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.execution_plan import ExecutionPlan
 from opsin.compiler.schedule import CallGroup
+from opsin.compiler.tight_arena import place_tightly
 from opsin.compiler.views import WORD_BYTES, Buffer, View
 from opsin.ir import Graph
 from opsin.kernels.ir import ELEMENT_BYTES, F32, PORTABLE, Kernel
@@ -162,7 +163,9 @@ def _arena(
         readers = [number for number, call in enumerate(calls) if view.buffer in call.reads]
         spans[view.buffer] = 0, max(readers, default=0)
     spans |= {buffer: (number, number) for number, buffer in enumerate(scratch)}
-    offsets, words = place(spans, layout.size)
+    if not layout.compact:
+        return place(spans)
+    offsets, words = place_tightly(spans, layout.alignment)
     return offsets, words + layout.tail
 
 
