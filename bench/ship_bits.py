@@ -147,14 +147,15 @@ def main() -> None:
     for target, name in absent.items():
         print(f"{target} is left out: {name} is not installed")
     targets = [target for target in chosen.targets if target not in absent]
-    rows, same = [], True
+    results: dict[str, dict[str, Result]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for network in chosen.networks:
-            results = check(network, targets, (chosen.keep or Path(scratch)) / network)
-            rows.append([network, *(results[target].text for target in targets)])
-            same &= all(result.text == "same" for result in results.values())
-    table = print_table(["network", *targets], rows)
-    finish(chosen, {**record, **table, "same": same, "absent": absent})
+            results[network] = check(network, targets, (chosen.keep or Path(scratch)) / network)
+    rows = [[target, *(results[network][target].text for network in results)] for target in targets]
+    table = print_table(["compiled by or for", *results], rows)
+    same = all(result.text == "same" for each in results.values() for result in each.values())
+    details = {network: {t: r.detail for t, r in each.items() if r.detail} for network, each in results.items()}
+    finish(chosen, {**record, **table, "same": same, "absent": absent, "details": details})
     sys.exit(0 if same else 1)
 
 
