@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opsin.export.c.answers import check_task, make_answers
 from opsin.export.c.certificate import certificate
 from opsin.export.c.header import header
 from opsin.export.c.measure import measure as measure_files
@@ -17,9 +18,15 @@ def export(model: Model, *, measure: bool = False) -> Files:
 
     With `measure`, the certificate has flash and stack for the compilers that are installed.
     """
+    check_task(model)
     shipment = prepare(model)
+    answers = make_answers(shipment)
     name = shipment.prefix
-    texts = {f"src/{name}.h": header(shipment), f"src/{name}.c": source(shipment), **dict(projects(shipment))}
+    texts = {
+        f"src/{name}.h": header(shipment, answers),
+        f"src/{name}.c": source(shipment, answers),
+        **dict(projects(shipment, answers)),
+    }
     files = {file: text.encode("ascii") for file, text in texts.items()}
     measurements = tuple(measure_files(files, name)) if measure else ()
     return {"certificate.json": certificate(shipment, measurements).encode("ascii"), **files}

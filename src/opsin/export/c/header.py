@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from opsin.export.c.answers import Answers
 from opsin.export.c.program import Shipment
-from opsin.export.c.source import asset, head, renamed
-from opsin.tasks.classification import Classification
-
-PREDICT = """
-/* Classify an image: return the number of the most probable label, or a negative state. `probabilities` points to
-   MODEL_OUTPUTS numbers, or is NULL. */
-int model_predict(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, float *probabilities);
-"""
+from opsin.export.c.source import head
+from opsin.export.c.templates import asset, renamed
 
 OUTPUTS = """
 /* Load an image and write the numbers of `Model.outputs`, the mean over the image and its mirror image if the model
@@ -21,7 +16,7 @@ int model_outputs(const uint8_t *pixels, int32_t width, int32_t height, int32_t 
 """
 
 
-def header(shipment: Shipment) -> str:
+def header(shipment: Shipment, answers: Answers) -> str:
     """Return the text of the `.h` file."""
     model = shipment.model
     channels, height, width = model.preprocessing.shape
@@ -29,7 +24,7 @@ def header(shipment: Shipment) -> str:
         "header.h", shipment, head=head(shipment), width=width, height=height, channels=channels,
         outputs=shipment.outputs, labels=_labels(shipment), ram=ram_bytes(shipment),
         weights=len(shipment.program.constants), goldens=len(shipment.goldens.images),
-        predict=renamed(OUTPUTS + (PREDICT if isinstance(model.task, Classification) else ""), shipment),
+        predict=renamed(OUTPUTS, shipment) + answers.header,
     )  # fmt: skip
 
 
@@ -41,8 +36,4 @@ def ram_bytes(shipment: Shipment) -> int:
 
 def _labels(shipment: Shipment) -> str:
     text = "\n/* What each of them is about, in UTF-8. */\nextern const char *const model_labels[MODEL_OUTPUTS];\n"
-    calibration = shipment.model.calibration
-    if isinstance(shipment.model.task, Classification) and calibration and calibration.threshold is not None:
-        text += "\n/* The model does not know an answer of a lower probability. */\n"
-        text += f"#define MODEL_THRESHOLD {calibration.threshold!r}f\n"
     return renamed(text, shipment)

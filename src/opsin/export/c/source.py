@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
-from importlib.resources import files
 
 import numpy as np
 
 import opsin
 from opsin.backends.c import prelude, render_program
-from opsin.backends.c.expressions import literal
 from opsin.data.decode import Crop, Portable, Stretch
+from opsin.export.c.answers import Answers
 from opsin.export.c.drawing import draw
 from opsin.export.c.names import comment, string
 from opsin.export.c.program import Shipment
-from opsin.kernels.ir import F32
-from opsin.tasks.classification import Classification
+from opsin.export.c.templates import asset, floats
 
 FIT, STRETCH, CROP = range(3)
 """How the image is framed: `MODEL_FRAMING`."""
 
 
-def asset(name: str, shipment: Shipment, **values: object) -> str:
-    """Return a file of `assets/` with the names of the model, and `@name@` replaced by each of `values`."""
-    text = renamed(files("opsin.export.c").joinpath("assets").joinpath(name).read_text(encoding="utf-8"), shipment)
-    texts = {"model": shipment.prefix, **{key: str(value) for key, value in values.items()}}
-    return re.sub(r"@(\w+)@", lambda match: texts[match[1]], text)
-
-
-def renamed(text: str, shipment: Shipment) -> str:
-    """Return a text in which the names of functions and macros begin with the model's."""
-    prefix = shipment.prefix
-    return re.sub(r"\bMODEL_", f"{prefix.upper()}_", re.sub(r"\bmodel_", f"{prefix}_", text))
-
-
-def source(shipment: Shipment) -> str:
+def source(shipment: Shipment, answers: Answers) -> str:
     """Return the text of the `.c` file."""
     program = render_program(shipment.program)
     scale, shift = shipment.model.preprocessing.scale_and_shift
@@ -51,10 +35,10 @@ def source(shipment: Shipment) -> str:
         program.kernels,
         "/* ---- The network -------------------------------------------------------------------------------- */\n",
         f"static void compute(void)\n{{\n{program.calls}}}\n",
-        asset("preprocess.c", shipment, scale=_floats(scale), shift=_floats(shift)),
+        asset("preprocess.c", shipment, scale=floats(scale), shift=floats(shift)),
         asset("interface.c", shipment),
         _labels(shipment),
-        _classify(shipment),
+        answers.source,
         asset("self_test.c", shipment, goldens=_golden_bits(shipment), checksum=f"0x{shipment.checksum:08x}"),
     ]
     return "\n".join(parts)
@@ -102,22 +86,9 @@ def _settings(shipment: Shipment) -> dict[str, object]:
     }
 
 
-def _floats(values: np.ndarray) -> str:
-    return ", ".join(literal(float(value), F32).text for value in values)
-
-
 def _labels(shipment: Shipment) -> str:
     names = ",\n".join(f"  {string(label)}" for label in shipment.model.labels)
     return f"const char *const {shipment.prefix}_labels[{shipment.prefix.upper()}_OUTPUTS] = {{\n{names},\n}};\n"
-
-
-def _classify(shipment: Shipment) -> str:
-    """Return the functions that only classifiers have."""
-    model = shipment.model
-    if not isinstance(model.task, Classification):
-        return ""
-    temperature = model.calibration.temperature if model.calibration else 1.0
-    return asset("classify.c", shipment, temperature=literal(temperature, F32).text)
 
 
 def _golden_bits(shipment: Shipment) -> str:
