@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,13 @@ import pytest
 
 import opsin
 from opsin import nn
+from opsin.backends.native.codegen import host
 from opsin.backends.portable import COMPACT, portable_program
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.export.c.names import comment, prefix_of, string
 from opsin.model import Model
-from tests.backends.c.support import VARIANTS
+from tests.backends.c.support import VARIANTS, library
 from tests.export.c.support import CModel
 
 
@@ -75,6 +77,19 @@ def test_a_changed_weight_is_refused(tmp_path: Path) -> None:
         path = tmp_path / f"changed{number}.so"
         path.write_bytes(changed)
         assert ctypes.CDLL(str(path)).small_self_test() == -3
+
+
+def test_fused_arithmetic_is_refused(tmp_path: Path) -> None:
+    if "+fma" not in host().features.split(","):
+        pytest.skip("needs a processor with fused multiplication and addition")
+    files = opsin.ship(small_model(), "c").files
+    text = files["src/small.c"].decode()
+    unprotected = re.sub(r"^#pragma GCC optimize.*$", "", text, flags=re.MULTILINE)
+    assert unprotected != text
+    (tmp_path / "small.h").write_bytes(files["src/small.h"])
+    command = ("gcc", "-O2", "-std=gnu99", "-march=native", "-ffp-contract=fast", "-I.")
+    assert library(tmp_path, {"small.c": unprotected}, command).small_self_test() == -4
+    assert library(tmp_path, {"small.c": text}, command).small_self_test() == 0
 
 
 def test_images_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
