@@ -45,7 +45,7 @@ def render_program(program: PortableProgram) -> CProgram:
     elements = [[parameter.element for parameter in kernel.parameters] for kernel in program.kernels]
     lines = [line for call in program.calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
     return CProgram(
-        "\n".join(_constants(program.constants)) + "\n",
+        _constants(program.constants),
         "static union { float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; } arena DATA;\n",
         "\n".join(kernel.text for kernel in kernels),
         "\n".join(lines) + "\n",
@@ -63,13 +63,16 @@ def _common_numbers(calls: list[Call]) -> dict[int, int]:
     }
 
 
-def _constants(data: bytes) -> Iterator[str]:
-    """Yield the definition of the weights as words, which is exact and has the same value on every processor."""
-    words = np.frombuffer(data, "<u4").tolist()
-    yield f"static const union {{ uint32_t words[{len(words)}]; float f[{len(words)}]; }} weights DATA = {{{{"
-    for first in range(0, len(words), WORDS_PER_LINE):
-        yield ",".join(f"{word:#x}" if word > 9 else str(word) for word in words[first : first + WORDS_PER_LINE]) + ","
-    yield "}};"
+def _constants(data: bytes) -> str:
+    """Return the definition of the weights as words, which is exact and has the same value on every processor."""
+    words = np.frombuffer(data, "<u4")
+    head = f"static const union {{ uint32_t words[{len(words)}]; float f[{len(words)}]; }} weights DATA = {{{{\n"
+    text = np.full((len(words), len("0x01234567,\n")), ord("\n"), np.uint8)
+    text[:, :2], text[:, 10] = [ord("0"), ord("x")], ord(",")
+    text[:, 2:10] = np.frombuffer(words.astype(">u4").tobytes().hex().encode(), np.uint8).reshape(-1, 8)
+    kept = np.ones(text.shape, np.bool_)
+    kept[:, 11] = np.arange(len(words)) % WORDS_PER_LINE == WORDS_PER_LINE - 1
+    return head + text[kept].tobytes().decode() + "\n}};\n"
 
 
 def _call(call: Call, kernel: CKernel, elements: list[str]) -> Iterator[str]:

@@ -13,7 +13,6 @@ from opsin.model import Model
 COUNT = 8
 MAX_VALUES = 128
 """Values of an output that are compared, at most, evenly spaced."""
-MASK = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +27,12 @@ class Goldens:
 def golden_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Return images of noise, of four ranges of brightness. `golden_image` in `assets/self_test.c` is the same."""
     channels, height, width = shape
-    images = np.empty((COUNT, height * width * channels), np.uint8)
-    for number in range(COUNT):
-        x = 0x9E3779B9 * (number + 1) & MASK
-        for place in range(images.shape[1]):
-            x ^= x << 13 & MASK
-            x ^= x >> 17
-            x ^= x << 5 & MASK
-            images[number, place] = (x >> 24) >> (number % 4)
+    numbers = np.arange(COUNT, dtype=np.uint32)[:, None]
+    pixels = np.arange(height * width * channels, dtype=np.uint32)
+    x: NDArray[np.uint32] = np.uint32(0x9E3779B9) * (numbers + np.uint32(1)) + pixels
+    x = np.bitwise_xor(x, x >> np.uint32(16)) * np.uint32(0x7FEB352D)
+    x = np.bitwise_xor(x, x >> np.uint32(15)) * np.uint32(0x846CA68B)
+    images = ((x >> np.uint32(24)) >> (numbers % np.uint32(4))).astype(np.uint8)
     return np.ascontiguousarray(images.reshape(COUNT, height, width, channels).transpose(0, 3, 1, 2))
 
 

@@ -14,6 +14,8 @@ from opsin.ir import show
 from opsin.model import Model
 
 INPUT, OUTPUT = "inputs", "logits"
+CHECKSUM_FACTOR = 0x01000193
+"""An odd number: a bit that changes in any word changes the sum of words times its powers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +48,10 @@ class Shipment:
     @property
     def checksum(self) -> int:
         """The checksum of the weights, as `assets/self_test.c` computes it."""
-        total = 0
-        for word in np.frombuffer(self.program.constants, "<u4").tolist():
-            total = (total ^ word) * 0x01000193 & 0xFFFFFFFF
-        return total
+        words = np.frombuffer(self.program.constants, "<u4").astype(np.uint32)
+        powers = np.full(len(words), CHECKSUM_FACTOR, np.uint32)
+        powers[:1] = 1
+        return int((words * np.multiply.accumulate(powers)[::-1]).sum(dtype=np.uint32))
 
 
 def prepare(model: Model) -> Shipment:

@@ -3,11 +3,11 @@
 static void golden_image(uint32_t number)
 {
   uint8_t *const resized = resized_image();
-  uint32_t x = 0x9e3779b9u * (number + 1), i;
+  uint32_t i;
   for (i = 0; i < (uint32_t)PIXELS; i++) {
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
+    uint32_t x = 0x9e3779b9u * (number + 1) + i;
+    x = (x ^ (x >> 16)) * 0x7feb352du;
+    x = (x ^ (x >> 15)) * 0x846ca68bu;
     resized[i] = (uint8_t)((x >> 24) >> (number % 4));
   }
 }
@@ -20,7 +20,7 @@ uint32_t model_checksum(void)
 {
   uint32_t sum = 0;
   size_t i;
-  for (i = 0; i < sizeof weights.words / sizeof *weights.words; i++) sum = (sum ^ weights.words[i]) * 0x01000193u;
+  for (i = 0; i < sizeof weights.words / sizeof *weights.words; i++) sum = sum * 0x01000193u + weights.words[i];
   return sum;
 }
 
