@@ -44,12 +44,17 @@ function fullText(value, name = '') {
  */
 function number(value, { digits = 3, name = '', still = false } = {}) {
   const element = h('span', { class: 'number', tabindex: still ? null : 0, data: { bits: bitsOf(value) }, text: rounded(value, digits) });
-  const show = () => readOut(fullText(value, name));
-  element.addEventListener('focus', show);
-  element.addEventListener('pointerenter', show);
-  element.addEventListener('blur', () => readOut(''));
-  element.addEventListener('pointerleave', () => readOut(''));
+  inFull.set(element, [value, name]);
   return element;
+}
+
+/** The value and the name of each number on the page. */
+const inFull = new WeakMap();
+
+// One handler for all numbers: a table has many.
+for (const [enter, leave] of [['focusin', 'focusout'], ['pointerover', 'pointerout']]) {
+  document.addEventListener(enter, ({ target }) => { if (inFull.has(target)) readOut(fullText(...inFull.get(target))); });
+  document.addEventListener(leave, ({ target }) => { if (inFull.has(target)) readOut(''); });
 }
 
 /** Show a text at the lower edge of the page, where screen readers hear it. */

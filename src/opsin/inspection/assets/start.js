@@ -36,7 +36,7 @@ function openView(name) {
   view.mounted = true;
   const root = h('div', { class: 'content' });
   document.getElementById(`view-${name}`).append(root);
-  view.mount(root, page.subject.views[name], page);
+  page.within(name, () => view.mount(root, page.subject.views[name], page));
 }
 
 /** Set the state to that of an address. If the page has no such view, show the current one, or the first. */
