@@ -13,6 +13,13 @@ const page = {
   bytes: null,
   decoded: new Map(),
 
+  /** Take the unpacked bytes: the arrays, and an index with the data of all views. */
+  read(bytes) {
+    const { views, arrays } = JSON.parse(new TextDecoder().decode(bytes.subarray(this.subject.index)));
+    Object.assign(this.subject.views, views);
+    Object.assign(this, { bytes, entries: arrays });
+  },
+
   /** Return array number `number` as {shape, data}; the data are the engine's numbers, bit for bit. */
   array(number) {
     if (!this.decoded.has(number)) this.decoded.set(number, this.decode(this.entries[number]));

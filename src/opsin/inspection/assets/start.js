@@ -42,7 +42,7 @@ function openView(name) {
 /** Set the state to that of an address. If the page has no such view, show the current one, or the first. */
 function follow(hash, returning = false) {
   const state = parseAddress(hash);
-  const known = page.subject.views[state.view] !== undefined;
+  const known = Object.hasOwn(page.subject.views, state.view);
   for (const name of ['image', 'stage']) {
     if (state[name] !== undefined && !page.subject[`${name}s`][state[name]]) delete state[name];
   }
@@ -60,15 +60,14 @@ addEventListener('hashchange', () => follow(location.hash, true));
 addEventListener('popstate', () => follow(location.hash, true));
 
 (async () => {
-  const { arrays, ...subject } = JSON.parse(document.getElementById('data').textContent);
+  const subject = JSON.parse(document.getElementById('data').textContent);
   page.subject = subject;
-  page.entries = arrays;
   page.state.stage = Math.min(START.stage, subject.stages.length - 1);
   document.getElementById('left-out').textContent = subject.leftOut;
   follow(location.hash);
   showImages();
   page.watch(['view'], (state) => openView(state.view));
-  page.bytes = await unpack(document.getElementById('arrays').textContent);
+  page.read(await unpack(document.getElementById('arrays').textContent));
   performance.mark('numbers');
   openView(page.state.view);
   document.documentElement.dataset.ready = 'true';
