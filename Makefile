@@ -1,6 +1,7 @@
 # make demo   train on handwritten digits, measure on held-out ones, predict an image
 # make test   the whole test suite (PyTorch, ONNX Runtime and scikit-learn are oracles where they are installed: make oracle;
 #             pages are opened in Chromium where that is installed: make browser)
+# make pages  every state of the pages of `opsin see` in Chromium: accessibility at three widths, light and dark, and on paper; 10 min
 # make check  style, types, import directions
 # Each sets up what it needs in .venv; only Python 3.11 or newer and make have to be there.
 
@@ -9,7 +10,7 @@ TORCH ?= torch
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check oracle browser minimum aarch64 clean
+.PHONY: demo test check oracle browser pages minimum aarch64 clean
 
 $(VENV)/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -44,6 +45,9 @@ browser: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[browser]'
 	@command -v chromium > /dev/null || \
 	  { echo "The tests of pages need Chromium; on Debian: apt-get install chromium"; exit 1; }
+
+pages: browser
+	OPSIN_PAGES=1 $(BIN)/python -m pytest -q tests/inspection/browser
 
 # The oldest versions of the dependencies that pyproject.toml allows.
 minimum: $(VENV)/.core

@@ -122,7 +122,8 @@ def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "median": median(each[1] for each in events), "worst": slowest[0][1],
         "worst of a median round": median(max(each[1] for each in one["events"]) for one in rounds),
         "busy": max(each[2] for each in events), "slowest": [(name, wall) for name, wall, _ in slowest],
-        "requests": sum(len(one["requests"]) for one in rounds), "errors": [text for one in rounds for text in one["errors"]],
+        "requests": sum(len(one["requests"]) for one in rounds),
+        "errors": [text for one in rounds for text in one["errors"]],
     }  # fmt: skip
 
 
@@ -149,7 +150,8 @@ def main() -> int:
         browser.close()
     record["results"] = pages
     heads = (
-        "page", "size", "first paint", "numbers", "events", "median", "worst", "worst, median round", "busy", "requests",
+        "page", "size", "first paint", "numbers", "events", "median", "worst", "worst, median round", "busy",
+        "requests",
     )  # fmt: skip
     finish(options, record | print_table(heads, [row(page) for page in pages]))
     for page in pages:

@@ -139,18 +139,6 @@ def test_a_notebook_shows_the_page(chromium: Any, digits: Inspection, tmp_path: 
     page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1200])
-def test_axe_finds_no_violation(chromium: Any, digits_page: Path, scheme: str, width: int) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    with Tab(chromium, digits_page, width=width, scheme=scheme) as tab:
-        for view in tab.views:
-            tab.open(view)
-            result = axe.run(tab.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
-            assert not result.violations_count, f"{view}: {result.generate_report()}"
-            assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, view
-
-
 def test_each_view_prints_on_a4(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page) as tab:
         for view in tab.views:

@@ -6,7 +6,7 @@ const TABLE_SIDE = 28;
  * Make a heat map. Options: `values` (row by row), `rows`, `columns`, `name`; `scale`: "signed", "positive", "grey" or "heat"; `largest`, the end
  * of the scale (by default the largest value), and `smallest` for "grey"; `selected`: [row, column, height, width], the cells in a frame,
  * which may lie outside; `onSelect(row, column)`, called for the cell that was pointed at or moved to by the arrow keys; `size`, the longer
- * side in pixels.
+ * side in pixels; `approximate`, if the values are not the engine's: their texts are short, without bits.
  * Returns {element, update(options)}.
  */
 function heatMap(options) {
@@ -29,7 +29,8 @@ function heatMap(options) {
 
   function say([row, column]) {
     const value = state.values[row * state.columns + column];
-    readOut(fullText(value, `${state.name}, row ${row}, column ${column}`));
+    const name = `${state.name}, row ${row}, column ${column}`;
+    readOut(state.approximate ? `${name}: about ${rounded(value, 2)}` : fullText(value, name));
   }
 
   function select(cell) {
@@ -120,7 +121,7 @@ function drawScale(element, state, largest) {
 
 /** Open the numbers behind a map in a dialog. Of a large map it shows a part, which can be moved. */
 function openTable(state) {
-  const { values, rows, columns, name } = state;
+  const { values, rows, columns, name, approximate } = state;
   const start = state.selected ?? [0, 0];
   const origin = [rows, columns].map((size, axis) => Math.max(0, Math.min(start[axis] - TABLE_SIDE / 2, size - TABLE_SIDE)));
   const body = h('div', {});
@@ -128,12 +129,15 @@ function openTable(state) {
   function show() {
     const [bottom, right] = [Math.min(origin[0] + TABLE_SIDE, rows), Math.min(origin[1] + TABLE_SIDE, columns)];
     const cells = [];
-    for (let y = origin[0]; y < bottom; y += 1) cells.push([String(y), ...values.subarray(y * columns + origin[1], y * columns + right)]);
+    for (let y = origin[0]; y < bottom; y += 1) {
+      const row = [...values.subarray(y * columns + origin[1], y * columns + right)];
+      cells.push([String(y), ...(approximate ? row.map((value) => rounded(value, 2)) : row)]);
+    }
     const head = ['row', ...Array.from({ length: right - origin[1] }, (_, n) => String(origin[1] + n))];
     place.textContent = rows > TABLE_SIDE || columns > TABLE_SIDE
       ? `Rows ${origin[0]} to ${bottom - 1} of ${rows}, columns ${origin[1]} to ${right - 1} of ${columns}.`
       : '';
-    fill(body, table({ caption: name, head, rows: cells }));
+    fill(body, table({ caption: approximate ? `${name}: averages, with about two digits` : name, head, rows: cells }));
   }
   function move(axis, sign) {
     const size = axis ? columns : rows;

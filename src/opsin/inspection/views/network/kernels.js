@@ -62,6 +62,7 @@ opsin.kernelSheet = ({ kernels, kernel, rows, columns, largest }) => {
     return y < 0 ? null : [y, Math.min(inputs.length - 1, Math.floor(event.offsetX / pitch))];
   }
 
+  sideways(sheet);
   sheet.addEventListener('pointermove', (event) => { if (placeOf(event)) mark(placeOf(event)); });
   sheet.addEventListener('pointerleave', () => mark(document.activeElement === sheet ? [row, column] : null));
   sheet.addEventListener('click', (event) => {

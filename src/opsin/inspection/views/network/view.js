@@ -7,6 +7,7 @@ opsin.view({
   mount(root, data, page) {
     const panel = h('div', { class: 'stage' });
     root.append(panel);
+    document.querySelectorAll('.architecture').forEach(sideways);
     page.watch(['stage'], (state, changed) => {
       markBox(state.stage);
       showStage(panel, data, page, page.subject.stages[state.stage]);
@@ -91,8 +92,7 @@ function showMaps(body, maps, page, stage, step) {
 /** Show one channel: its map, its statistics, and the kernels that made it. */
 function showDetail(detail, { maps, values, rows, columns, scale, largest, channel }, page, stage, step) {
   const name = `${stage.name}, ${stage.steps[step].name}, channel ${channel}`;
-  const map = heatMap({ values, rows, columns, scale, largest, name, size: 336 });
-  if (maps.reduction > 1) map.element.querySelector('figcaption button').remove();
+  const map = heatMap({ values, rows, columns, scale, largest, name, size: 336, approximate: maps.reduction > 1 || maps.largest > 0 });
   const zeros = values.reduce((total, value) => total + (value === 0 ? 1 : 0), 0) / values.length;
   const stats = maps.reduction > 1 ? null : table({
     caption: 'all values of this channel',
