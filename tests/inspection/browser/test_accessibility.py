@@ -7,6 +7,7 @@ three widths and on paper.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,13 @@ def test_the_tab_key_reaches_every_control(chromium: Any, digits_page: Path, vie
         assert tab.page.evaluate(UNREACHED) == []
 
 
+@pytest.fixture(scope="module")
+def one_tab(chromium: Any, digits_page: Path) -> Iterator[Tab]:
+    """A tab for many tests, which set its state."""
+    with Tab(chromium, digits_page) as tab:
+        yield tab
+
+
 OUTPUT, HEADING = (f"document.querySelector('{SHOWN} {tag}').textContent" for tag in ("output", "h3"))
 LISTED = f"document.querySelectorAll('{SHOWN} .map-list tbody tr').length"
 
@@ -153,16 +161,14 @@ def press(tab: Tab, selector: str, *keys: str) -> None:
         ("replay", "input[type=range]", ["ArrowLeft"], "page.state.frame"),
     ],
 )  # fmt: skip
-def test_a_control_works_by_keyboard(
-    chromium: Any, digits_page: Path, address: str, selector: str, keys: list[str], shown: str
-) -> None:
+def test_a_control_works_by_keyboard(one_tab: Tab, address: str, selector: str, keys: list[str], shown: str) -> None:
     """`shown` is an expression for what the keys should change."""
     read = f"(() => {{ try {{ return {shown}; }} catch {{ return null; }} }})()"
-    with Tab(chromium, digits_page, f"#{address}") as tab:
-        before = tab.page.evaluate(read)
-        press(tab, selector, *keys)
-        assert tab.page.evaluate(read) != before
-        assert tab.errors == []
+    State(address).enter(one_tab)
+    before = one_tab.page.evaluate(read)
+    press(one_tab, selector, *keys)
+    assert one_tab.page.evaluate(read) != before
+    assert one_tab.errors == []
 
 
 def test_a_dialog_gives_the_focus_back(chromium: Any, digits_page: Path) -> None:

@@ -48,7 +48,7 @@ opsin.backpropagation.updatePanel = (parameter, position, page, rules, memory) =
   const rate = () => memory.rate ?? rule().rate;
   const rateSlider = slider({
     name: 'learning rate η', min: 0, max: RATES.length - 1, value: RATES.indexOf(rate()),
-    show: (n) => String(RATES[n]), onInput: (n) => { memory.rate = RATES[n]; draw(); },
+    show: (n) => withMinus(String(RATES[n])), onInput: (n) => { memory.rate = RATES[n]; draw(); },
   });
   const ruleChoice = choice({
     name: 'optimizer', options: rules.map((each, n) => ({ value: n, text: each.name })), value: memory.rule,
