@@ -44,7 +44,7 @@ def test_a_call_may_be_in_bfloat16() -> None:
     assert narrow != full and narrow == pytest.approx(full, abs=0.01)
     assert probabilities(model.predict(pixels)) == full, "the model stays in float32"
     assert probabilities(model.predict(pixels, precision="float32")) == full
-    assert {precision for _, precision in model._programs} == {Precision.FLOAT32, Precision.BF16}
+    assert {precision for _, precision, _ in model._programs} == {Precision.FLOAT32, Precision.BF16}
 
 
 def test_all_calls_may_be_in_bfloat16() -> None:

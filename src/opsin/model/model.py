@@ -16,6 +16,7 @@ import opsin
 from opsin.backends.base import Program
 from opsin.backends.native import compile as compile_native
 from opsin.backends.options import Engine, in_precision
+from opsin.backends.portable import compile as compile_portable
 from opsin.base import random_counter
 from opsin.base.concurrency import ForkLock
 from opsin.base.deprecated import accepts_old_names
@@ -62,7 +63,8 @@ class Model:
     the layers by path, and `record` is the training record. `goldens` are images and their outputs when the file was
     written; `calibration` makes answers reliable. With `tta` "hflip" (test-time augmentation) the outputs of an image
     and of its mirror image are averaged. With `precision` "bf16" programs store feature maps as bfloat16 (see
-    `compiler.precision`); the file does not keep that. Threads and forked processes may share a model; the results do
+    `compiler.precision`); if `portable`, they compute the bits of exported programs, an image at a time (see
+    `backends.portable`). The file keeps neither. Threads and forked processes may share a model; the results do
     not depend on that.
     """
 
@@ -80,7 +82,8 @@ class Model:
     calibration: Any = None
     tta: str | None = None
     precision: str = Precision.FLOAT32.value
-    _programs: dict[tuple[int, Precision], Program] = field(default_factory=dict, repr=False)
+    portable: bool = False
+    _programs: dict[tuple[int, Precision, bool], Program] = field(default_factory=dict, repr=False)
     _lock: ForkLock = field(default_factory=ForkLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -157,14 +160,14 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
+        largest = 1 if self.portable else max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
             yield self._run(pixels[first : first + batch], batch, kind)
 
     def _run(self, pixels: NDArray[np.uint8], batch: int, precision: Precision) -> dict[str, NDArray[np.float32]]:
         """Run one batch; a short one is padded with its last image."""
-        program = self._programs.get((batch, precision)) or self._compiled(batch, precision)
+        program = self._programs.get((batch, precision, self.portable)) or self._compiled(batch, precision)
         images = self.preprocessing.apply(pad_rows(pixels, batch))
         outputs = {name: array[: len(pixels)] for name, array in program.run(inputs=images).items()}
         if self.tta is None:
@@ -177,12 +180,14 @@ class Model:
 
     def _compiled(self, batch: int, precision: Precision) -> Program:
         """Return the program for a batch size; threads that ask for it at the same time share it."""
+        key = batch, precision, self.portable
+        engine = compile_portable if self.portable else self.engine
         with self._lock.lock:
-            if (batch, precision) not in self._programs:
-                program = in_precision(self.engine, precision)(self.graph, batch, self.threads)
+            if key not in self._programs:
+                program = in_precision(engine, precision)(self.graph, batch, self.threads)
                 program.load_state(self.state)
-                self._programs[batch, precision] = program
-            return self._programs[batch, precision]
+                self._programs[key] = program
+            return self._programs[key]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for copies and other processes. Compiled programs belong to one process and are omitted."""

@@ -83,13 +83,14 @@ def run(
     out: str | None,
     idle: float | None,
     precision: str = Precision.FLOAT32.value,
+    portable: bool = False,
 ) -> int:
     """Print a line per frame until the video ends, no file has come for `idle` seconds, or Ctrl-C; then a summary.
 
     The exit code is 1 if frames could not be read.
     """
     source, model = _only(inputs), open_model(name)
-    model.precision = precision
+    model.precision, model.portable = precision, portable
     return _follow(model, source, FollowOptions(as_json, default_top(model, top), out, idle))
 
 

@@ -51,6 +51,7 @@ def run(
     follow: bool = False,
     idle: float | None = None,
     precision: str = Precision.FLOAT32.value,
+    portable: bool = False,
 ) -> int:
     """Print a line per image with the model's answer, or "don't know" if the model is not sure enough.
 
@@ -60,9 +61,9 @@ def run(
     """
     precision = precision_named(precision)
     if follow or any(map(is_video, images)):
-        return command("follow")(name, images, as_json, top, out, idle, precision)
+        return command("follow")(name, images, as_json, top, out, idle, precision, portable)
     model = open_model(name)
-    model.precision = precision
+    model.precision, model.portable = precision, portable
     copies = AnnotatedCopies(Path(out), model.task) if out else None
     contents, results = [each for image in images for each in _contents(image)], list[Result]()
     warn_about_frames(len(contents), model.preprocessing)

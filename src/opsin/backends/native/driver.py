@@ -29,8 +29,8 @@ tables of a run that has finished, so the caller is told how many helpers are in
 Between two runs a helper thread waits here for about a millisecond, so that a training loop wakes it without the
 operating system or Python; then it parks (`opsin_serve` returns) until `wake`.
 
-Denormal numbers are flushed to zero while a program runs: arithmetic on them is a hundred times slower, and trained
-weights contain many of them.
+Denormal numbers are flushed to zero while a program runs, unless the target keeps them: arithmetic on them is a hundred
+times slower, and trained weights contain many of them.
 """
 
 from __future__ import annotations
@@ -354,7 +354,7 @@ leave:
 """The end of the loop over groups, and of the thread's part; restore the treatment of denormals."""
 
 RUN_FUNCTION = """\
-define i64 @opsin_run(ptr %control) nounwind {{
+define i64 @{run}(ptr %control) nounwind {{
 entry:
   %version_at = getelementptr i64, ptr %control, i64 8
   %version = load i64, ptr %version_at
@@ -462,7 +462,7 @@ At the end, helpers that have not come yet are told to stay away. Returns how ma
 """
 
 SERVE_FUNCTION = """\
-define void @opsin_serve(ptr %control, i64 %thread) nounwind {{
+define void @{serve}(ptr %control, i64 %thread) nounwind {{
 entry:
   %line = mul i64 %thread, 8
   %place = add i64 %line, 24
@@ -539,10 +539,20 @@ def architecture(triple: str) -> str:
     return "aarch64" if triple.startswith(("aarch64", "arm64")) else "x86"
 
 
-def driver(triple: str) -> str:
+def entry_points(flush_denormals: bool) -> tuple[str, str]:
+    """Return the names of the functions that run a program and that serve as a helper."""
+    return ("opsin_run", "opsin_serve") if flush_denormals else ("opsin_run_ieee", "opsin_serve_ieee")
+
+
+def driver(triple: str, flush_denormals: bool = True) -> str:
     """Return the driver as LLVM text, for the architecture of `triple`."""
     declarations, enter, leave, pause, pause_declaration = FLUSH[architecture(triple)]
+    if not flush_denormals:
+        declarations = enter = leave = ""
+    run, serve = entry_points(flush_denormals)
     return "".join(SNIPPETS).format(
+        run=run,
+        serve=serve,
         declarations=declarations,
         pause_declaration=pause_declaration,
         enter=enter,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from opsin.backends.native import cache, codegen
 from opsin.backends.native.compile_workers import compile_all
-from opsin.backends.native.driver import driver
+from opsin.backends.native.driver import driver, entry_points
 from opsin.base.concurrency import ForkLock, locked_cache
 from opsin.kernels.ir import Target
 from opsin.kernels.spec import KernelSpec
@@ -73,13 +73,14 @@ def _link(spec: KernelSpec, target: Target, name: str, code: bytes) -> None:
 
 
 @locked_cache()
-def driver_addresses() -> tuple[int, int]:
-    """Return the addresses of the driver's two functions: `opsin_run` and `opsin_serve`."""
+def driver_addresses(flush_denormals: bool) -> tuple[int, int]:
+    """Return the addresses of the driver's two functions, `entry_points`."""
     machine = codegen.host()
-    name = cache.key("driver", machine.triple, machine.cpu, machine.features, codegen.version())
+    text = driver(machine.triple, flush_denormals)
+    name = cache.key("driver", str(flush_denormals), machine.triple, machine.cpu, machine.features, codegen.version())
     code = cache.read(name)
     if code is None:
-        code = codegen.object_code(driver(machine.triple))
+        code = codegen.object_code(text)
         cache.write(name, code)
-    run, serve = codegen.load(code, "opsin_run", "opsin_serve")
+    run, serve = codegen.load(code, *entry_points(flush_denormals))
     return run, serve

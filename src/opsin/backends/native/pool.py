@@ -40,11 +40,11 @@ class Job:
 
 
 class Pool:
-    """The calling thread and `threads` - 1 helper threads."""
+    """The calling thread and `threads` - 1 helper threads, which may flush denormal numbers to zero."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, flush_denormals: bool) -> None:
         self.threads = threads
-        run, serve = driver_addresses()
+        run, serve = driver_addresses(flush_denormals)
         self._run, self._serve = RUN(run), SERVE(serve)
         self._busy = threading.Lock()
         self._control = _lines(STATES_WORD + 2 * LINE_WORDS * threads)
@@ -98,21 +98,22 @@ def _lines(words: int) -> NDArray[np.int64]:
     return memory[skip : skip + words]
 
 
-_pools: dict[int, Pool] = {}
+_pools: dict[tuple[int, bool], Pool] = {}
 _create_lock = ForkLock()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pools.clear)  # In the child, only the forking thread exists.
 
 
-def pool(threads: int) -> Pool:
+def pool(threads: int, flush_denormals: bool = True) -> Pool:
     """Return the pool of `threads` threads of this process; a forked process creates its own."""
-    running_pool = _pools.get(threads)
+    key = threads, flush_denormals
+    running_pool = _pools.get(key)
     if running_pool is None:
         with _create_lock.lock:
-            running_pool = _pools.get(threads)
+            running_pool = _pools.get(key)
             if running_pool is None:
-                running_pool = _pools[threads] = Pool(threads)
+                running_pool = _pools[key] = Pool(threads, flush_denormals)
     return running_pool
 
 

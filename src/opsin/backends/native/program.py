@@ -15,7 +15,7 @@ from opsin.backends.base import Array, checked_inputs, checked_state
 from opsin.backends.native import codegen, tuning_cache
 from opsin.backends.native.driver import CALL_WORDS, GROUP_WORDS
 from opsin.backends.native.kernel_store import kernel_addresses
-from opsin.backends.native.pool import Job, pool
+from opsin.backends.native.pool import Job, Pool, pool
 from opsin.backends.options import DEFAULT, CompileOptions
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import CompileError
@@ -72,6 +72,11 @@ class Native:
         self._inputs = {name: self._array(view) for name, view in plan.inputs.items()}
         self._variables = {name: self._array(view) for name, view in plan.variables.items()}
         self._outputs = {name: self._array(view) for name, view in plan.outputs.items()}
+
+    @property
+    def _pool(self) -> Pool:
+        """The threads that run the program; a forked process has its own."""
+        return pool(self.threads, self.target.flush_denormals)
 
     # -- memory -------------------------------------------------------------------------------
 
@@ -143,12 +148,23 @@ class Native:
     def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         for name, array in inputs.items():
             _put(self._inputs[name], array)
-        if self._setup_job and not self._is_setup:
-            pool(self.threads).run(self._setup_job)
-        self._is_setup = True
+        self._setup()
         if self._step_job:
-            pool(self.threads).run(self._step_job)
+            self._pool.run(self._step_job)
         return {name: np.array(array) for name, array in self._outputs.items()}
+
+    def _setup(self) -> None:
+        """Run what depends on variables alone, once after they are loaded."""
+        if self._setup_job and not self._is_setup:
+            self._pool.run(self._setup_job)
+        self._is_setup = True
+
+    def prepared(self, buffer: Buffer) -> bytes:
+        """Return the contents of a buffer that no run changes: a variable, a table, or what is prepared from them."""
+        with self._lock.lock:
+            self._setup()
+            array, offset = self._allocation(buffer)
+            return array[offset : offset + buffer.words].tobytes()
 
     def _are_exact(self, inputs: Mapping[str, ArrayLike]) -> TypeGuard[Mapping[str, Array]]:
         """Whether all inputs are arrays of the right shapes and types: the common case, which needs no conversion."""
@@ -172,10 +188,10 @@ class Native:
         """
         jobs = [job for job in (self._setup_job if include_setup else None, self._step_job) if job]
         with self._lock.lock:
-            pool(self.threads).wake_all()
+            self._pool.wake_all()
             begin = perf_counter()
             for job in jobs:
-                pool(self.threads).run(job)
+                self._pool.run(job)
             return perf_counter() - begin
 
     def profile(self, **inputs: ArrayLike) -> list[Timing]:

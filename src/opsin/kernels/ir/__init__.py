@@ -23,7 +23,7 @@ from opsin.kernels.ir.nodes import (
     Parameter,
     ScalarType,
 )
-from opsin.kernels.ir.target import TARGETS, Target, best_target, usable_targets
+from opsin.kernels.ir.target import PORTABLE, TARGETS, Target, best_target, usable_targets
 
 __all__ = [
     "BF16",
@@ -33,6 +33,7 @@ __all__ = [
     "I32",
     "INDEX",
     "PAIR",
+    "PORTABLE",
     "TARGETS",
     "TILE_ROWS",
     "U8",

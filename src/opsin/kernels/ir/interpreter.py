@@ -40,6 +40,10 @@ def _fma(a: Any, b: Any, c: Any) -> Any:
     return (a.astype(np.float64) * b.astype(np.float64) + c.astype(np.float64)).astype(np.float32)
 
 
+def _multiply_add(a: Any, b: Any, c: Any) -> Any:
+    return a * b + c
+
+
 def _divide(a: Any, b: Any) -> Any:
     # Whole numbers are divided towards zero, as processors do.
     return a / b if a.dtype == np.float32 else (a - np.fmod(a, b)) // b
@@ -142,10 +146,11 @@ def _check_index(element: int, array: np.ndarray) -> None:
 
 
 class Interpreter:
-    """Runs one kernel on NumPy arrays."""
+    """Runs one kernel on NumPy arrays. Without `fused`, the product of a multiply-add is rounded before the sum."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, fused: bool = True) -> None:
         self.kernel = kernel
+        self.elementwise = ELEMENTWISE if fused else ELEMENTWISE | {"fma": _multiply_add}
         self.values: dict[Any, Any] = {}
         self.memory = InterpreterMemory()
         self.words: list[int] = []
@@ -178,7 +183,7 @@ class Interpreter:
                 self._instruction(item)
 
     def _instruction(self, item: Instruction) -> None:
-        function = ELEMENTWISE.get(item.name)
+        function = self.elementwise.get(item.name)
         if function is not None:
             self.values[item.result] = function(*[self.values[v] for v in item.operands])
         else:
@@ -205,7 +210,7 @@ class Interpreter:
         value = self.values[item.operands[0]]
         while value.size > 1:
             middle = value.size // 2
-            value = ELEMENTWISE[item.data](value[:middle], value[middle:])
+            value = self.elementwise[item.data](value[:middle], value[middle:])
         self.values[item.result] = value
 
     def _do_get(self, item: Instruction) -> None:

@@ -20,7 +20,8 @@ class Target:
 
     `bf16_dot`: there are instructions that round to bfloat16 and that multiply pairs of them. `tiles`: there are
     registers for tiles of a matrix, and instructions that multiply them in bfloat16 (AMX). Rows of the table have
-    neither; `with_features` adds them for a processor.
+    neither; `with_features` adds them for a processor. `flush_denormals`: programs compute with denormal numbers as
+    zero, because arithmetic on them is slow.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Target:
     factor_registers: int = 1
     bf16_dot: bool = False
     tiles: bool = False
+    flush_denormals: bool = True
 
     def with_features(self, features: Collection[str]) -> Target:
         """Return the row for a processor with `features`, which may have more than the row needs."""
@@ -46,6 +48,10 @@ TARGETS = (
     Target("neon", 4, 32, True, ("neon",), factor_registers=4),
 )
 """All rows, widest first."""
+
+PORTABLE = Target("portable", 4, 16, False, (), flush_denormals=False)
+"""What every processor and language computes bit by bit: IEEE 754 float32, each operation rounded once, no fused
+multiply-add, denormal numbers kept. Exported programs are made for it; `opsin predict --portable` runs it here."""
 
 
 def best_target(features: Collection[str]) -> Target | None:

@@ -40,10 +40,14 @@ def predict(
         typer.Option(min=0, metavar="SECONDS", show_default="never", help="End --follow after a time without images."),
     ] = None,
     precision: Precision = "float32",
+    portable: Annotated[
+        bool,
+        typer.Option("--portable", help="Results bit-identical to those of an exported model; slower."),
+    ] = False,
     json: Json = False,
 ) -> int:
     """Ask a model about images: print labels with probabilities or "don't know", objects, areas or numbers."""
-    return command("predict")(model, images, json, top, out, follow, idle, precision)
+    return command("predict")(model, images, json, top, out, follow, idle, precision, portable)
 
 
 def evaluate(

@@ -1,0 +1,162 @@
+"""A program as plain data: calls of kernels, their addresses, and the numbers that no run changes.
+
+A program has three segments of memory. `CONSTANTS` holds weights as the kernels read them, such as packed in panels,
+and tables; it may be in read-only memory. `ARENA` holds inputs, outputs and everything between. `SCRATCH` is the
+private memory of one call. Calls run one after the other, so a buffer lives from the first call that touches it to the
+last, and inputs share the arena with what is computed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from opsin.backends.portable.engine import compile
+from opsin.compiler.arena import aligned_size, lifetimes, place
+from opsin.compiler.calls import KernelCall
+from opsin.compiler.execution_plan import ExecutionPlan
+from opsin.compiler.schedule import CallGroup
+from opsin.compiler.views import WORD_BYTES, Buffer, View
+from opsin.ir import Graph
+from opsin.kernels.ir import ELEMENT_BYTES, PORTABLE, Kernel
+
+
+class Segment(Enum):
+    """A part of the memory of a program."""
+
+    CONSTANTS = "constants"
+    ARENA = "arena"
+    SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class Address:
+    """A byte of a segment."""
+
+    segment: Segment
+    offset: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """`kernel(arguments, 0, blocks, scratch)`; `kernel` is a number in `PortableProgram.kernels`.
+
+    `scope` is the layer, `label` the operation, and `macs` counts its multiplications; they are for people.
+    """
+
+    kernel: int
+    arguments: tuple[Address | int, ...]
+    blocks: int
+    scope: str
+    label: str
+    macs: int
+
+
+@dataclass(frozen=True)
+class Array:
+    """A tensor in memory: its logical shape (N C H W), and its strides in bytes."""
+
+    address: Address
+    element: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def of(self, memory: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return the array in the bytes of its segment, as a view."""
+        data = memory[self.address.offset :].view(np.int32 if self.element == "i32" else np.float32)
+        return np.lib.stride_tricks.as_strided(data, self.shape, self.strides)
+
+
+@dataclass(frozen=True, eq=False)
+class PortableProgram:
+    """A graph for one sample as kernels, calls and memory; sizes are in bytes, offsets are multiples of 64."""
+
+    kernels: tuple[Kernel, ...]
+    calls: tuple[Call, ...]
+    constants: bytes
+    arena_bytes: int
+    scratch_bytes: int
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+
+
+def portable_program(graph: Graph, state: Mapping[str, ArrayLike]) -> PortableProgram:
+    """Return `graph` for one sample with the variables of `state`; what depends on them alone is computed here."""
+    program = compile(graph, 1, 1)
+    program.load_state(state)
+    plan = program.plan
+    calls = [call for group in plan.groups[plan.setup :] for call in group.calls]
+    offsets, arena_words = _arena(plan, calls)
+    constants = _Constants(offsets)
+    needed = [*(buffer for call in calls for buffer in call.reads), *(view.buffer for view in plan.outputs.values())]
+    for buffer in dict.fromkeys(needed):
+        if buffer not in offsets:
+            constants.add(buffer, program.prepared(buffer))
+    numbers: dict[Any, int] = {}
+    portable_calls = [
+        Call(
+            numbers.setdefault(call.spec, len(numbers)),
+            tuple(a if isinstance(a, int) else constants.address(a) for a in call.arguments),
+            call.blocks,
+            call.scope,
+            call.label,
+            call.macs,
+        )
+        for call in calls
+    ]
+    return PortableProgram(
+        tuple(spec.build(PORTABLE) for spec in numbers),
+        tuple(portable_calls),
+        constants.data(),
+        WORD_BYTES * arena_words,
+        WORD_BYTES * plan.scratch_size,
+        {name: constants.array(view) for name, view in plan.inputs.items()},
+        {name: constants.array(view) for name, view in plan.outputs.items()},
+    )
+
+
+def _arena(plan: ExecutionPlan, calls: list[KernelCall]) -> tuple[dict[Buffer, int], int]:
+    """Return the places of inputs, outputs and temporaries in words, and the size of the arena."""
+    groups = [CallGroup(False, [call]) for call in calls]
+    outputs = {view.buffer for view in plan.outputs.values()}
+    spans = {b: span for b, span in lifetimes(groups, outputs).items() if b not in plan.permanent}
+    for view in plan.inputs.values():
+        readers = [number for number, call in enumerate(calls) if view.buffer in call.reads]
+        spans[view.buffer] = 0, max(readers, default=0)
+    return place(spans)
+
+
+class _Constants:
+    """The constants, one after the other, and the addresses of all buffers."""
+
+    def __init__(self, arena: Mapping[Buffer, int]) -> None:
+        self._arena = arena
+        self._offsets: dict[Buffer, int] = {}
+        self._parts: list[bytes] = []
+        self._words = 0
+
+    def add(self, buffer: Buffer, data: bytes) -> None:
+        self._offsets[buffer] = self._words
+        words = aligned_size(buffer.words)
+        self._parts.append(data.ljust(WORD_BYTES * words, b"\0"))
+        self._words += words
+
+    def address(self, view: View) -> Address:
+        places, segment = (
+            (self._arena, Segment.ARENA) if view.buffer in self._arena else (self._offsets, Segment.CONSTANTS)
+        )
+        start = WORD_BYTES * places[view.buffer]
+        return Address(segment, start + ELEMENT_BYTES[view.buffer.element] * view.offset)
+
+    def array(self, view: View) -> Array:
+        size = ELEMENT_BYTES[view.buffer.element]
+        strides = tuple(size * stride for stride in view.strides)
+        return Array(self.address(view), view.buffer.element, view.shape, strides)
+
+    def data(self) -> bytes:
+        return b"".join(self._parts)

@@ -1,0 +1,73 @@
+"""A portable program is data: its calls in the interpreter of the kernel IR give the bits of `compile`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from opsin import nn
+from opsin.backends.options import CompileOptions
+from opsin.backends.portable import Address, PortableProgram, Segment, compile, portable_program
+from opsin.base.errors import UsageError
+from opsin.compiler.precision import Precision
+from opsin.ir import Graph
+from opsin.kernels.ir.interpreter import Interpreter
+
+SHAPE = 5, 11, 9
+DENORMAL = np.float32(1e-39)
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    network = nn.Sequential(
+        nn.Conv2d(16, 3, padding=1, bias=False), nn.BatchNorm2d(), nn.ReLU(), nn.Conv2d(16, 3, stride=2, groups=16),
+        nn.MaxPool2d(2), nn.Conv2d(24, 1), nn.Tanh(), nn.Flatten(), nn.Linear(7),
+    )  # fmt: skip
+    return nn.trace(network, SHAPE)
+
+
+def interpret(program: PortableProgram, inputs: np.ndarray) -> np.ndarray:
+    """Run the calls in the interpreter and return the only output."""
+    memory = {
+        Segment.ARENA: np.zeros(program.arena_bytes, np.uint8),
+        Segment.CONSTANTS: np.frombuffer(program.constants, np.uint8).copy(),
+    }
+    program.inputs["inputs"].of(memory[Segment.ARENA])[...] = inputs
+    for call in program.calls:
+        interpreter = Interpreter(program.kernels[call.kernel], fused=False)
+        bases = {key: interpreter.memory.add(area.view(np.float32), untyped=True) for key, area in memory.items()}
+        words = [bases[a.segment] + a.offset if isinstance(a, Address) else a for a in call.arguments]
+        interpreter.run(words, 0, call.blocks, program.scratch_bytes // 4)
+    assert memory[Segment.CONSTANTS].tobytes() == program.constants
+    (output,) = program.outputs.values()
+    return output.of(memory[Segment.ARENA]).copy()
+
+
+def test_calls_give_the_bits_of_the_engine(graph: Graph) -> None:
+    state = nn.initial_state(graph, 3)
+    inputs = np.random.default_rng(1).normal(size=(1, *SHAPE)).astype(np.float32)
+    engine = compile(graph, 1, 2)
+    engine.load_state(state)
+    (expected,) = engine.run(inputs=inputs).values()
+    found = interpret(portable_program(graph, state), inputs)
+    assert found.tobytes() == expected.tobytes()
+    assert np.unique(found).size == 7
+
+
+def test_inputs_share_memory_with_later_results(graph: Graph) -> None:
+    program = portable_program(graph, nn.initial_state(graph, 3))
+    image, first_map, second_map = 4 * 11 * 9 * 5, 4 * 11 * 9 * 16, 4 * 5 * 4 * 16
+    assert first_map + max(image, second_map) < program.arena_bytes < image + first_map + second_map
+
+
+def test_denormal_numbers_are_kept() -> None:
+    network = nn.Sequential(nn.ReLU())
+    program = compile(nn.trace(network, (1, 1, 4)), 1, 1)
+    images = np.full((1, 1, 1, 4), DENORMAL, np.float32)
+    (output,) = program.run(inputs=images).values()
+    assert output.tobytes() == images.tobytes()
+
+
+def test_bfloat16_is_refused(graph: Graph) -> None:
+    with pytest.raises(UsageError, match="portable engine cannot compute in another precision"):
+        compile(graph, options=CompileOptions(precision=Precision.BF16))
