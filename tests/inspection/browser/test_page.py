@@ -167,3 +167,20 @@ def test_a_choice_keeps_the_focus(chromium: Any, digits_page: Path, address: str
         kind = tab.page.evaluate("document.activeElement.tagName")
         tab.page.keyboard.press("ArrowDown")
         assert tab.page.evaluate("document.activeElement.tagName") == kind != "BODY"
+
+
+def test_hidden_views_wait(chromium: Any, digits_page: Path) -> None:
+    with Tab(chromium, digits_page, "#network") as tab:
+        tab.page.evaluate("""() => {
+          window.calls = [];
+          window.mark = document.body.appendChild(h('p', {}));
+          const note = (name) => (state, changed) => calls.push(`${name} ${state.image} ${changed.includes('image')}`);
+          page.within('explanations', () => page.watch(['image'], note('hidden')));
+          page.within('network', () => page.watch(['image'], note('shown'), mark));
+        }""")
+        tab.page.evaluate("calls.length = 0; page.set({ image: 1 }); page.set({ image: 2 })")
+        assert tab.page.evaluate("calls") == ["shown 1 true", "shown 2 true"]
+        tab.page.evaluate("calls.length = 0; mark.remove(); page.set({ view: 'explanations' })")
+        assert tab.page.evaluate("calls") == ["hidden 2 true"]
+        tab.page.evaluate("calls.length = 0; page.set({ view: 'network', image: 0 })")
+        assert tab.page.evaluate("calls") == []

@@ -1,10 +1,10 @@
-// The kernels of a stage as pictures: a row for each filter, with one kernel for each input channel.
+// The kernels of a stage: a row for each filter, with one kernel for each input channel.
 
 const SIDE = 44;
 const GAP = 6;
 
 /**
- * Make the pictures of kernels. `kernel(y, x)` returns the weights of filter number `y` for input number `x`. Arrow keys move between kernels;
+ * Make the images of kernels. `kernel(y, x)` returns the weights of filter number `y` for input number `x`. Arrow keys move between kernels;
  * Enter or a click opens the numbers of one. A filter is drawn on one canvas, since a stage can have thousands of kernels.
  */
 opsin.kernelSheet = ({ kernels, kernel, rows, columns, largest }) => {
