@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from opsin.ir.checked import checked
 from opsin.model import Model
 from opsin.model.inputs import ImageInput, read_images
 from opsin.tasks.explained_score import ExplainedScore
+from opsin.tasks.task import Size
 
 Pixels = NDArray[np.uint8]
 
@@ -33,13 +35,19 @@ class Explainer:
     def __init__(self, model: Model, observer: Observer | None = None) -> None:
         self.model, self.observer = model, observer or Observer(model)
 
-    def scores(self, pixels: Pixels, label: str | None = None, count: int = 1) -> list[list[ExplainedScore]]:
+    def scores(
+        self, pixels: Pixels, label: str | None = None, count: int = 1, sizes: Sequence[Size] | None = None
+    ) -> list[list[ExplainedScore]]:
         """Return the scores of the `count` best answers, or of `label`, for each image: uint8 N × C × H × W.
 
-        Raise `UsageError` for an unknown label.
+        `sizes` are those of the original images, in whose pixels places are described. Raise `UsageError` for an
+        unknown label.
         """
         outputs = [self.observer.outputs(image[None]) for image in pixels]
-        return [self.model.task.explained_scores(each, label, count) for each in outputs]
+        return [
+            self.model.task.explained_scores(each, label, count, size)
+            for each, size in zip(outputs, sizes or repeat(None, len(outputs)), strict=True)
+        ]
 
     def layers(self, score: ExplainedScore) -> MapLayers:
         """Return the layers whose maps may explain a score."""
@@ -107,9 +115,9 @@ def attribute(
     image that could be explained.
     """
     explainer = Explainer(model)
-    pixels, _ = read_images(images, model.preprocessing)
+    pixels, sizes = read_images(images, model.preprocessing)
     pixels = model.history().stack(pixels)
-    answers = explainer.scores(pixels, label)
+    answers = explainer.scores(pixels, label, sizes=sizes)
     for number, scores in enumerate(answers, start=1):
         if not scores:
             raise DataError(f"{model.name} finds nothing in image {number} that could be explained; give another image")

@@ -7,7 +7,8 @@ pooling.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -35,6 +36,21 @@ WEIGHTS = "weights."
 """How the names of the inputs begin that hold the weights of a score."""
 
 
+@dataclass(frozen=True)
+class _Observed:
+    """What a program of gradients returns: those of the outputs `names` for `tensors`, and `values`."""
+
+    batch: int
+    names: tuple[str, ...]
+    tensors: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    def includes(self, other: _Observed) -> bool:
+        """Whether the program returns all that another one returns."""
+        is_alike = self.batch == other.batch and self.names == other.names
+        return is_alike and set(other.tensors) <= set(self.tensors) and set(other.values) <= set(self.values)
+
+
 class Observer:
     """Observes the network of a model on images: uint8 N×C×H×W, as `Model.outputs` takes them.
 
@@ -44,7 +60,7 @@ class Observer:
     def __init__(self, model: Model, *, exact: bool = True) -> None:
         self.model, self.graph, self.exact = model, model.graph, exact
         self._state: Mapping[str, NDArray[Any]] = model.state
-        self._programs: dict[tuple[object, ...], Program] = {}
+        self._programs: dict[Hashable, Program] = {}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Run the network with other values of its variables from now on; the model itself does not change."""
@@ -88,15 +104,22 @@ class Observer:
         self, inputs: Floats, weights: Weights, tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> tuple[Floats, list[Floats], list[Floats]]:
         """Return what `gradients` returns for normalized images, float32 N×C×H×W."""
-        program = self.gradient_program(len(inputs), tuple(weights), tensors, values)
+        wide = self._wide_enough(len(inputs), tuple(weights), tensors, values)
+        program = self.gradient_program(len(inputs), tuple(weights), wide.tensors, wide.values)
         outputs = program.run(inputs=inputs, **{WEIGHTS + name: array for name, array in weights.items()})
+        names = [f"gradient{wide.tensors.index(t)}" for t in tensors]
         gradients = [
-            outputs[f"gradient{number}"]
-            if f"gradient{number}" in outputs
-            else np.zeros(bind(t.shape, len(inputs)), np.float32)
-            for number, t in enumerate(tensors)
+            outputs[name] if name in outputs else np.zeros(bind(t.shape, len(inputs)), np.float32)
+            for name, t in zip(names, tensors, strict=True)
         ]
-        return outputs["score"], gradients, [outputs[f"value{number}"] for number in range(len(values))]
+        return outputs["score"], gradients, [outputs[f"value{wide.values.index(t)}"] for t in values]
+
+    def _wide_enough(
+        self, batch: int, names: tuple[str, ...], tensors: Sequence[Tensor], values: Sequence[Tensor]
+    ) -> _Observed:
+        """Return tensors and values that include these, and for which there is a program; these if there is none."""
+        wanted = _Observed(batch, names, tuple(tensors), tuple(values))
+        return next((key for key in self._programs if isinstance(key, _Observed) and key.includes(wanted)), wanted)
 
     def program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
         """Return the program whose outputs "tensor0", "tensor1", … are `tensors`."""
@@ -110,7 +133,7 @@ class Observer:
         self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> Program:
         """Return the program of `score_graph`, for weights of the outputs `names`."""
-        key = (batch, tuple(names), tuple(tensors), tuple(values))
+        key = _Observed(batch, tuple(names), tuple(tensors), tuple(values))
         if key not in self._programs:
             self._programs[key] = self.compiled(score_graph(self.graph, names, tensors, values), batch)
         return self._programs[key]

@@ -38,7 +38,11 @@ class SubjectImage:
 
     name: str
     pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    """Height and width of the original image."""
     answer: str
+    summary: str
+    """The answer in a few words."""
     label: str
     weights: Weights
     target: str = ""
@@ -80,7 +84,8 @@ class Subject:
         The values include those within a step that its arithmetic starts from: sums without bias, and functions that
         the engine approximates.
         """
-        tensors = list(dict.fromkeys(step.output for stage in self.stages for step in stage.steps))
+        steps = [step.output for stage in self.stages for step in stage.steps]
+        tensors = list(dict.fromkeys([*self.model.graph.inputs[:1], *steps]))
         nodes = (node for stage in self.stages for step in stage.steps for node in step.nodes)
         inner = [node.output for node in nodes if node.op.name in SUMS | CARRIED]
         known = list(dict.fromkeys([*tensors, *inner]))
@@ -91,6 +96,10 @@ class Subject:
             _stacked(tensors, [gradients for _, gradients, _ in runs]),
             dict(zip(known, find_orders(program, [f"value{number}" for number in range(len(known))]), strict=True)),
         )
+
+    def shown_image(self, number: int) -> NDArray[np.uint8]:
+        """Return image `number` alone, uint8 C×H×W, without the frames before it."""
+        return self.images[number].pixels[: self.model.preprocessing.channels]
 
     @property
     def budget(self) -> int:
