@@ -57,3 +57,18 @@ def test_other_files_are_refused(content: bytes, folder: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("bad.pgm ")
     assert predict(folder, "missing.pgm").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["gcc -O3", "gcc -Os", "arm-none-eabi-gcc -Os -mcpu=cortex-m0 -mthumb"])
+def test_no_function_of_a_library_is_called(command: str, digits: Model, tmp_path: Path) -> None:
+    """Only functions of the compiler's own library, which computes what the processor cannot."""
+    name, *flags = command.split()
+    tool = name.removesuffix("gcc") + "nm"
+    if not shutil.which(name) or not shutil.which(tool):
+        pytest.skip(f"needs {name} and {tool}")
+    opsin.ship(digits, "c", tmp_path)
+    line = [name, *flags, "-std=c99", "-ffreestanding", "-c", "src/digits.c", "-o", "a.o"]
+    subprocess.run(line, cwd=tmp_path, check=True, timeout=300)
+    text = subprocess.run([tool, "-u", "a.o"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    missing = [line.split()[-1] for line in text.splitlines()]
+    assert [symbol for symbol in missing if not symbol.startswith("__aeabi_")] == []

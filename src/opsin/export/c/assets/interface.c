@@ -3,14 +3,16 @@
 int model_load(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels)
 {
   image im;
-  axis rows = {0.0, 1.0, 0, MODEL_HEIGHT, 0, 0}, columns = {0.0, 1.0, 0, MODEL_WIDTH, 0, 0};
+  axis rows, columns;
   int state;
   if (!pixels || width < 1 || height < 1 || (channels != 1 && channels != 3)) return MODEL_BAD_IMAGE;
   if (width > 65535 || height > 65535) return MODEL_TOO_LARGE;
   im.data = pixels;
-  im.width = columns.size = width;
-  im.height = rows.size = height;
+  im.width = width;
+  im.height = height;
   im.channels = channels;
+  rows = whole_axis(height, MODEL_HEIGHT);
+  columns = whole_axis(width, MODEL_WIDTH);
   frame(&rows, &columns);
   count_taps(&rows);
   count_taps(&columns);

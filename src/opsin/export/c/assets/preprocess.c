@@ -107,7 +107,8 @@ static int resize(const image *im, const axis *rows, const axis *columns)
     int32_t oldest = 0;
     for (i = 0; i < MODEL_WIDTH * MODEL_CHANNELS; i++) sums[i] = 0.0f;
     for (pixel = starts[0]; pixel < right; pixel++) {
-      float values[MODEL_CHANNELS] = {0.0f};
+      float values[MODEL_CHANNELS];
+      for (channel = 0; channel < MODEL_CHANNELS; channel++) values[channel] = 0.0f;
       for (i = 0; i < rows->taps; i++)
         for (channel = 0; channel < MODEL_CHANNELS; channel++) {
           const float product = (float)channel_at(im, top + i, pixel, channel) * across[i];
@@ -129,6 +130,18 @@ static int resize(const image *im, const axis *rows, const axis *columns)
   return MODEL_OK;
 }
 
+static axis whole_axis(int32_t size, int32_t count)
+{
+  axis a;
+  a.first = 0.0;
+  a.scale = (double)size / count;
+  a.size = size;
+  a.count = count;
+  a.offset = 0;
+  a.taps = 0;
+  return a;
+}
+
 /* Say which part of the image the network sees. */
 #if MODEL_FRAMING == 2 /* the shorter side is resized to MODEL_SHORTER, and the centre cropped */
 static void frame_axis(axis *a, int32_t shorter)
@@ -148,10 +161,10 @@ static void frame(axis *rows, axis *columns)
   frame_axis(columns, shorter);
 }
 #elif MODEL_FRAMING == 1 /* all of it, whatever its shape */
-static void frame(axis *rows, axis *columns)
+static void frame(const axis *rows, const axis *columns)
 {
-  rows->scale = (double)rows->size / rows->count;
-  columns->scale = (double)columns->size / columns->count;
+  (void)rows;
+  (void)columns;
 }
 #else /* the largest centred part of the right shape */
 static void frame_axis(axis *a, const axis *other)
