@@ -24,7 +24,7 @@ from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
 from opsin.compiler.precision import Precision, precision_named
 from opsin.data import Preprocessing, Samples
-from opsin.data.batches import pad_rows
+from opsin.data.batches import batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
 from opsin.data.preprocessing import portable_preprocessing
@@ -42,10 +42,6 @@ from opsin.ops import OPS
 from opsin.tasks.classification import Classification
 from opsin.tasks.registry import MULTILABEL, describe_task, described_task
 from opsin.tasks.task import Task
-
-MAX_BATCH = 64
-BATCH_ELEMENTS = 2**21
-"""The maximum number of input values per batch, which limits the memory that large images need."""
 
 GOLDEN_COUNT = 4
 MAX_GOLDEN_VALUES = 4096
@@ -166,7 +162,7 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = 1 if self.portable else max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
+        largest = 1 if self.portable else batch_size(pixels.shape[1:])
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
             yield self._run(pixels[first : first + batch], batch, kind)

@@ -30,7 +30,8 @@ function termsPanel(operation, terms, { open, onOpen, onTerm, labels }) {
   const isMaximum = terms.winner !== undefined;
   const parts = [];
   const own = termsOfChannel(terms, open);
-  const [height, width] = operation.window ?? operation.kernel?.slice(2) ?? [span(own, terms.rows), span(own, terms.columns)];
+  const slides = operation.name !== 'conv_transpose2d' && (operation.window ?? operation.kernel?.slice(2));
+  const [height, width] = slides || [span(own, terms.rows), span(own, terms.columns)];
   let grids = [];
   if (own.length > 1 && own.length === height * width && own.length <= MAX_CELLS) {
     grids = windowGrids(terms, own, height, width, open, isMaximum);
@@ -65,7 +66,7 @@ function windowGrids(terms, own, rows, columns, channel, isMaximum) {
   if (terms.right) {
     const right = pick(terms.right);
     const products = Float32Array.from(left, (value, i) => arithmetic.multiply(value, right[i]));
-    grids.push(numberGrid({ ...shape, values: right, name: 'Kernel', largest: largestOf(right) }));
+    grids.push(numberGrid({ ...shape, values: right, name: terms.segments ? 'Weights of the columns' : 'Kernel', largest: largestOf(right) }));
     grids.push(numberGrid({ ...shape, values: products, name: 'Products, rounded', largest: largestOf(products) }));
   }
   return grids;
@@ -175,7 +176,7 @@ function termsTable(terms) {
     const rows = [];
     for (let t = first; t < last; t += 1) {
       const place = [terms.channels[t], terms.rows[t], terms.columns[t]];
-      rows.push([String(t + 1), ...place.map(String), terms.left[t], ...(terms.right ? [terms.right[t]] : []), terms.partial[t]]);
+      rows.push([String(t + 1), ...place.map((each) => withMinus(String(each))), terms.left[t], ...(terms.right ? [terms.right[t]] : []), terms.partial[t]]);
     }
     const head = ['term', 'channel', 'row', 'column', 'value', ...(terms.right ? ['weight'] : []), terms.lanes.length > 1 ? 'partial sum' : 'sum'];
     const move = (by, text) => h('button', { type: 'button', text, disabled: first + by < 0 || first + by >= count, on: { click: () => { first += by; show(); } } });
