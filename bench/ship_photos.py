@@ -32,16 +32,14 @@ from opsin.apps.cli.open_model import open_model
 KINDS = ("as it is", "PNG", "turned", "grey", "transparent")
 
 READ = """async () => {
-  const canvas = painted(await createImageBitmap(document.querySelector('#file').files[0],
-    {imageOrientation: 'from-image', colorSpaceConversion: 'none'}))
+  const canvas = await decoded(document.querySelector('#file').files[0])
   const {width, height} = canvas, data = pixelsOf(canvas), {model} = opsin
   return {width, height, rgba: await sha256(data), pixels: await sha256(model.pixels(data, width, height)),
     label: model.predict(data, width, height).label}
 }"""
 
 BYTES = """async () => {
-  const canvas = painted(await createImageBitmap(document.querySelector('#file').files[0],
-    {imageOrientation: 'from-image', colorSpaceConversion: 'none'}))
+  const canvas = await decoded(document.querySelector('#file').files[0])
   let text = ''
   for (const octet of pixelsOf(canvas)) text += String.fromCharCode(octet)
   return btoa(text)
