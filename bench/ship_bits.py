@@ -140,7 +140,7 @@ def main() -> None:
     every = [*HOSTS, *BOARDS]
     options.add_argument("--networks", nargs="+", default=[*NETWORKS], choices=[*NETWORKS])
     options.add_argument("--targets", nargs="+", default=every, choices=every)
-    options.add_argument("--keep", type=Path, help="a folder in which the exports are kept")
+    options.add_argument("--keep", help="a folder in which the exports are kept")
     chosen = options.parse_args()
     record = begin(chosen)
     absent = {target: name for target in chosen.targets if (name := missing(target))}
@@ -150,7 +150,7 @@ def main() -> None:
     results: dict[str, dict[str, Result]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for network in chosen.networks:
-            results[network] = check(network, targets, (chosen.keep or Path(scratch)) / network)
+            results[network] = check(network, targets, Path(chosen.keep or scratch) / network)
     rows = [[target, *(results[network][target].text for network in results)] for target in targets]
     table = print_table(["compiled by or for", *results], rows)
     same = all(result.text == "same" for each in results.values() for result in each.values())
