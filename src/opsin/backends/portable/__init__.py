@@ -1,4 +1,4 @@
-"""Programs that compute the same bits everywhere: in this process, and as data from which other languages are written.
+"""Programs with bit-identical results everywhere: in this process, and as data from which other languages are written.
 
 `compile` runs a graph here. `portable_program` returns the same calls as plain data, with prepared weights and places
 in memory; `backends/wasm` and `backends/c` write it in their languages.

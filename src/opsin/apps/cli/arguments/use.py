@@ -42,7 +42,7 @@ def predict(
     precision: Precision = "float32",
     portable: Annotated[
         bool,
-        typer.Option("--portable", help="Compute the same bits as an exported model, on any processor; slower."),
+        typer.Option("--portable", help="Results bit-identical to those of an exported model; slower."),
     ] = False,
     json: Json = False,
 ) -> int:
