@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from opsin.base.errors import UsageError
 from opsin.export.format import Format
+from opsin.export.onnx.format import ONNX
+from opsin.export.torch.format import TORCH
 from opsin.export.web.format import WEB
 
-FORMATS: tuple[Format, ...] = (WEB,)
+FORMATS: tuple[Format, ...] = (WEB, ONNX, TORCH)
 
 
 def find(name: str) -> Format:

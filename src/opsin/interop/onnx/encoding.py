@@ -24,6 +24,10 @@ FLOAT, UINT8, INT64, BOOL = 1, 2, 7, 9
 ELEMENT_TYPES = {"float32": FLOAT, "uint8": UINT8, "int64": INT64, "bool": BOOL}
 
 
+Part: TypeAlias = "bytes | memoryview"
+"""A part of a message. Weights are not copied until the file is complete."""
+
+
 def node(op: str, name: str, inputs: Sequence[str], output: str, attributes: Mapping[str, Attribute]) -> bytes:
     """Return a NodeProto with one output; an empty input is an optional one that is left out."""
     parts = [field(1, value) for value in inputs] + [field(2, output), field(3, name), field(4, op)]
@@ -42,11 +46,12 @@ def attribute(name: str, value: Attribute) -> bytes:
     return head + field(3, int(value)) + field(20, 2)
 
 
-def tensor(name: str, array: NDArray[Any]) -> bytes:
-    """Return a TensorProto of float32, uint8 or int64."""
+def tensor(name: str, array: NDArray[Any]) -> list[Part]:
+    """Return the parts of a TensorProto of float32, uint8 or int64."""
     dims = b"".join(field(1, size) for size in array.shape)
-    data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
-    return dims + field(2, ELEMENT_TYPES[array.dtype.name]) + field(8, name) + field(9, data)
+    values: Any = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
+    data = memoryview(values)
+    return message(9, [data], dims + field(2, ELEMENT_TYPES[array.dtype.name]) + field(8, name))
 
 
 def value_info(name: str, shape: Sequence[int | str], element_type: int = FLOAT) -> bytes:
@@ -68,6 +73,11 @@ def field(number: int, value: int | float | str | bytes) -> bytes:
         return _varint(number << 3 | I32) + struct.pack("<f", value)
     data = value.encode() if isinstance(value, str) else value
     return _varint(number << 3 | LEN) + _varint(len(data)) + data
+
+
+def message(number: int, parts: Sequence[Part], before: bytes = b"") -> list[Part]:
+    """Return the parts of a field that consists of `parts`, after other fields."""
+    return [before + _varint(number << 3 | LEN) + _varint(sum(map(len, parts))), *parts]
 
 
 def _varint(number: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from opsin.interop.onnx.classifier_output import (
     to_logits,
 )
 from opsin.interop.onnx.messages import GraphRecord, ModelRecord, NodeRecord, TensorRecord, ValueRecord, read_model
-from opsin.interop.onnx.names import UniqueNames, layer_path, variable_name
+from opsin.interop.onnx.names import CONSTANT_PREFIX, UniqueNames, layer_path, variable_name
+from opsin.interop.onnx.own_graph import OwnGraph, read_description
 from opsin.interop.onnx.problems import Problem, report
 from opsin.interop.onnx.rules import FOLDS, RULES, simplify
 from opsin.interop.onnx.tensors import FLOAT_TYPES, TYPE_NAMES, UINT8, TensorLoader, open_file
@@ -76,6 +77,8 @@ class Network:
     """The names of the classes, or None if the file has none."""
     byte_input: bool = False
     """Whether the file takes images as bytes, from 0 to 255."""
+    description: dict[str, Any] = field(default_factory=dict)
+    """What Opsin wrote into the file's metadata about the model; empty in files of others."""
 
 
 @checked
@@ -88,6 +91,8 @@ def read(
 
     With `classifier`, the network has one output, "logits", N × classes: the first output of the file with floats,
     before a final softmax or sigmoid. A single output becomes two classes; softmax of their logits gives 1 - p and p.
+
+    Of a file that Opsin wrote with preprocessing or with mirrored images inside, the network itself is returned.
 
     Nothing in the file is executed, and the only other files that are read are external weights in the same folder.
 
@@ -104,13 +109,16 @@ def read(
             raise ModelError(f"is not an ONNX file but {kind.what}; {kind.advice or FILE_ADVICE}")
         record = read_model(data)
         graph, opset = _graph_and_opset(record)
-        importer = Importer(graph, opset, TensorLoader(place.parent, len(data)))
+        description = read_description(record.metadata)
+        own = None if description is None else OwnGraph.of(description)
+        importer = Importer(graph, opset, TensorLoader(place.parent, len(data)), own)
         converted_graph = importer.network(input_shape, classifier)
     except ModelError as error:
         raise ModelError(f"{path} {error}") from None
     return Network(
         converted_graph, importer.state, importer.layers, graph.name or place.stem, record.producer, opset,
         importer.independent, importer.output.labels, importer.byte_input,
+        description or {},
     )  # fmt: skip
 
 
@@ -129,8 +137,8 @@ def _graph_and_opset(record: ModelRecord) -> tuple[GraphRecord, int]:
 class Importer:
     """Converter of one graph; it is the `ImportContext` of the import rules."""
 
-    def __init__(self, record: GraphRecord, opset: int, arrays: TensorLoader) -> None:
-        self.record, self.opset, self.arrays = record, opset, arrays
+    def __init__(self, record: GraphRecord, opset: int, arrays: TensorLoader, own: OwnGraph | None = None) -> None:
+        self.record, self.opset, self.arrays, self.own = record, opset, arrays, own
         self.folded_elements = 0
         self.batch: int | None = None
         self.state: dict[str, NDArray[np.float32]] = {}
@@ -148,7 +156,13 @@ class Importer:
 
     # -- ImportContext ---------------------------------------------------------------------------
 
+    def is_variable(self, constant: ConstantValue) -> bool:
+        is_stored = constant.weight and constant.name in self.record.initializers
+        return self.own is not None and is_stored and not constant.name.startswith(CONSTANT_PREFIX)
+
     def variable(self, constant: ConstantValue, trainable: bool) -> Tensor:
+        if self.own is not None:
+            trainable = self.is_variable(constant) and constant.name not in self.own.frozen
         if constant not in self._variables:
             if constant.array.size == 0:
                 raise UnsupportedError("an operand without elements")
@@ -179,6 +193,8 @@ class Importer:
             self.output = find_classifier_output(self.record.outputs, producer, number)
             outputs = {"logits": self.output.name}
         inputs = [value for value in self.record.inputs if value.name not in self.record.initializers]
+        if self.own is not None and self.own.input is not None:
+            inputs, outputs = [self.own.input], self.own.outputs
         nodes = topological_order(
             producer, {*self.record.initializers, *(v.name for v in inputs)}, list(outputs.values())
         )
@@ -192,7 +208,7 @@ class Importer:
         results = {name: self._result(value) for name, value in outputs.items()}
         if classifier:
             results["logits"], self.independent = to_logits(_by_class(results["logits"]), self.output)
-        else:
+        elif self.own is None:
             self._check_declared_shapes(results)
         return Graph((images,), results).verify()
 
@@ -283,7 +299,8 @@ class Importer:
         call = OnnxCall(self, node, tuple(self._value(name) for name in node.inputs))
         operands = [value for value in call.inputs if value is not None]
         constants = [value for value in operands if isinstance(value, ConstantValue)]
-        if fold and operands and len(constants) == len(operands):
+        is_constant = bool(operands) and len(constants) == len(operands)
+        if fold and is_constant and not (rule and any(map(self.is_variable, constants))):
             arrays = fold(call, [value.array for value in constants])
             results: Any = self._fold_results(node, constants, arrays if isinstance(arrays, list) else [arrays])
         elif rule:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.interop.onnx.composites import transposition
@@ -18,6 +17,9 @@ from opsin.ops import axis_weights
 
 class NodeWriter(Protocol):
     """The interface of the writer for rules."""
+
+    truths: dict[str, str]
+    """The name of the truth values that a value, 0 or 1, was made of."""
 
     def value(self, tensor: Tensor) -> str:
         """Return the name of a tensor that has been written."""
@@ -87,14 +89,16 @@ def _variance(w: NodeWriter, node: Node) -> str:
 def _comparison(op: str) -> Rule:
     def write(w: NodeWriter, node: Node) -> str:
         truth = w.emit(op, [w.value(operand) for operand in node.inputs])
-        return w.emit("Cast", [truth], {"to": FLOAT})
+        number = w.emit("Cast", [truth], {"to": FLOAT})
+        w.truths[number] = truth
+        return number
 
     return write
 
 
 def _where(w: NodeWriter, node: Node) -> str:
     condition, a, b = (w.value(operand) for operand in node.inputs)
-    return w.emit("Where", [w.emit("Cast", [condition], {"to": BOOL}), a, b])
+    return w.emit("Where", [w.truths.get(condition) or w.emit("Cast", [condition], {"to": BOOL}), a, b])
 
 
 def _slice(w: NodeWriter, node: Node) -> str:
@@ -116,7 +120,9 @@ def _slice(w: NodeWriter, node: Node) -> str:
 def _pad(w: NodeWriter, node: Node) -> str:
     amounts = (*node.attrs["low"], *node.attrs["high"])
     if any(node.attrs["interior"]) or any(isinstance(amount, Size) for amount in amounts):
-        raise UsageError(f"{_place(node)} pads between elements, or by the size of the batch; ONNX has no such operator")
+        raise UsageError(
+            f"{_place(node)} pads between elements, or by the size of the batch; ONNX has no such operator"
+        )
     return w.emit("Pad", [w.value(node.inputs[0]), w.constant(amounts, np.int64)])
 
 
@@ -149,15 +155,24 @@ def _resample(w: NodeWriter, node: Node) -> str:
     x, attrs = node.inputs[0], node.attrs
     if attrs["adjoint"]:
         raise UsageError(f"{_place(node)} has the gradient of a resampling, which ONNX files cannot hold")
+    if _is_average_pooling(attrs):
+        window = [old // new for old, new in zip(attrs["source"], attrs["size"], strict=True)]
+        return w.emit("AveragePool", [w.value(x)], {"kernel_shape": window, "strides": window})
     if attrs["mode"] not in RESIZE_MODES:
         return _resample_by_matrices(w, node)
     scales = np.array([1, 1, *np.divide(attrs["size"], attrs["source"])], np.float32)
-    sizes = np.floor(np.array(attrs["source"], np.float32) * scales[2:])
-    if tuple(sizes) == attrs["size"]:
+    products = [np.array(attrs["source"], precision) * scales[2:] for precision in (np.float32, np.float64)]
+    if all(tuple(np.floor(sizes)) == attrs["size"] for sizes in products):  # in either precision that a reader takes
         return w.emit("Resize", [w.value(x), "", w.constant(scales)], RESIZE_MODES[attrs["mode"]])
     batch = w.emit("Slice", [w.emit("Shape", [w.value(x)]), w.constant([0], np.int64), w.constant([2], np.int64)])
     shape = w.emit("Concat", [batch, w.constant(attrs["size"], np.int64)], {"axis": 0})
     return w.emit("Resize", [w.value(x), "", "", shape], RESIZE_MODES[attrs["mode"]])
+
+
+def _is_average_pooling(attrs: Mapping[str, Any]) -> bool:
+    """Return whether a resampling averages windows of equal size that do not overlap."""
+    divisible = all(old % new == 0 for old, new in zip(attrs["source"], attrs["size"], strict=True))
+    return attrs["mode"] == "area" and divisible
 
 
 def _resample_by_matrices(w: NodeWriter, node: Node) -> str:
@@ -194,5 +209,3 @@ RULES: dict[str, Rule] = {
     "variance": _variance,
     "where": _where,
 }  # fmt: skip
-
-

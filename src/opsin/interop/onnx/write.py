@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,10 @@ from opsin.interop.onnx import encoding
 from opsin.interop.onnx.byte_input import ByteInput, write_byte_input
 from opsin.interop.onnx.composites import Operator, find_composite
 from opsin.interop.onnx.encoding import FLOAT, UINT8, Attribute, field
-from opsin.interop.onnx.names import UniqueNames
+from opsin.interop.onnx.messages import METADATA_KEY
+from opsin.interop.onnx.names import CONSTANT_PREFIX, UniqueNames
 from opsin.interop.onnx.operators import write_operation
-from opsin.ir import INPUT, VARIABLE, Graph, Node, Size, Tensor, show
+from opsin.ir import INPUT, VARIABLE, Graph, Node, Size, Tensor, bind, show
 
 IR_VERSION, OPSET = 8, 17
 """Versions that ONNX Runtime reads from 1.12 on."""
@@ -43,6 +45,7 @@ def to_bytes(
     *,
     name: str = "network",
     metadata: Mapping[str, str] | None = None,
+    description: Mapping[str, Any] | None = None,
     byte_input: ByteInput | None = None,
     mirrored: bool = False,
 ) -> bytes:
@@ -50,8 +53,11 @@ def to_bytes(
 
     The names of outputs, variables and layers are those of the graph, and a free batch stays free. With `byte_input`,
     the input is "images", uint8, and the file normalizes it. If `mirrored`, the outputs are the means of those of an
-    image and of its mirror image. Raise `UsageError` for an operation that ONNX does not have, and if the file would
-    be larger than 2 GiB, and `ModelError` if a variable has no value.
+    image and of its mirror image. `metadata` are entries for other programs. `description` is data for JSON that
+    `read` returns; its entry "graph" says which part of the file is the network itself.
+
+    Raise `UsageError` for an operation that ONNX does not have, and if the file would be larger than 2 GiB. Raise
+    `ModelError` if a variable has no value.
     """
     writer = GraphWriter(state)
     (images,) = graph.inputs
@@ -62,20 +68,31 @@ def to_bytes(
     else:
         input_name, input_type, shape = "images", UINT8, byte_input.shape(images.shape)
         value = write_byte_input(writer, byte_input, input_name)
-    outputs = writer.graph(graph, {images: value})
+    own_outputs = outputs = writer.graph(graph, {images: value})
     if mirrored:
-        outputs = writer.mean_with_mirrored(graph, images, value, outputs)
+        outputs = writer.mean_with_mirrored(graph, images, value, own_outputs)
     for output, result in outputs.items():
         writer.rename(result, output)
+    own: dict[str, Any] = {"frozen": [each for each in graph.variables if each not in graph.parameters]}
+    if mirrored or byte_input:
+        own["network"] = {
+            "input": value,
+            "shape": [int(size) for size in bind(images.shape, 1)[1:]],
+            "outputs": {key: writer.name(each) for key, each in own_outputs.items()},
+        }
     data = writer.model(
         name,
         encoding.value_info(input_name, _dims(shape), input_type),
         [encoding.value_info(output, _dims(tensor.shape)) for output, tensor in graph.outputs.items()],
-        metadata or {},
+        {**(metadata or {}), METADATA_KEY: _dumps({"graph": own, **(description or {})})},
     )
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{name} has {len(data):,} bytes; an ONNX file has at most 2 GiB: ship it as --to torch")
     return data
+
+
+def _dumps(description: Mapping[str, Any]) -> str:
+    return json.dumps(description, separators=(",", ":"), ensure_ascii=False)
 
 
 def _dims(shape: Sequence[Any]) -> list[int | str]:
@@ -91,6 +108,7 @@ class GraphWriter:
         self.nodes: list[tuple[str, str, list[str], str, dict[str, Attribute]]] = []
         """Operator, name, inputs, output and attributes of each node."""
         self.initializers: dict[str, NDArray[Any]] = {}
+        self.truths: dict[str, str] = {}
         self._values: dict[Tensor, str] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._renamed: dict[str, str] = {}
@@ -111,7 +129,7 @@ class GraphWriter:
         array = np.ascontiguousarray(values, dtype).reshape(np.shape(values))
         key = array.dtype.name, array.shape, array.tobytes()
         if key not in self._constants:
-            self._constants[key] = name = f"constant:{len(self._constants)}"
+            self._constants[key] = name = f"{CONSTANT_PREFIX}{len(self._constants)}"
             self.initializers[name] = array
         return self._constants[key]
 
@@ -171,22 +189,27 @@ class GraphWriter:
         else:
             self._renamed[value] = name
 
+    def name(self, value: str) -> str:
+        """Return the name of a value in the file."""
+        return self._renamed.get(value, value)
+
     def model(self, name: str, images: bytes, outputs: Sequence[bytes], metadata: Mapping[str, str]) -> bytes:
         """Return the ModelProto."""
-
-        def named(value: str) -> str:
-            return self._renamed.get(value, value)
-
-        nodes = [
-            field(1, encoding.node(op, node_name, [named(each) for each in inputs], named(output), attributes))
-            for op, node_name, inputs, output, attributes in self.nodes
-        ]
-        initializers = [field(5, encoding.tensor(*item)) for item in self.initializers.items()]
-        graph = [*nodes, field(2, name), *initializers, field(11, images), *(field(12, each) for each in outputs)]
+        used = set(self._renamed)
+        nodes: list[bytes] = []
+        for op, node_name, inputs, output, attributes in reversed(self.nodes):
+            if output in used or op == "Identity":
+                used.update(inputs)
+                names = [self.name(each) for each in inputs]
+                nodes.append(field(1, encoding.node(op, node_name, names, self.name(output), attributes)))
+        arrays = {key: array for key, array in self.initializers.items() if key in used}
+        initializers = [part for item in arrays.items() for part in encoding.message(5, encoding.tensor(*item))]
+        ends = [field(11, images), *(field(12, each) for each in outputs)]
+        graph = encoding.message(7, [*nodes[::-1], field(2, name), *initializers, *ends])
         head = field(1, IR_VERSION) + field(2, "opsin") + field(3, __version__)
         opset = field(8, field(1, "") + field(2, OPSET))
         entries = [field(14, encoding.entry(*item)) for item in metadata.items()]
-        return b"".join([head, field(7, b"".join(graph)), opset, *entries])
+        return b"".join([head, *graph, opset, *entries])
 
 
 def plan(graph: Graph) -> list[Step]:
