@@ -105,6 +105,11 @@ class Model:
         """Whether each label has its own probability, by a sigmoid: several labels may be true of an image."""
         return bool(self.task.name == MULTILABEL)
 
+    @property
+    def largest_batch(self) -> int:
+        """The number of images that are computed at once, if there are many."""
+        return 1 if self.portable else max(1, min(MAX_BATCH, BATCH_ELEMENTS // prod(self.preprocessing.input_shape)))
+
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.
 
@@ -160,7 +165,7 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = 1 if self.portable else max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
+        largest = self.largest_batch
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
             yield self._run(pixels[first : first + batch], batch, kind)
