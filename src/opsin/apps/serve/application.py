@@ -158,17 +158,26 @@ class Predict:
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> int:
     """Send a refusal, and drop what still arrives of the body for a moment; return the status."""
     body = dumps({"error": refusal.text})
-    headers = {**JSON_HEADERS, **refusal.headers, "connection": "close"}
+    is_complete = scope.get("opsin.complete", False)
+    headers = {**JSON_HEADERS, **refusal.headers, **({} if is_complete else {"connection": "close"})}
     await send({"type": "http.response.start", "status": refusal.status, "headers": _raw(headers, body)})
     await send({"type": "http.response.body", "body": body, "more_body": True})
-    size, message = 0, {"more_body": True}
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while message.get("more_body") and size < DRAIN_BYTES and not scope.get("opsin.complete"):
-                message = dict(await receive())
-                size += len(message.get("body", b""))
+    if not is_complete:
+        await _drain(receive)
     await send({"type": "http.response.body", "body": b""})
     return refusal.status
+
+
+async def _drain(receive: Receive) -> None:
+    """Read and drop a body, within limits."""
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while size < DRAIN_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def _raw(headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, bytes]]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from uvicorn import Config, Server
@@ -106,6 +109,20 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = None
 
 
+class PoliteServer(Server):
+    """A server that a signal ends without raising it again, because it has been obeyed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = {each: signal.signal(each, self.handle_exit) for each in signals}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
 def server(application: Any, limits: Limits, metrics: Metrics) -> Server:
     """Return the server of an application. It ends on SIGTERM and SIGINT, when its requests are answered."""
     attributes = {"limits": limits, "metrics": metrics, "waiting": {}}
@@ -115,7 +132,7 @@ def server(application: Any, limits: Limits, metrics: Metrics) -> Server:
         timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=int(limits.seconds), backlog=BACKLOG,
         proxy_headers=False,
     )  # fmt: skip
-    result = Server(config)
+    result = PoliteServer(config)
     metrics.gauges["opsin_connections"] = "Open connections.", lambda: len(result.server_state.connections)
     metrics.gauges["process_resident_memory_bytes"] = "Memory of the process.", _resident_bytes
     return result

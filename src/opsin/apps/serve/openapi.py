@@ -24,7 +24,7 @@ IMAGE = {"schema": {"type": "string", "format": "binary"}}
 
 def describe(models: Mapping[str, ServedModel], limits: Limits, has_token: bool) -> dict[str, Any]:
     """Return the description as data for JSON."""
-    security = {"security": [{"token": []}]} if has_token else {}
+    security: dict[str, Any] = {"security": [{"token": []}]} if has_token else {}
     names = list(models)
     return {
         "openapi": "3.1.0",
@@ -76,7 +76,8 @@ ANSWERS = {
 
 
 def _text(limits: Limits) -> str:
-    return f"Image recognition. A body has at most {limits.body_bytes / 10**6:g} MB, and an image {limits.pixels:,} pixels."
+    size = f"{limits.body_bytes / 10**6:g} MB"
+    return f"Image recognition. A body has at most {size}, and an image at most {limits.pixels:,} pixels."
 
 
 def _predict(summary: str, parameters: list[dict[str, Any]], security: dict[str, Any]) -> dict[str, Any]:

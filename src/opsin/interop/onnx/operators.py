@@ -161,7 +161,8 @@ def _resample(w: NodeWriter, node: Node) -> str:
     if attrs["mode"] not in RESIZE_MODES:
         return _resample_by_matrices(w, node)
     scales = np.array([1, 1, *np.divide(attrs["size"], attrs["source"])], np.float32)
-    products = [np.array(attrs["source"], precision) * scales[2:] for precision in (np.float32, np.float64)]
+    source = np.array(attrs["source"])
+    products = source.astype(np.float32) * scales[2:], source * scales[2:].astype(np.float64)
     if all(tuple(np.floor(sizes)) == attrs["size"] for sizes in products):  # in either precision that a reader takes
         return w.emit("Resize", [w.value(x), "", w.constant(scales)], RESIZE_MODES[attrs["mode"]])
     batch = w.emit("Slice", [w.emit("Shape", [w.value(x)]), w.constant([0], np.int64), w.constant([2], np.int64)])
