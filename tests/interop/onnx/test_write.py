@@ -28,7 +28,8 @@ SIBLINGS = (
 SMALL = {
     "airbench94": 32, "densenet121": 32, "efficientnet_b0": 32, "egomotion": None, "fcos_efficientnet_lite0": 64,
     "googlenet": 32, "googlenet_2014": 32, "lenet5_1998": None, "lraspp_mobilenet_v3_large": 64,
-    "mlperf_tiny_ds_cnn": None, "mobilenet_v3_small": 32, "pilotnet": None, "resnet20_cifar": 32, "resnext50_32x4d": 32, "shufflenet_v2_x1_0": 32,
+    "mlperf_tiny_ds_cnn": None,
+    "mobilenet_v3_small": 32, "pilotnet": None, "resnet20_cifar": 32, "resnext50_32x4d": 32, "shufflenet_v2_x1_0": 32,
     "squeezenet1_1": 64, "ssdlite320_mobilenet_v3_large": 160, "unet_light": 64,
 }  # fmt: skip
 """Networks with every operation of the zoo, and the side of their images; None: the network's own."""

@@ -37,6 +37,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            # An answer is two writes. Without this, the second waits for the client's delayed acknowledgement, 40 ms.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._head_bytes, self._head_complete = 0, False
         self._timer: asyncio.TimerHandle | None = None
         self._wait()
