@@ -28,6 +28,9 @@ from opsin.base.errors import OpsinError
 DRAIN_SECONDS, DRAIN_BYTES = 2.0, 64 * 2**20
 """How long, and how much of, a refused body is read and dropped, so that the client gets to reading the answer."""
 
+SLOW = (408, 503)
+"""Statuses that tell slow clients to go, of which nothing more is read."""
+
 JSON_HEADERS = {
     "content-type": "application/json; charset=utf-8", "x-content-type-options": "nosniff", "cache-control": "no-store",
 }  # fmt: skip
@@ -162,7 +165,7 @@ async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) 
     headers = {**JSON_HEADERS, **refusal.headers, **({} if is_complete else {"connection": "close"})}
     await send({"type": "http.response.start", "status": refusal.status, "headers": _raw(headers, body)})
     await send({"type": "http.response.body", "body": body, "more_body": True})
-    if not is_complete:
+    if not is_complete and refusal.status not in SLOW:
         await _drain(receive)
     await send({"type": "http.response.body", "body": b""})
     return refusal.status

@@ -19,6 +19,7 @@ from opsin.apps.serve.limits import Limits, too_busy
 from opsin.apps.serve.metrics import Metrics
 from opsin.base.errors import DataError, OpsinError
 from opsin.data.decode.formats import declared_size, recognise
+from opsin.data.decode.read import read_header
 from opsin.model import Model
 from opsin.model.inputs import Sized
 
@@ -91,8 +92,8 @@ class Batcher:
     def _read(self, model: Model, name: str, content: bytes) -> Sized | DataError:
         try:
             format = recognise(content)
-            size = format and declared_size(content, format)
-            if size and size.width * size.height > self.limits.pixels:
+            size = (declared_size(content, format) if format else None) or read_header(content, name)
+            if size.width * size.height > self.limits.pixels:
                 text = f"{name} has {size.width:,} × {size.height:,} pixels, more than {self.limits.pixels:,}"
                 raise DataError(f"{text}; make it smaller")
             return model.preprocessing.read_with_size(content, name)

@@ -91,12 +91,17 @@ class LimitedProtocol(HttpToolsProtocol):
         self._wait()
         super().on_response_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        self.metrics.count(self.metrics.closed, reason="broken request")
+        super().send_400_response(msg)
+
     def _wait(self) -> None:
         self.waiting.pop(self, None)
         self.waiting[self] = None
 
     def _refuse_head(self) -> None:
         text = "the request line and the headers are too long"
+        self.metrics.count(self.metrics.closed, reason="long headers")
         self.transport.write(
             b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
             b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(text), text.encode())
@@ -132,7 +137,7 @@ def server(application: Any, limits: Limits, metrics: Metrics) -> Server:
     attributes = {"limits": limits, "metrics": metrics, "waiting": {}}
     protocol = type("ServedProtocol", (LimitedProtocol,), attributes)
     config = Config(
-        application, http=protocol, ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
+        application, http=protocol, ws="none", lifespan="on", log_config=None, log_level="error", access_log=False, server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=int(limits.seconds), backlog=BACKLOG,
         proxy_headers=False,
     )  # fmt: skip

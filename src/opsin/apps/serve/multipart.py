@@ -16,7 +16,7 @@ MAX_PART_HEAD = 4096
 
 MAX_PARTS = 256
 
-BOUNDARY = re.compile(r"""boundary=(?:"([^"\x00-\x1f]{1,70})"|([^\s;"]{1,70}))""", re.IGNORECASE)
+BOUNDARY = re.compile(r"""boundary=(?:"([^"\x00-\x1f]+)"|([^\s;"]+))""", re.IGNORECASE)
 PARAMETER = re.compile(r';\s*(name|filename)="((?:[^"\\\r\n]|\\.){0,1000})"', re.IGNORECASE)
 
 BROKEN = "the form is broken"
@@ -34,9 +34,10 @@ class Part:
 def parse_form(body: bytes, content_type: str) -> list[Part]:
     """Return the fields of a form. Raise `Refusal` (400) if it is not one."""
     match = BOUNDARY.search(content_type)
-    if match is None:
-        raise _broken("its content type names no boundary of 1 to 70 characters")
-    delimiter = b"--" + (match[1] or match[2]).encode("latin-1", "replace")
+    boundary = (match[1] or match[2]) if match else ""
+    if not 0 < len(boundary) <= MAX_BOUNDARY:
+        raise _broken(f"its content type names no boundary of 1 to {MAX_BOUNDARY} characters")
+    delimiter = b"--" + boundary.encode("latin-1", "replace")
     parts = [_part(head, content) for head, content in _split(body, delimiter)]
     if not parts:
         raise _broken("it has no fields")
