@@ -19,6 +19,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections import Counter
@@ -233,33 +234,31 @@ KINDS = {
 """What hostile clients do, and how many at once."""
 
 
-async def well_behaved(port: int, stop: asyncio.Event) -> tuple[Counter[str], list[float]]:
-    """Ask about an image again and again, each time on a new connection; return statuses and times."""
-    message, statuses, times = request(photograph()), Counter[str](), list[float]()
+def well_behaved(port: int, stop: threading.Event, statuses: Counter[str], times: list[float]) -> None:
+    """Ask about an image again and again, each time on a new connection."""
+    message = request(photograph())
     while not stop.is_set():
         started = time.perf_counter()
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(message)
-            line = await reader.readline()
-            statuses[line.split()[1].decode() if line else "closed"] += 1
-            writer.close()
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                statuses[str(exchange(connection, message)[0] or "closed")] += 1
         except OSError as error:
             statuses[type(error).__name__] += 1
         times.append(time.perf_counter() - started)
-        await asyncio.sleep(0.02)
-    return statuses, times
+        time.sleep(0.02)
 
 
-async def abuse(process: subprocess.Popen[str], port: int) -> dict[str, Any]:
+async def abuse(process: subprocess.Popen[str], port: int, kinds: list[str]) -> dict[str, Any]:
     """Return what each kind of hostile client got, and what a well-behaved one got meanwhile."""
     figures: dict[str, Any] = {}
-    for kind, count in KINDS.items():
-        stop = asyncio.Event()
-        good = asyncio.create_task(well_behaved(port, stop))
+    for kind in kinds:
+        count = KINDS[kind]
+        stop, statuses, times = threading.Event(), Counter[str](), list[float]()
+        good = threading.Thread(target=well_behaved, args=(port, stop, statuses, times))
+        good.start()
         outcomes = Counter(await asyncio.gather(*[hostile(port, kind) for _ in range(count)]))
         stop.set()
-        statuses, times = await good
+        good.join()
         figures[kind] = {
             "clients": count, "outcomes": dict(outcomes), "well_behaved": dict(statuses),
             "slowest_s": max(times), "server_mb": resident(process),
@@ -273,14 +272,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--seconds", type=float, default=4.0, help="the length of each measurement")
-    parser.add_argument("--abuse", action="store_true", help="hostile clients instead of latency and throughput")
+    parser.add_argument("--abuse", nargs="*", choices=KINDS, help="hostile clients, all kinds or these, instead")
     parser.add_argument("--json", help="also write the figures to this file")
     options = parser.parse_args()
     figures: dict[str, Any] = {"model": Path(options.model).name, "opsin": opsin.__version__, "load": os.getloadavg()}
     print(f"load average: {figures['load'][0]:.1f}, {os.cpu_count()} processors")
     with running_server(options.model) as (process, port):
-        if options.abuse:
-            figures["abuse"] = asyncio.run(abuse(process, port))
+        if options.abuse is not None:
+            figures["abuse"] = asyncio.run(abuse(process, port, options.abuse or list(KINDS)))
         else:
             model = open_model(options.model)
             figures["latency"] = latency(model, port, options.seconds)

@@ -15,7 +15,8 @@ from opsin.apps.serve.multipart import MAX_PART_HEAD, MAX_PARTS, Part, parse_for
 def test_files_fields_and_odd_names_are_read() -> None:
     body = (
         b"preamble\r\n--b\r\ncontent-disposition: form-data; name=top\r\n\r\n3\r\n"
-        b'--b\r\nContent-Type: image/png\r\nContent-Disposition: form-data; filename="../a \\"b\\".png"; name="i"\r\n\r\n'
+        b"--b\r\nContent-Type: image/png\r\nContent-Disposition: form-data; "
+        b'filename="../a \\"b\\".png"; name="i"\r\n\r\n'
         b"\r\n--c\r\nbytes\r\n--b--\r\nepilogue"
     )
     assert parse_form(body, 'multipart/form-data; charset=x; boundary="b"') == [

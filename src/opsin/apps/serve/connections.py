@@ -22,7 +22,13 @@ from opsin.apps.serve.metrics import Metrics
 from opsin.base.errors import UsageError
 
 KEEP_ALIVE_SECONDS = 15
-BACKLOG = 1024
+BACKLOG = 4096
+"""Connections that the system accepts before the server does."""
+
+ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted before what others have sent is read. Were it more than there may be, a flood would
+push out connections that have not had a turn yet."""
+
 FILES_BESIDES = 64
 """Files that a process needs besides its connections."""
 
@@ -121,6 +127,11 @@ class LimitedProtocol(HttpToolsProtocol):
 class PoliteServer(Server):
     """A server that a signal ends without raising it again, because it has been obeyed."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(BACKLOG)  # asyncio has set it to the number of connections that it accepts at once
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         signals = (signal.SIGINT, signal.SIGTERM)
@@ -137,8 +148,9 @@ def server(application: Any, limits: Limits, metrics: Metrics) -> Server:
     attributes = {"limits": limits, "metrics": metrics, "waiting": {}}
     protocol = type("ServedProtocol", (LimitedProtocol,), attributes)
     config = Config(
-        application, http=protocol, ws="none", lifespan="on", log_config=None, log_level="error", access_log=False, server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=int(limits.seconds), backlog=BACKLOG,
+        application, http=protocol, ws="none", lifespan="on", log_config=None, log_level="error", access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=int(limits.seconds), backlog=ACCEPTED_AT_ONCE,
         proxy_headers=False,
     )  # fmt: skip
     result = PoliteServer(config)
