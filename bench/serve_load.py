@@ -1,7 +1,7 @@
 """Measure `opsin serve`: what it adds to the model's own time, its throughput under load, and what abuse does to it.
 
     python bench/serve_load.py mobilenet_v2.opsin                   latency, then 64 clients
-    python bench/serve_load.py digits.opsin --abuse                 hostile clients beside a well-behaved one
+    python bench/serve_load.py digits.opsin --abuse                 hostile and well-behaved clients
     python bench/serve_load.py mobilenet_v2.opsin --json FILE       also write the figures
 
 The image is a JPEG of random blocks, of about 30 KB. The model's own time is that of `Model.predict` for the same bytes
@@ -11,9 +11,7 @@ because other programs make every figure worse.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import re
 import socket
@@ -21,35 +19,20 @@ import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from common import begin, finish, parser, print_table
+from http_clients import KINDS, exchange, hostile, photograph, request, well_behaved
 
-import opsin
 from opsin.apps.cli.open_model import open_model
 
-IMAGE_BYTES = 30_000
 CLIENTS = 64
-ROUNDS = 8
-
-
-def photograph() -> bytes:
-    """Return a JPEG of about `IMAGE_BYTES`."""
-    blocks = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
-    image = Image.fromarray(blocks).resize((480, 480), Image.Resampling.BICUBIC)
-    for quality in range(95, 20, -1):
-        file = BytesIO()
-        image.save(file, "JPEG", quality=quality)
-        if len(file.getvalue()) <= IMAGE_BYTES:
-            break
-    return file.getvalue()
+UNITS = ("_ms", "_s", "share", "_mb")
 
 
 @contextmanager
@@ -65,25 +48,6 @@ def running_server(model: str, *options: str) -> Iterator[tuple[subprocess.Popen
     finally:
         process.terminate()
         process.wait(60)
-
-
-def request(body: bytes, path: str = "/v1/predict", headers: str = "content-type: image/jpeg\r\n") -> bytes:
-    return f"POST {path} HTTP/1.1\r\nhost: x\r\n{headers}content-length: {len(body)}\r\n\r\n".encode() + body
-
-
-def exchange(connection: socket.socket, message: bytes) -> tuple[int, bytes]:
-    """Send a request and return the status and the body of the answer."""
-    connection.sendall(message)
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += (chunk := connection.recv(65536))
-        if not chunk:
-            return 0, data
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
-    while len(body) < length:
-        body += connection.recv(65536)
-    return int(head.split()[1]), body
 
 
 def latency(model: Any, port: int, seconds: float) -> dict[str, float]:
@@ -116,7 +80,7 @@ def latency(model: Any, port: int, seconds: float) -> dict[str, float]:
 LOAD = """
 import asyncio, sys, time
 sys.path[:0] = [sys.argv[4]]
-from serve_load import photograph, request
+from http_clients import photograph, request
 async def client(port, message, end):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     count = 0
@@ -157,97 +121,6 @@ def resident(process: subprocess.Popen[str]) -> float:
     return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
-def bomb() -> bytes:
-    """Return a PNG of a few hundred bytes that declares 100 megapixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    header = (10_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0"
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        + chunk(b"IEND", b"")
-    )
-
-
-async def hostile(port: int, kind: str) -> str:
-    """Do one hostile thing, and return what came of it: a status, or "closed"."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return "not connected"
-    form = "content-type: multipart/form-data; boundary=x\r\n"
-    try:
-        if kind == "huge body":
-            writer.write(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000000\r\n\r\n")
-            with_body = asyncio.ensure_future(_endless(writer))
-        elif kind == "huge chunked body":
-            writer.write(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
-            with_body = asyncio.ensure_future(_endless(writer, b"100000\r\n", b"\r\n"))
-        elif kind == "slow headers":
-            with_body = asyncio.ensure_future(_drip(writer, b"POST /v1/predict HTTP/1.1\r\n" + b"x: y\r\n" * 1000))
-        elif kind == "slow body":
-            writer.write(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 30000\r\n\r\n")
-            with_body = asyncio.ensure_future(_drip(writer, b"z" * 30000))
-        elif kind == "idle":
-            with_body = asyncio.ensure_future(asyncio.sleep(60))
-        else:
-            messages = {
-                "bomb": request(bomb()),
-                "broken form": request(b"--x\r\ncontent-disposition: form-data", headers=form),
-                "form without end": request(b"--x\r\n" * 1000, headers=form),
-                "long header": b"GET / HTTP/1.1\r\nx: " + b"y" * 10**6,
-                "many headers": b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 5000 + b"\r\n",
-                "no HTTP": os.urandom(1000),
-            }
-            writer.write(messages[kind])
-            with_body = asyncio.ensure_future(asyncio.sleep(60))
-        try:
-            line = await asyncio.wait_for(reader.readline(), 60)
-        finally:
-            with_body.cancel()
-        return line.split()[1].decode() if line else "closed"
-    except (OSError, TimeoutError, ValueError, IndexError) as error:
-        return "closed" if isinstance(error, OSError) else type(error).__name__
-    finally:
-        writer.close()
-
-
-async def _endless(writer: asyncio.StreamWriter, before: bytes = b"", after: bytes = b"") -> None:
-    while True:
-        writer.write(before + b"z" * 2**20 + after)
-        await writer.drain()
-
-
-async def _drip(writer: asyncio.StreamWriter, data: bytes) -> None:
-    for byte in data:
-        writer.write(bytes([byte]))
-        await asyncio.sleep(0.5)
-
-
-KINDS = {
-    "bomb": 50, "broken form": 50, "form without end": 50, "long header": 20, "many headers": 20, "no HTTP": 50,
-    "huge body": 4, "huge chunked body": 4, "slow headers": 300, "slow body": 300, "idle": 10_000,
-}  # fmt: skip
-"""What hostile clients do, and how many at once."""
-
-
-def well_behaved(port: int, stop: threading.Event, statuses: Counter[str], times: list[float]) -> None:
-    """Ask about an image again and again, each time on a new connection."""
-    message = request(photograph())
-    while not stop.is_set():
-        started = time.perf_counter()
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-                statuses[str(exchange(connection, message)[0] or "closed")] += 1
-        except OSError as error:
-            statuses[type(error).__name__] += 1
-        times.append(time.perf_counter() - started)
-        time.sleep(0.02)
-
-
 async def abuse(process: subprocess.Popen[str], port: int, kinds: list[str]) -> dict[str, Any]:
     """Return what each kind of hostile client got, and what a well-behaved one got meanwhile."""
     figures: dict[str, Any] = {}
@@ -263,33 +136,34 @@ async def abuse(process: subprocess.Popen[str], port: int, kinds: list[str]) -> 
             "clients": count, "outcomes": dict(outcomes), "well_behaved": dict(statuses),
             "slowest_s": max(times), "server_mb": resident(process),
         }  # fmt: skip
-        print(f"{kind} × {count}: {dict(outcomes)}; well-behaved: {dict(statuses)}, slowest {max(times):.2f} s; "
-              f"server {resident(process):.0f} MB", flush=True)  # fmt: skip
     return figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("--seconds", type=float, default=4.0, help="the length of each measurement")
-    parser.add_argument("--abuse", nargs="*", choices=KINDS, help="hostile clients, all kinds or these, instead")
-    parser.add_argument("--json", help="also write the figures to this file")
-    options = parser.parse_args()
-    figures: dict[str, Any] = {"model": Path(options.model).name, "opsin": opsin.__version__, "load": os.getloadavg()}
-    print(f"load average: {figures['load'][0]:.1f}, {os.cpu_count()} processors")
+    command = parser(__doc__ or "")
+    command.add_argument("model")
+    command.add_argument("--seconds", type=float, default=4.0, help="the length of each measurement")
+    command.add_argument("--abuse", nargs="*", choices=KINDS, help="hostile clients, all kinds or these, instead")
+    options = command.parse_args()
+    record = begin(options)
     with running_server(options.model) as (process, port):
         if options.abuse is not None:
-            figures["abuse"] = asyncio.run(abuse(process, port, options.abuse or list(KINDS)))
+            record["abuse"] = results = asyncio.run(abuse(process, port, options.abuse or list(KINDS)))
+            heads: tuple[str, ...] = ("clients", "count", "outcomes", "well-behaved", "slowest", "server")
+            rows = [
+                [
+                    kind, str(each["clients"]), str(each["outcomes"]), str(each["well_behaved"]),
+                    f"{each['slowest_s']:.2f} s", f"{each['server_mb']:.0f} MB",
+                ]
+                for kind, each in results.items()
+            ]  # fmt: skip
         else:
             model = open_model(options.model)
-            figures["latency"] = latency(model, port, options.seconds)
-            print({key: round(value, 3) for key, value in figures["latency"].items()})
-            figures["throughput"] = throughput(model, port, options.seconds)
-            print({key: round(value, 3) for key, value in figures["throughput"].items()})
-        figures["server_mb"] = resident(process)
-    print(f"server: {figures['server_mb']:.0f} MB")
-    if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n")
+            record |= latency(model, port, options.seconds) | throughput(model, port, options.seconds)
+            record["server_mb"] = resident(process)
+            heads, names = ("figure", "value"), [name for name in record if name.endswith(UNITS)]
+            rows = [[name, f"{record[name]:.3f}"] for name in names]
+    finish(options, record | print_table(heads, rows))
 
 
 if __name__ == "__main__":

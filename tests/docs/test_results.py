@@ -13,6 +13,7 @@ from tests.scripts import script
 
 WRITE_NO_RESULTS = {
     "cifar10_torch.py": "imported by cifar10.py",
+    "http_clients.py": "clients for serve_load.py",
     "fixed_recipe.py": "run by small_sets.py",
     "material.py": "what other scripts share",
     "mnist_torch.py": "run by mnist_command.py",

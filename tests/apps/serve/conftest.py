@@ -96,7 +96,7 @@ async def serving(
         yield Client(application), service
 
 
-def picture(seed: int = 0, size: tuple[int, int] = (9, 8), format: str = "PNG") -> bytes:
+def image_file(seed: int = 0, size: tuple[int, int] = (9, 8), format: str = "PNG") -> bytes:
     """An image file of random grey pixels."""
     pixels = np.random.default_rng(seed).integers(0, 256, size[::-1], np.uint8)
     file = io.BytesIO()

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from tests.apps.serve.conftest import Limits, form, picture, serving
+from tests.apps.serve.conftest import Limits, form, image_file, serving
 
 
 def bomb(side: int) -> bytes:
@@ -29,7 +29,7 @@ def test_large_bodies_are_refused_before_they_are_read() -> None:
                 assert answer.status == 413 and "larger than 0.005 MB; send a smaller image" in answer.error
                 assert answer.headers["connection"] == "close"
             assert service.predictor.bodies.size == 0
-            assert (await client.post(picture())).status == 200
+            assert (await client.post(image_file())).status == 200
 
     asyncio.run(test())
 
@@ -37,11 +37,11 @@ def test_large_bodies_are_refused_before_they_are_read() -> None:
 def test_large_images_are_refused_before_they_are_decoded() -> None:
     async def test() -> None:
         async with serving(limits=Limits(pixels=100)) as (client, _):
-            answer = await client.post(picture(size=(11, 10)))
+            answer = await client.post(image_file(size=(11, 10)))
             assert (answer.status, answer.error) == (
                 422, "image has 11 × 10 pixels, more than 100; make it smaller",
             )  # fmt: skip
-            assert (await client.post(picture(size=(10, 10)))).status == 200
+            assert (await client.post(image_file(size=(10, 10)))).status == 200
         async with serving() as (client, _):
             answer = await client.post(bomb(10_000))
             assert answer.status == 422 and "10,000 × 10,000 pixels" in answer.error
@@ -51,7 +51,7 @@ def test_large_images_are_refused_before_they_are_decoded() -> None:
 
 def test_a_form_has_a_limited_number_of_images() -> None:
     async def test() -> None:
-        body, kind = form(*[(f"{number}.png", picture(number)) for number in range(3)])
+        body, kind = form(*[(f"{number}.png", image_file(number)) for number in range(3)])
         async with serving(limits=Limits(images=2)) as (client, _):
             answer = await client.post(body, content_type=kind)
             assert (answer.status, answer.error) == (413, "the form has 3 images; send at most 2 at once")
@@ -72,7 +72,7 @@ def test_slow_bodies_end_after_a_time() -> None:
 def test_a_client_that_goes_away_leaves_nothing() -> None:
     async def test() -> None:
         async with serving() as (client, service):
-            body = picture()
+            body = image_file()
             gone = await client.ask("POST", "/v1/predict", [body[:10], body[10:], 0.0][:1] + [0.0])
             assert gone.status == 0 and service.predictor.bodies.size == 0
             assert "status=" not in service.metrics.text()
@@ -82,7 +82,7 @@ def test_a_client_that_goes_away_leaves_nothing() -> None:
 
 def test_the_slowest_upload_gives_way_when_memory_is_short() -> None:
     async def test() -> None:
-        image = picture(size=(60, 50))
+        image = image_file(size=(60, 50))
         limits = Limits(waiting_bytes=len(image) + 2000, seconds=5)
         async with serving(limits=limits) as (client, service):
             slow = asyncio.create_task(client.ask("POST", "/v1/predict", [bytes(1990), 3.0, b"x"]))
@@ -106,10 +106,10 @@ def test_requests_beyond_the_queue_are_refused_with_a_time() -> None:
     async def test() -> None:
         async with serving(limits=Limits(requests=1)) as (client, service):
             with service.batcher._computing:
-                waiting = asyncio.create_task(client.post(picture()))
+                waiting = asyncio.create_task(client.post(image_file()))
                 while not service.batcher._ready:
                     await asyncio.sleep(0.01)
-                answer = await client.post(picture())
+                answer = await client.post(image_file())
                 assert answer.status == 503 and "too many requests are waiting" in answer.error
             service.batcher._pool.submit(service.batcher._compute)
             assert (await waiting).status == 200
@@ -121,9 +121,9 @@ def test_a_computation_that_takes_too_long_is_refused() -> None:
     async def test() -> None:
         async with serving(limits=Limits(seconds=0.2)) as (client, service):
             with service.batcher._computing:
-                answer = await client.post(picture())
+                answer = await client.post(image_file())
             assert answer.status == 503 and "no time to compute" in answer.error
-            assert (await client.post(picture())).status == 200
+            assert (await client.post(image_file())).status == 200
 
     asyncio.run(test())
 
@@ -132,9 +132,9 @@ def test_a_computation_that_takes_too_long_is_refused() -> None:
 def test_requests_at_once_become_batches_with_their_own_answers(count: int) -> None:
     async def test() -> None:
         async with serving() as (client, service):
-            single = [(await client.post(picture(seed))).data["results"] for seed in range(5)]
+            single = [(await client.post(image_file(seed))).data["results"] for seed in range(5)]
             with service.batcher._computing:
-                tasks = [asyncio.create_task(client.post(picture(number % 5))) for number in range(count)]
+                tasks = [asyncio.create_task(client.post(image_file(number % 5))) for number in range(count)]
                 while len(service.batcher._ready) < count:
                     await asyncio.sleep(0.01)
             before = sum(service.metrics.batches.counts[(("model", "small"),)])

@@ -12,7 +12,7 @@ import pytest
 import opsin
 from opsin.base.errors import OpsinError, UsageError
 from opsin.model import Model
-from tests.apps.serve.conftest import picture, serving
+from tests.apps.serve.conftest import image_file, serving
 from tests.model.networks import reference, small_model
 
 from opsin.apps.serve.models import ServedModel, open_models  # isort: skip
@@ -30,7 +30,7 @@ def test_a_file_is_read_again_when_it_has_changed_and_requests_go_on(tmp_path: P
     async def test() -> None:
         async with serving([str(path)], opened=load) as (client, service):
             served = service.models["model"]
-            before = (await client.post(picture())).data["results"][0]["ranked"]
+            before = (await client.post(image_file())).data["results"][0]["ranked"]
             assert not served.changed()
             shutil.copy(other, path)
             assert not served.changed() and served.changed(), "not before it has stayed the same"
@@ -38,16 +38,16 @@ def test_a_file_is_read_again_when_it_has_changed_and_requests_go_on(tmp_path: P
 
             async def ask() -> None:
                 while not stop.is_set():
-                    statuses.add((await client.post(picture())).status)
+                    statuses.add((await client.post(image_file())).status)
 
             clients = [asyncio.create_task(ask()) for _ in range(4)]
             while 'opsin_reloads_total{model="model",result="done"} 1' not in service.metrics.text():
                 await asyncio.sleep(0.05)
             stop.set()
             await asyncio.gather(*clients)
-            after = (await client.post(picture())).data["results"][0]["ranked"]
+            after = (await client.post(image_file())).data["results"][0]["ranked"]
             assert statuses == {200} and before != after
-            assert after[0]["label"] == load(str(other)).predict(picture())[0].label
+            assert after[0]["label"] == load(str(other)).predict(image_file())[0].label
 
     asyncio.run(asyncio.wait_for(test(), 60))
 

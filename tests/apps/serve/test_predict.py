@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opsin.apps.answer_data import answer_data
-from tests.apps.serve.conftest import form, picture, serving
+from tests.apps.serve.conftest import form, image_file, serving
 from tests.model.networks import small_model
 
 
@@ -18,7 +18,7 @@ def run(test: Any) -> None:
 
 def test_the_answer_is_that_of_predict() -> None:
     async def test() -> None:
-        expected = answer_data("image", small_model(seed=5).predict(picture(), top=5)[0])
+        expected = answer_data("image", small_model(seed=5).predict(image_file(), top=5)[0])
         async with serving() as (client, _):
             for kind in (
                 "image/png",
@@ -26,23 +26,23 @@ def test_the_answer_is_that_of_predict() -> None:
                 "application/x-www-form-urlencoded",
                 "IMAGE/JPEG; q=1",
             ):
-                answer = await client.post(picture(), content_type=kind)
+                answer = await client.post(image_file(), content_type=kind)
                 assert (answer.status, answer.headers["content-type"]) == (200, "application/json; charset=utf-8")
                 assert answer.data == {"model": "small", "task": "classification", "results": [expected]}
-            assert (await client.post(picture())).data["results"] == [expected]
-            assert len((await client.post(picture(), "/v1/predict?top=1")).data["results"][0]["ranked"]) == 1
+            assert (await client.post(image_file())).data["results"] == [expected]
+            assert len((await client.post(image_file(), "/v1/predict?top=1")).data["results"][0]["ranked"]) == 1
 
     run(test())
 
 
 def test_a_form_has_several_images_and_an_error_for_each_that_cannot_be_read() -> None:
     async def test() -> None:
-        body, kind = form(("a.png", picture(1)), ("broken.png", picture(2)[:40]), ("c.png", picture(3)))
+        body, kind = form(("a.png", image_file(1)), ("broken.png", image_file(2)[:40]), ("c.png", image_file(3)))
         async with serving() as (client, _):
             results = (await client.post(body, content_type=kind)).data["results"]
             assert [each["image"] for each in results] == ["a.png", "broken.png", "c.png"]
             assert results[0]["label"] and results[2]["label"] and "broken.png" in results[1]["error"]
-            single = (await client.post(picture(3))).data["results"][0]
+            single = (await client.post(image_file(3))).data["results"][0]
             assert results[2]["ranked"] == single["ranked"]
 
     run(test())
@@ -51,12 +51,12 @@ def test_a_form_has_several_images_and_an_error_for_each_that_cannot_be_read() -
 def test_several_models_have_their_own_addresses() -> None:
     async def test() -> None:
         async with serving(["small", "other one"]) as (client, service):
-            answers = [await client.post(picture(), f"/v1/models/{name}/predict") for name in service.models]
+            answers = [await client.post(image_file(), f"/v1/models/{name}/predict") for name in service.models]
             assert [answer.data["model"] for answer in answers] == ["small", "other one"]
             assert answers[0].data["results"] != answers[1].data["results"]
-            missing = await client.post(picture(), "/v1/models/../../etc/passwd/predict")
+            missing = await client.post(image_file(), "/v1/models/../../etc/passwd/predict")
             assert missing.status == 404
-            missing = await client.post(picture(), "/v1/models/none/predict")
+            missing = await client.post(image_file(), "/v1/models/none/predict")
             assert (missing.status, missing.error) == (404, "there is no model 'none'; there are small, other one")
             listed = (await client.ask("GET", "/v1/models")).data["models"]
             assert listed[0]["labels"] == ["cat", "dog", "eel"]
@@ -74,7 +74,7 @@ def test_several_models_have_their_own_addresses() -> None:
         ("/v1/predict?topp=1", b"x", {}, 400, "there is no parameter 'topp'"),
         ("/v1/predict", b"{}", {"content-type": "application/json"}, 415, "is no image"),
         ("/v1/predict", b"hello", {}, 422, "image is not an image but text"),
-        ("/v1/predict", picture()[:50], {}, 422, "image is damaged|image ends"),
+        ("/v1/predict", image_file()[:50], {}, 422, "image is damaged|image ends"),
         ("/v1/predict", b"x", {"content-type": "multipart/form-data"}, 400, "names no boundary"),
         ("/v1/predict", b"x", {"content-type": "multipart/form-data; boundary=x"}, 400, "the form is broken"),
         ("/v1/predict", b"x", {"content-length": "-1"}, 413, "larger than 32 MB"),
@@ -112,9 +112,9 @@ def test_a_token_is_needed_where_one_is_set() -> None:
                 f"Bearer {token}x",
                 "Bearer \xe9",
             ):
-                answer = await client.ask("POST", "/v1/predict", [picture()], {"authorization": value})
+                answer = await client.ask("POST", "/v1/predict", [image_file()], {"authorization": value})
                 assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer"), value
-            assert (await client.post(picture(), authorization=f"bearer {token}")).status == 200
+            assert (await client.post(image_file(), authorization=f"bearer {token}")).status == 200
             open_paths = {"/": 200, "/health": 200, "/openapi.json": 200, "/metrics": 401, "/v1/models": 401}
             for path, status in open_paths.items():
                 assert (await client.ask("GET", path)).status == status, path
@@ -125,9 +125,9 @@ def test_a_token_is_needed_where_one_is_set() -> None:
 def test_metrics_count_requests_images_and_batches() -> None:
     async def test() -> None:
         async with serving() as (client, _):
-            await client.post(picture())
+            await client.post(image_file())
             await client.post(b"hello")
-            await client.post(picture(), "/v1/models/unknown/predict")
+            await client.post(image_file(), "/v1/models/unknown/predict")
             text = (await client.ask("GET", "/metrics")).body.decode()
             for line in (
                 'opsin_requests_total{path="/v1/predict",status="200"} 1',
@@ -152,7 +152,7 @@ def test_the_description_covers_every_address_and_answer() -> None:
             paths = {route.path for route in service.application().routes} - {"/", "/openapi.json"}
             assert data["openapi"] == "3.1.0" and set(data["paths"]) == paths
             schemas = data["components"]["schemas"]
-            answer = (await client.post(picture())).data
+            answer = (await client.post(image_file())).data
             assert answer.keys() == schemas["Answers"]["properties"].keys()
             items = schemas["Answers"]["properties"]["results"]["items"]
             assert answer["results"][0].keys() <= items["properties"].keys()

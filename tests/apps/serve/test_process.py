@@ -20,7 +20,7 @@ import pytest
 from opsin.apps.cli.main import run
 from opsin.base import optional
 from opsin.base.errors import OpsinError
-from tests.apps.serve.conftest import picture
+from tests.apps.serve.conftest import image_file
 from tests.model.networks import small_model
 
 
@@ -82,7 +82,7 @@ def test_a_process_answers_and_ends_politely(model: Path) -> None:
     with process(model, "--max-connections", 8, before=SHORT_LIMITS) as (server, port):
         with connect(port) as client:
             for _ in range(3):  # on one connection
-                client.sendall(post(picture()))
+                client.sendall(post(image_file()))
                 answer = receive(client)
                 assert answer.startswith(b"HTTP/1.1 200 OK") and b'"model":"small"' in answer
 
@@ -104,13 +104,13 @@ def test_a_process_answers_and_ends_politely(model: Path) -> None:
 
         idle = [connect(port) for _ in range(12)]  # more than there may be: the first ones give way
         with connect(port) as client:
-            client.sendall(post(picture()))
+            client.sendall(post(image_file()))
             assert receive(client).startswith(b"HTTP/1.1 200 ")
         assert receive(idle[0]) == b""
         for each in idle:
             each.close()
 
-        body = picture(1)  # a request that is under way when the server is asked to end
+        body = image_file(1)  # a request that is under way when the server is asked to end
         with connect(port) as client:
             client.sendall(post(body)[:-10])
             time.sleep(0.3)
@@ -133,7 +133,7 @@ def test_a_replaced_file_is_served_without_a_lost_request(model: Path, tmp_path:
         def ask() -> None:
             with connect(port) as client:
                 while not stop.is_set():
-                    client.sendall(post(picture()))
+                    client.sendall(post(image_file()))
                     head, _, body = receive(client).partition(b"\r\n\r\n")
                     statuses.add(head[:15])
                     answers.add(json.dumps(json.loads(body)["results"]))

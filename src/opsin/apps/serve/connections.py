@@ -10,7 +10,7 @@ import asyncio
 import resource
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -127,8 +127,12 @@ class LimitedProtocol(HttpToolsProtocol):
 class PoliteServer(Server):
     """A server that a signal ends without raising it again, because it has been obeyed."""
 
+    ready: Callable[[], None]
+    """Called when connections are accepted, and signals are obeyed."""
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self.ready()
         for each in sockets or ():
             each.listen(BACKLOG)  # asyncio has set it to the number of connections that it accepts at once
 
@@ -143,8 +147,11 @@ class PoliteServer(Server):
                 signal.signal(each, handler)
 
 
-def server(application: Any, limits: Limits, metrics: Metrics) -> Server:
-    """Return the server of an application. It ends on SIGTERM and SIGINT, when its requests are answered."""
+def server(application: Any, limits: Limits, metrics: Metrics, ready: Callable[[], None]) -> Server:
+    """Return the server of an application. It ends on SIGTERM and SIGINT, when its requests are answered.
+
+    `ready` is called when it accepts connections.
+    """
     attributes = {"limits": limits, "metrics": metrics, "waiting": {}}
     protocol = type("ServedProtocol", (LimitedProtocol,), attributes)
     config = Config(
@@ -154,6 +161,7 @@ def server(application: Any, limits: Limits, metrics: Metrics) -> Server:
         proxy_headers=False,
     )  # fmt: skip
     result = PoliteServer(config)
+    result.ready = ready
     metrics.gauges["opsin_connections"] = "Open connections.", lambda: len(result.server_state.connections)
     metrics.gauges["process_resident_memory_bytes"] = "Memory of the process.", _resident_bytes
     return result

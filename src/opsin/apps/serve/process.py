@@ -42,11 +42,14 @@ def run(
     with socket:
         service = Service(open_models(paths, open_model), limits, token, processors(), report)
         here = Address(address.host, socket.getsockname()[1])
-        report(f"{', '.join(service.models)}: {here.url} (Ctrl-C ends the server)")
+
+        def ready() -> None:
+            report(f"{', '.join(service.models)}: {here.url} (Ctrl-C ends the server)")
+
         interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
-            server(service.application(), limits, service.metrics).run(sockets=[socket])
+            server(service.application(), limits, service.metrics, ready).run(sockets=[socket])
         finally:
             sys.setswitchinterval(interval)
     report("ended; every request was answered")
