@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from opsin.apps.answer_data import answer_data
 from tests.apps.serve.conftest import form, image_file, serving
+from tests.export.models import NETWORKS, model
 from tests.model.networks import small_model
 
 
@@ -46,6 +48,24 @@ def test_a_form_has_several_images_and_an_error_for_each_that_cannot_be_read() -
             assert results[2]["ranked"] == single["ranked"]
 
     run(test())
+
+
+@pytest.mark.parametrize("task", NETWORKS)
+def test_every_task_is_served(task: str) -> None:
+    async def test() -> None:
+        served = model(task)
+        content = image_file(size=(90, 70), format="JPEG")
+        async with serving([task], opened=lambda _: served) as (client, _):
+            answer = await client.post(content)
+            expected = answer_data("image", served.predict(content, top=5 if task in RANKED else None)[0])
+            assert answer.status == 200 and answer.data["task"] == task
+            assert answer.data["results"] == [json.loads(json.dumps(expected))]
+
+    run(test())
+
+
+RANKED = ("classification", "multilabel")
+"""Tasks whose answers rank labels."""
 
 
 def test_several_models_have_their_own_addresses() -> None:

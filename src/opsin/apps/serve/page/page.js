@@ -88,6 +88,7 @@ function show(result, answer) {
 const sendAll = (files) => [...files].forEach(send);
 $("files").addEventListener("change", (event) => sendAll(event.target.files));
 $("model").addEventListener("change", showModel);
+$("secret").addEventListener("submit", (event) => { event.preventDefault(); loadModels(); });
 $("token").addEventListener("change", loadModels);
 $("drop").addEventListener("dragover", (event) => { event.preventDefault(); $("drop").classList.add("over"); });
 $("drop").addEventListener("dragleave", () => $("drop").classList.remove("over"));

@@ -17,7 +17,7 @@ def _page() -> tuple[str, str]:
     """Return the page and its content security policy."""
     html, style, script = ((FOLDER / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
     policy = (
-        f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src blob:; "
+        f"default-src 'none'; script-src {_digest(script)}; style-src {_digest(style)}; img-src blob: data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return html.replace("/*style*/", style).replace("/*script*/", script), policy
