@@ -17,7 +17,7 @@ from opsin.base.errors import ModelError, UsageError
 from opsin.data import Preprocessing
 from opsin.model import Model
 from opsin.tasks.registry import find_task
-from tests.export.models import NETWORKS, model, pixels
+from tests.export.zoo_models import NETWORKS, model, pixels
 from tests.interop.onnx.zoo import structure, trained_state
 
 

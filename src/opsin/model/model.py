@@ -24,9 +24,10 @@ from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
 from opsin.compiler.precision import Precision, precision_named
 from opsin.data import Preprocessing, Samples
-from opsin.data.batches import pad_rows
+from opsin.data.batches import batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
+from opsin.data.preprocessing import portable_preprocessing
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
 from opsin.interop.weights import fit, idle_layers, match_names, open_weights
@@ -41,10 +42,6 @@ from opsin.ops import OPS
 from opsin.tasks.classification import Classification
 from opsin.tasks.registry import MULTILABEL, describe_task, described_task
 from opsin.tasks.task import Task
-
-MAX_BATCH = 64
-BATCH_ELEMENTS = 2**21
-"""The maximum number of input values per batch, which limits the memory that large images need."""
 
 GOLDEN_COUNT = 4
 MAX_GOLDEN_VALUES = 4096
@@ -63,9 +60,9 @@ class Model:
     the layers by path, and `record` is the training record. `goldens` are images and their outputs when the file was
     written; `calibration` makes answers reliable. With `tta` "hflip" (test-time augmentation) the outputs of an image
     and of its mirror image are averaged. With `precision` "bf16" programs store feature maps as bfloat16 (see
-    `compiler.precision`); if `portable`, they compute the bits of exported programs, an image at a time (see
-    `backends.portable`). The file keeps neither. Threads and forked processes may share a model; the results do
-    not depend on that.
+    `compiler.precision`); if `portable`, images are resized and programs compute to the bits of exported
+    programs, an image at a time (see `backends.portable`). The file keeps neither. Threads and forked processes may
+    share a model; the results do not depend on that.
     """
 
     network: str
@@ -101,6 +98,11 @@ class Model:
         self.task = replace(self.task, labels=tuple(names))
 
     @property
+    def reader(self) -> Preprocessing:
+        """The preprocessing that reads image files. That of a `portable` model resizes as its exports do."""
+        return portable_preprocessing(self.preprocessing) if self.portable else self.preprocessing
+
+    @property
     def independent(self) -> bool:
         """Whether each label has its own probability, by a sigmoid: several labels may be true of an image."""
         return bool(self.task.name == MULTILABEL)
@@ -108,7 +110,7 @@ class Model:
     @property
     def largest_batch(self) -> int:
         """The number of images that are computed at once, if there are many."""
-        return 1 if self.portable else max(1, min(MAX_BATCH, BATCH_ELEMENTS // prod(self.preprocessing.input_shape)))
+        return 1 if self.portable else batch_size(self.preprocessing.input_shape)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.
@@ -211,7 +213,7 @@ class Model:
         """
         kind = precision_named(self.precision if precision is None else precision)
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
-        pixels, sizes = read_images(images, self.preprocessing)
+        pixels, sizes = read_images(images, self.reader)
         return self._answers(self.history().stack(pixels), sizes, count, kind)
 
     def history(self) -> FrameHistory:

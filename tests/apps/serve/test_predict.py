@@ -10,7 +10,7 @@ import pytest
 
 from opsin.apps.answer_data import answer_data
 from tests.apps.serve.conftest import form, image_file, serving
-from tests.export.models import NETWORKS, model
+from tests.export.zoo_models import NETWORKS, model
 from tests.model.networks import small_model
 
 

@@ -9,7 +9,7 @@ import typer
 from opsin.apps.cli.arguments.shared import ModelFile
 from opsin.apps.cli.lazy import command
 
-FORMATS = "The format: web, a page for browsers; onnx, for other runtimes; torch, the weights for PyTorch."
+FORMATS = "The format: web (a page), js (a module), onnx (for other runtimes), torch (weights for PyTorch)."
 
 
 def ship(
