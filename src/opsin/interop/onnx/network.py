@@ -24,6 +24,7 @@ from opsin.interop.onnx.classifier_output import (
     find_classifier_output,
     to_logits,
 )
+from opsin.interop.onnx.image_sizes import by_class, dims_text, image_shape, matches
 from opsin.interop.onnx.messages import GraphRecord, ModelRecord, NodeRecord, TensorRecord, ValueRecord, read_model
 from opsin.interop.onnx.names import CONSTANT_PREFIX, UniqueNames, layer_path, variable_name
 from opsin.interop.onnx.own_graph import OwnGraph, read_description
@@ -32,7 +33,7 @@ from opsin.interop.onnx.rules import FOLDS, RULES, simplify
 from opsin.interop.onnx.tensors import FLOAT_TYPES, TYPE_NAMES, UINT8, TensorLoader, open_file
 from opsin.interop.onnx.topological_order import find_producers, topological_order
 from opsin.interop.onnx.wire import quote_name
-from opsin.ir import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, show, variable
+from opsin.ir import BATCH, Graph, Tensor, bind, input_tensor, scope, show, variable
 from opsin.ir.checked import checked
 from opsin.ir.serialization import MAX_ELEMENTS, MAX_RANK
 
@@ -209,7 +210,7 @@ class Importer:
             raise report(self.problems, self.batch)
         results = {name: self._result(value) for name, value in outputs.items()}
         if classifier:
-            values = _by_class(results["logits"])
+            values = by_class(results["logits"])
             results["logits"], self.independent = to_logits(values, self.output)
             self.conversion = conversion(self.output, values.shape[1] == 1)
         elif self.own is None:
@@ -242,7 +243,7 @@ class Importer:
             and all(d is None or d > max(CHANNEL_COUNTS) for d in dims[1:3])
         )
         sizes = (dims[3], *dims[1:3]) if is_channels_last else dims[1:]
-        images = input_tensor("inputs", (BATCH, *_image_shape(sizes, input_shape)))
+        images = input_tensor("inputs", (BATCH, *image_shape(sizes, input_shape)))
         self._check_size(images)
         self.values[record.name] = self._channels_last(images, record.name) if is_channels_last else images
         return images
@@ -347,9 +348,9 @@ class Importer:
                 continue
             sizes = bind(shape, self.batch or 1)
             first = 1 if self.batch is None else 0  # A free batch size is not compared.
-            if len(declared) != len(sizes) or not _match(declared[first:], sizes[first:]):
+            if len(declared) != len(sizes) or not matches(declared[first:], sizes[first:]):
                 raise ModelError(
-                    f"declares its output {quote_name(record.name)} as {_dims(declared)}, but computes {show(shape)}"
+                    f"declares its output {quote_name(record.name)} as {dims_text(declared)}, but computes {show(shape)}"
                 )
 
 
@@ -360,38 +361,3 @@ def _node_name(node: NodeRecord) -> str:
 
 def _operator(node: NodeRecord) -> str:
     return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op}"
-
-
-def _by_class(logits: Tensor) -> Tensor:
-    """Return `logits` as N × classes; raise `ModelError` if they have several axes per image."""
-    sizes = [size for size in logits.shape[1:] if size != 1]
-    if not logits.rank or logits.shape[0] != BATCH or len(sizes) > 1:
-        raise ModelError(
-            f"outputs {logits.type} instead of one number per class and image; "
-            "opsin.interop.onnx.read returns the graph of such a network"
-        )
-    return ops.reshape(logits, (BATCH, *(sizes or [1])))
-
-
-def _image_shape(sizes: Sequence[int | None], input_shape: tuple[int, int, int] | None) -> Shape:
-    """Return the shape of an image, from the file or from `input_shape`; raise `ModelError` if they differ."""
-    if input_shape is None:
-        fixed_sizes = [size for size in sizes if size is not None]
-        if len(fixed_sizes) < len(sizes):
-            raise ModelError(
-                f"leaves the size of its images free ({_dims(sizes)}); "
-                "choose one in Python, such as opsin.import_onnx(…, input_shape=(3, 224, 224))"
-            )
-        return tuple(fixed_sizes)
-    if len(input_shape) != len(sizes) or not _match(sizes, input_shape) or min(input_shape) < 1:
-        raise ModelError(f"takes images of {_dims(sizes)}, not {show(input_shape)}")
-    return input_shape
-
-
-def _match(dims: Sequence[int | None], sizes: Sequence[int]) -> bool:
-    """Return whether `sizes` are equal to the declared ones, except for free ones."""
-    return all(expected in (None, size) for expected, size in zip(dims, sizes, strict=True))
-
-
-def _dims(sizes: Sequence[int | None]) -> str:
-    return " × ".join("?" if size is None else str(size) for size in sizes)
