@@ -350,7 +350,8 @@ class Importer:
             first = 1 if self.batch is None else 0  # A free batch size is not compared.
             if len(declared) != len(sizes) or not matches(declared[first:], sizes[first:]):
                 raise ModelError(
-                    f"declares its output {quote_name(record.name)} as {dims_text(declared)}, but computes {show(shape)}"
+                    f"declares its output {quote_name(record.name)} as {dims_text(declared)}, "
+                    f"but computes {show(shape)}"
                 )
 
 
