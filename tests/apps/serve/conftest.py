@@ -82,7 +82,11 @@ class Client:
 
 @asynccontextmanager
 async def serving(
-    models: Sequence[str] = ("small",), limits: Limits | None = None, token: str | None = None, opened: Any = None
+    models: Sequence[str] = ("small",),
+    limits: Limits | None = None,
+    token: str | None = None,
+    opened: Any = None,
+    cores: int = 2,
 ) -> AsyncIterator[tuple[Client, Service]]:
     """A server of small models."""
 
@@ -90,7 +94,7 @@ async def serving(
         return small_model(seed=len(name)) if opened is None else opened(name)
 
     lines: list[str] = []
-    service = Service(open_models(models, open_model), limits or Limits(), token, 2, lines.append)
+    service = Service(open_models(models, open_model), limits or Limits(), token, cores, lines.append)
     application = service.application()
     async with application.router.lifespan_context(application):
         yield Client(application), service

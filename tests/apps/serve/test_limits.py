@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from tests.apps.serve.conftest import Limits, form, image_file, serving
+from tests.apps.serve.conftest import Limits, Service, form, image_file, serving
 
 
 def bomb(side: int) -> bytes:
@@ -18,6 +21,17 @@ def bomb(side: int) -> bytes:
 
     head = chunk(b"IHDR", side.to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0")
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+@contextmanager
+def busy(service: Service) -> Iterator[None]:
+    """Keep the thread that computes busy."""
+    end = threading.Event()
+    service.batcher._worker.submit(end.wait)
+    try:
+        yield
+    finally:
+        end.set()
 
 
 def test_large_bodies_are_refused_before_they_are_read() -> None:
@@ -105,13 +119,12 @@ def test_the_slowest_upload_gives_way_when_memory_is_short() -> None:
 def test_requests_beyond_the_queue_are_refused_with_a_time() -> None:
     async def test() -> None:
         async with serving(limits=Limits(requests=1)) as (client, service):
-            with service.batcher._computing:
+            with busy(service):
                 waiting = asyncio.create_task(client.post(image_file()))
-                while not service.batcher._ready:
+                while not service.batcher._waiting:
                     await asyncio.sleep(0.01)
                 answer = await client.post(image_file())
                 assert answer.status == 503 and "too many requests are waiting" in answer.error
-            service.batcher._pool.submit(service.batcher._compute)
             assert (await waiting).status == 200
 
     asyncio.run(test())
@@ -120,7 +133,7 @@ def test_requests_beyond_the_queue_are_refused_with_a_time() -> None:
 def test_a_computation_that_takes_too_long_is_refused() -> None:
     async def test() -> None:
         async with serving(limits=Limits(seconds=0.2)) as (client, service):
-            with service.batcher._computing:
+            with busy(service):
                 answer = await client.post(image_file())
             assert answer.status == 503 and "no time to compute" in answer.error
             assert (await client.post(image_file())).status == 200
@@ -133,16 +146,32 @@ def test_requests_at_once_become_batches_with_their_own_answers(count: int) -> N
     async def test() -> None:
         async with serving() as (client, service):
             single = [(await client.post(image_file(seed))).data["results"] for seed in range(5)]
-            with service.batcher._computing:
-                tasks = [asyncio.create_task(client.post(image_file(number % 5))) for number in range(count)]
-                while len(service.batcher._ready) < count:
-                    await asyncio.sleep(0.01)
             before = sum(service.metrics.batches.counts[(("model", "small"),)])
-            service.batcher._pool.submit(service.batcher._compute)
+            with busy(service):
+                tasks = [asyncio.create_task(client.post(image_file(number % 5))) for number in range(count)]
+                while len(service.batcher._waiting) < count:
+                    await asyncio.sleep(0.01)
             answers = [answer.data["results"] for answer in await asyncio.gather(*tasks)]
             for number, results in enumerate(answers):
                 assert results[0]["label"] == single[number % 5][0]["label"]
                 assert results[0]["probability"] == pytest.approx(single[number % 5][0]["probability"], rel=1e-5)
             assert sum(service.metrics.batches.counts[(("model", "small"),)]) == before + 1
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("cores", [2, 8])
+def test_large_images_do_not_hold_up_others(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        monkeypatch.setattr("opsin.apps.serve.batching.LARGE_PIXELS", 1000)
+        async with serving(cores=cores) as (client, service):
+            end = threading.Event()
+            service.batcher._large.submit(end.wait)
+            large = asyncio.create_task(client.post(image_file(size=(60, 50))))
+            small = [asyncio.create_task(client.post(image_file(number))) for number in range(20)]
+            assert {answer.status for answer in await asyncio.gather(*small)} == {200}
+            assert not large.done()
+            end.set()
+            assert (await large).status == 200
 
     asyncio.run(test())

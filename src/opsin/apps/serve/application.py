@@ -40,13 +40,13 @@ class Service:
     """Models, their metrics, and what their requests have in common."""
 
     def __init__(
-        self, models: Mapping[str, ServedModel], limits: Limits, token: str | None, threads: int,
+        self, models: Mapping[str, ServedModel], limits: Limits, token: str | None, cores: int,
         report: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.models, self.limits, self.report = models, limits, report
         self._token = token.encode() if token else None
         self.metrics = Metrics()
-        self.batcher = Batcher(limits, self.metrics, threads)
+        self.batcher = Batcher(limits, self.metrics, cores)
         self.predictor = Predictor(limits, self.batcher)
         self.metrics.gauges["opsin_requests_waiting"] = "Requests that wait for an answer.", lambda: self.batcher.jobs
         self.metrics.gauges["opsin_body_bytes"] = "Bodies in memory.", lambda: self.predictor.bodies.size
