@@ -129,7 +129,7 @@ KINDS = {
 def well_behaved(port: int, stop: threading.Event, statuses: Counter[str], times: list[float]) -> None:
     """Ask about an image again and again, each time on a new connection."""
     message = request(photograph())
-    while not stop.is_set():
+    while not times or not stop.is_set():
         started = time.perf_counter()
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
