@@ -3,7 +3,7 @@
 One thread decodes and computes. It takes everything that has arrived since, so that an image that arrives alone is
 answered at once, and the images that arrive during a computation form the next batch. More threads would only take
 turns: a computation uses every core, and Python runs one thread at a time. On computers with many cores others help to
-decode a batch, and large images are decoded apart, so that nobody waits for them.
+decode a batch, and large images are decoded apart, so that others do not wait for them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from opsin.model import Model
 from opsin.model.inputs import Sized
 
 MIN_CORES_FOR_HELPERS = 4
-"""Cores from which on half of them help to decode."""
+"""With at least so many cores, half of them help to decode."""
 
 LARGE_PIXELS = 2**22
 """Images with more pixels are decoded apart. Four megapixels take about 50 ms."""
