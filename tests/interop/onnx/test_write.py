@@ -19,9 +19,9 @@ from tests.interop.onnx.zoo import network, structure, trained_state
 from tests.support import relative_error
 
 SIBLINGS = (
-    "alexnet vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn resnet34 resnet50 resnet101 resnet152 wide_resnet50_2 "
-    "resnet32_cifar resnet44_cifar resnet56_cifar resnet110_cifar resnet1202_cifar mobilenet_v3_large resnet9_half "
-    "efficientnet_lite1 efficientnet_lite2 efficientnet_lite3 efficientnet_lite4"
+    "alexnet vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn resnet34 resnet50 resnet101 resnet152 "
+    "wide_resnet50_2 resnet32_cifar resnet44_cifar resnet56_cifar resnet110_cifar resnet1202_cifar resnet9_half "
+    "mobilenet_v3_large efficientnet_lite1 efficientnet_lite2 efficientnet_lite3 efficientnet_lite4"
 ).split()
 """Networks that have the layers of another one, only more of them."""
 
