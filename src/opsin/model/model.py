@@ -107,6 +107,11 @@ class Model:
         """Whether each label has its own probability, by a sigmoid: several labels may be true of an image."""
         return bool(self.task.name == MULTILABEL)
 
+    @property
+    def largest_batch(self) -> int:
+        """The number of images that are computed at once, if there are many."""
+        return 1 if self.portable else batch_size(self.preprocessing.input_shape)
+
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.
 
@@ -162,7 +167,7 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = 1 if self.portable else batch_size(pixels.shape[1:])
+        largest = self.largest_batch
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
             yield self._run(pixels[first : first + batch], batch, kind)
@@ -309,21 +314,22 @@ class Model:
         rows = [array.reshape(len(array), -1) for array in self._outputs(pixels, Precision.FLOAT32).values()]
         return np.concatenate(rows, axis=1)[:, slice(0, *_golden_values(self.graph))]
 
+    def description(self) -> dict[str, Any]:
+        """Return data for JSON that describes the model, without its graph, its parameters and its training."""
+        data = {
+            "network": self.network,
+            "layers": self.layers,
+            "preprocessing": self.preprocessing.to_data(),
+            **describe_task(self.task),
+            "mirrored": self.tta == "hflip",
+        }
+        return data | ({"calibration": self.calibration.to_data()} if self.calibration else {})
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file atomically."""
         target = Path(sound_path("the model's file", path))
         self.goldens = pixels, logits = self.goldens or self._make_goldens()
-        description: dict[str, Any] = {
-            "network": self.network,
-            "layers": self.layers,
-            "graph": to_data(self.graph),
-            "preprocessing": self.preprocessing.to_data(),
-            **describe_task(self.task),
-            "training": self.record,
-            "mirrored": self.tta == "hflip",
-        }
-        if self.calibration:
-            description["calibration"] = self.calibration.to_data()
+        description = {**self.description(), "graph": to_data(self.graph), "training": self.record}
         tensors = {**self.state, "golden.images": pixels, "golden.logits": logits}
         file.write(target, description, tensors)
 
@@ -347,15 +353,11 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         graph = from_data(renamed_graph(description["graph"]), OPS.get)
         preprocessing = Preprocessing.from_data(description["preprocessing"])
         task = described_task(description)
-        network, record = str(description["network"]), dict(renamed(description["training"]))
-        calibration = (
-            task.calibration_from_data(renamed(description["calibration"])) if "calibration" in description else None
-        )
-        layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
-        tta = "hflip" if description.get("mirrored", False) else None
+        record = dict(renamed(description["training"]))
         tensors = {TENSORS.get(name, name): tensor for name, tensor in tensors.items()}
         goldens = tensors.pop("golden.images"), tensors.pop("golden.logits")
-        _check_consistency(graph, tensors, preprocessing, task)
+        check_consistency(graph, tensors, preprocessing, task)
+        described = described_fields(description, task)
         if goldens[1].shape != (len(goldens[0]), len(range(0, *_golden_values(graph)))):
             raise ModelError("its golden images and outputs do not match")
     except OpsinError as error:
@@ -363,12 +365,23 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it again") from None
     return Model(
-        network, graph, tensors, preprocessing, task, layers, record, goldens, str(path), engine, threads,
-        calibration, tta,
+        graph=graph, state=tensors, preprocessing=preprocessing, task=task, record=record, goldens=goldens,
+        name=str(path), engine=engine, threads=threads, **described,
     )  # fmt: skip
 
 
-def _check_consistency(
+def described_fields(description: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Return the fields of a model that `Model.description` wrote, but for its task and its preprocessing."""
+    data = description.get("calibration")
+    return {
+        "network": str(description["network"]),
+        "layers": {str(path): str(kind) for path, kind in dict(description["layers"]).items()},
+        "tta": "hflip" if description.get("mirrored", False) else None,
+        "calibration": None if data is None else task.calibration_from_data(renamed(data)),
+    }
+
+
+def check_consistency(
     graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, task: Task
 ) -> None:
     """Raise `ModelError` or `ShapeError` unless graph, tensors, preprocessing and task are consistent."""
