@@ -134,7 +134,7 @@ def _call(address: int, args: Sequence[np.ndarray | int], begin: int, end: int, 
     for arg in args:
         if not isinstance(arg, int):
             assert arg.flags.c_contiguous
-            assert arg.dtype in (np.float32, np.int32, np.uint8, np.uint16)
+            assert arg.dtype in (np.float32, np.int32, np.uint8, np.uint16, np.int8, np.int16)
     words = np.array([arg if isinstance(arg, int) else arg.ctypes.data for arg in args], np.int64)
     memory = guarded((max(scratch, 1),))
     KERNEL_FUNCTION(address)(words.ctypes.data, begin, end, memory.ctypes.data)

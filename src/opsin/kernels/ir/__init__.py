@@ -1,7 +1,7 @@
 """The kernel IR, a small language of vector loops that does not depend on the processor.
 
-`nodes` defines it, `builder` builds kernels, `interpreter` runs them in NumPy, `bfloat16` defines the narrow type,
-`target` describes processors, and `functions` has the transcendental functions.
+`nodes` defines it, `builder` builds kernels, `interpreter` runs them in NumPy, `bfloat16` and `integers` define the
+narrow types, `target` describes processors, and `functions` has the transcendental functions.
 """
 
 from opsin.kernels.ir.builder import Builder, Operand, Pointer, Register, Value
@@ -11,11 +11,19 @@ from opsin.kernels.ir.nodes import (
     BOOL,
     ELEMENT_BYTES,
     F32,
+    I8,
+    I16,
+    I16_PAIR,
     I32,
     INDEX,
+    PACKED,
     PAIR,
+    QUAD,
+    SUMS,
     TILE_ROWS,
     U8,
+    U8_QUAD,
+    WIDE,
     Branch,
     Instruction,
     Kernel,
@@ -30,13 +38,21 @@ __all__ = [
     "BOOL",
     "ELEMENT_BYTES",
     "F32",
+    "I8",
+    "I16",
+    "I16_PAIR",
     "I32",
     "INDEX",
+    "PACKED",
     "PAIR",
     "PORTABLE",
+    "QUAD",
+    "SUMS",
     "TARGETS",
     "TILE_ROWS",
     "U8",
+    "U8_QUAD",
+    "WIDE",
     "Branch",
     "Builder",
     "Instruction",
