@@ -8,13 +8,24 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.ir import FLOAT, INT, Graph, Tensor, input_tensor
+from opsin.ir import FLOAT, INT, INT8, Graph, Tensor, input_tensor
 from opsin.ops import OPS, Sample
 
 Array = NDArray[Any]
+
+QUANTIZED = sorted(name for name in OPS if "int8" in name or "int32" in name or name in ("quantize", "dequantize"))
+"""The operations on 8-bit integers."""
+NATIVE: list[Any] = [
+    pytest.param(name, marks=pytest.mark.skip(reason="there are no native kernels for 8-bit integers yet"))
+    if name in QUANTIZED
+    else name
+    for name in sorted(OPS)
+]
+"""Every operation, for tests of engines that run compiled kernels."""
 
 
 def generator(*names: str) -> np.random.Generator:
@@ -23,16 +34,18 @@ def generator(*names: str) -> np.random.Generator:
 
 
 def cases(op_name: str, rng: np.random.Generator, count: int) -> list[Sample]:
-    """`count` random cases of the operation `op_name`, float64: odd sizes, up to 40 channels."""
+    """`count` random cases of the operation `op_name`, float64 or whole numbers: odd sizes, up to 40 channels."""
     return list(islice(OPS[op_name].samples(rng), count))
+
+
+def dtype_of(array: Array) -> str:
+    """The dtype of a tensor that holds the array."""
+    return INT8 if array.dtype == np.int8 else INT if array.dtype.kind == "i" else FLOAT
 
 
 def symbolic(arrays: Sequence[Array]) -> tuple[Tensor, ...]:
     """Graph inputs x0, x1, … of the arrays' shapes and dtypes."""
-    kinds = [INT if array.dtype.kind == "i" else FLOAT for array in arrays]
-    return tuple(
-        input_tensor(f"x{i}", array.shape, kind) for i, (array, kind) in enumerate(zip(arrays, kinds, strict=True))
-    )
+    return tuple(input_tensor(f"x{i}", array.shape, dtype_of(array)) for i, array in enumerate(arrays))
 
 
 def feed(arrays: Sequence[Array]) -> dict[str, Array]:

@@ -5,12 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin.backends.base import sizes
+from opsin.backends.base import dtype_of, sizes
 from opsin.backends.reference import Reference
 from opsin.base.errors import GraphError
 from opsin.ir import FLOAT, Type
 from opsin.ops import OPS, Sample
-from tests.support import Array, backward_graph, cases, feed, forward_graph, generator, relative_error, symbolic
+from tests.support import (
+    QUANTIZED,
+    Array,
+    backward_graph,
+    cases,
+    feed,
+    forward_graph,
+    generator,
+    relative_error,
+    symbolic,
+)
 
 COUNT = 60
 EVERY = sorted(OPS)
@@ -24,7 +34,7 @@ BILINEAR = ["multiply", "matmul", "conv2d", "conv_transpose2d", "conv2d_weight"]
 
 def test_smooth_operations_have_differentiable_samples() -> None:
     flat = {"argmax", "bernoulli", "cast", "constant", "equal", "greater", "max_pool2d_grad", "one_hot", "sign"}
-    assert set(EVERY) - set(DIFFERENTIABLE) == flat | {"stop_gradient"}
+    assert set(EVERY) - set(DIFFERENTIABLE) == flat | {"stop_gradient", *QUANTIZED}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -35,7 +45,7 @@ def test_results_have_the_inferred_shape_and_precision(name: str) -> None:
         assert isinstance(kind, Type)
         exact = np.asarray(op.evaluate(*sample.inputs, **sample.attrs))
         assert exact.shape == kind.shape
-        assert exact.dtype == (np.float64 if kind.dtype == FLOAT else np.int32)
+        assert exact.dtype == dtype_of(kind, np.float64)
         singles = [a.astype(np.float32) if a.dtype == np.float64 else a for a in sample.inputs]
         rough = np.asarray(op.evaluate(*singles, **sample.attrs))
         if kind.dtype == FLOAT and any(a.dtype == np.float32 for a in singles):

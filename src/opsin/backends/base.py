@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from opsin.base.errors import ShapeError
-from opsin.ir import FLOAT, Graph, Node, Tensor, Type, show
+from opsin.ir import FLOAT, INT8, WHOLE_DTYPES, Graph, Node, Tensor, Type, show
 
 Array: TypeAlias = "NDArray[Any]"
 
@@ -45,7 +45,7 @@ def load_known(program: Program, values: Mapping[str, ArrayLike]) -> None:
 
 
 def checked_inputs(graph: Graph, inputs: Mapping[str, ArrayLike], precision: DTypeLike) -> dict[str, Array]:
-    """Return `inputs` as arrays, floats in `precision` and integers as int32.
+    """Return `inputs` as arrays, floats in `precision` and integers as int32 or int8.
 
     Raise `ShapeError` unless they have the names, shapes and kinds of the graph's inputs.
     """
@@ -58,13 +58,13 @@ def checked_state(graph: Graph, values: Mapping[str, ArrayLike], precision: DTyp
 
 
 def zero_state(graph: Graph, precision: DTypeLike) -> dict[str, Array]:
-    """Return zeros for every variable, floats in `precision` and integers as int32."""
+    """Return zeros for every variable, floats in `precision` and integers as int32 or int8."""
     return {name: np.zeros(sizes(t.type), dtype_of(t.type, precision)) for name, t in graph.variables.items()}
 
 
 def dtype_of(kind: Type, precision: DTypeLike) -> np.dtype[Any]:
     """Return the NumPy dtype of a tensor of the type `kind`."""
-    return np.dtype(precision if kind.dtype == FLOAT else np.int32)
+    return np.dtype(precision if kind.dtype == FLOAT else WHOLE_DTYPES[kind.dtype])
 
 
 def sizes(kind: Type) -> tuple[int, ...]:
@@ -111,4 +111,6 @@ def _converted(name: str, kind: Type, value: ArrayLike, precision: DTypeLike) ->
         raise ShapeError(f"{name}: expected {show(kind.shape)}, got {show(array.shape)}")
     if array.dtype.kind not in ("fiub" if kind.dtype == FLOAT else "iub"):
         raise ShapeError(f"{name}: expected {'real' if kind.dtype == FLOAT else 'whole'} numbers, got {array.dtype}")
+    if kind.dtype == INT8 and array.dtype != np.int8 and array.size and not -128 <= array.min() <= array.max() <= 127:
+        raise ShapeError(f"{name}: expected whole numbers from -128 to 127, got {array.min()} to {array.max()}")
     return array.astype(dtype_of(kind, precision), copy=False)

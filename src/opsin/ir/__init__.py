@@ -6,10 +6,13 @@ This package knows neither which operations exist nor how anything is computed.
 from opsin.base.gc_pause import gc_paused
 from opsin.ir.autodiff import backprop
 from opsin.ir.core import (
+    DTYPES,
     FLOAT,
     INPUT,
     INT,
+    INT8,
     VARIABLE,
+    WHOLE_DTYPES,
     Node,
     Op,
     Tensor,
@@ -27,10 +30,13 @@ from opsin.ir.size import BATCH, Dim, Shape, Size, bind, product, same_size, sho
 
 __all__ = [
     "BATCH",
+    "DTYPES",
     "FLOAT",
     "INPUT",
     "INT",
+    "INT8",
     "VARIABLE",
+    "WHOLE_DTYPES",
     "Dim",
     "Graph",
     "Node",

@@ -21,7 +21,12 @@ from opsin.ir.size import Dim, Shape, show
 FLOAT = "float"
 """Real numbers. Each backend chooses the precision: float32 natively, float32 or float64 in NumPy."""
 INT = "int"
-"""32-bit integers: labels, counters, seeds."""
+"""32-bit integers: labels, counters, seeds, and the sums of products of 8-bit integers."""
+INT8 = "int8"
+"""8-bit integers, -128 to 127: quantized activations and weights."""
+WHOLE_DTYPES = {INT: "int32", INT8: "int8"}
+"""The dtypes of whole numbers, with their names in NumPy."""
+DTYPES = (FLOAT, *WHOLE_DTYPES)
 
 
 @dataclass(frozen=True)
@@ -202,7 +207,7 @@ def input_tensor(name: str, shape: Shape, dtype: str = FLOAT) -> Tensor:
 
 def _checked_type(name: str, shape: Shape, dtype: str) -> Type:
     """Return a tensor type, with shape and dtype validated."""
-    return Type(checked_shape(f"the shape of '{name}'", shape), one_of(f"the dtype of '{name}'", dtype, (FLOAT, INT)))
+    return Type(checked_shape(f"the shape of '{name}'", shape), one_of(f"the dtype of '{name}'", dtype, DTYPES))
 
 
 def variable(

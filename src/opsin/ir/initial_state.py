@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import GraphError
 from opsin.ir.arguments import instance, whole
-from opsin.ir.core import FLOAT, Tensor
+from opsin.ir.core import WHOLE_DTYPES, Tensor
 from opsin.ir.graph import Graph
 
 
 def initial_state(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
-    """Return the initial value of each variable of `graph`, float32 or int32, by name.
+    """Return the initial value of each variable of `graph`, float32, int32 or int8, by name.
 
     Adding, removing or reordering layers does not change the values of other variables. Raise `GraphError` if an `init`
     is unknown.
@@ -40,7 +40,7 @@ def initial_state(graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
 def _initial_value(name: str, tensor: Tensor, seed: int) -> NDArray[Any]:
     kind, *values = tensor.node.attrs["init"]
     shape = tuple(int(size) for size in tensor.shape if isinstance(size, int))
-    dtype = np.float32 if tensor.dtype == FLOAT else np.int32
+    dtype = np.dtype(WHOLE_DTYPES.get(tensor.dtype, "float32"))
     match kind:
         case "zeros":
             return np.zeros(shape, dtype)

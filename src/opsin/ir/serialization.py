@@ -17,7 +17,7 @@ from math import isfinite
 from typing import Any
 
 from opsin.base.errors import GraphError, OpsinError
-from opsin.ir.core import FLOAT, INPUT, INT, VARIABLE, Node, Op, Tensor, Type, apply
+from opsin.ir.core import DTYPES, INPUT, VARIABLE, Node, Op, Tensor, Type, apply
 from opsin.ir.graph import Graph
 from opsin.ir.size import Dim, Size
 
@@ -128,7 +128,7 @@ def _decode(value: Any) -> Any:
     if "size" in value:
         return _size(value)
     if "shape" in value:
-        if value["dtype"] not in (FLOAT, INT):
+        if value["dtype"] not in DTYPES:
             raise GraphError(f"there is no dtype {value['dtype']!r}")
         return Type(tuple(_dim(dim) for dim in value["shape"]), value["dtype"])
     return float(value["float"])

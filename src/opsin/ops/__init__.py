@@ -28,6 +28,12 @@ from opsin.ops.matmul import linear, matmul
 from opsin.ops.one_hot import one_hot
 from opsin.ops.pool_avg import adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, l2_pool2d, sum_pool2d
 from opsin.ops.pool_max import global_max_pool2d, max_pool2d
+from opsin.ops.quantized.add import add_int8
+from opsin.ops.quantized.avg_pool2d import avg_pool2d_int8
+from opsin.ops.quantized.conv2d import conv2d_int8, conv2d_int32
+from opsin.ops.quantized.convert import dequantize, quantize
+from opsin.ops.quantized.lookup import lookup_int8
+from opsin.ops.quantized.multiply import multiply_int8
 from opsin.ops.reduce import max, mean, variance
 from opsin.ops.registry import OPS, Array, Primitive, Sample, register
 from opsin.ops.resample import axis_weights, resample2d, upsample
@@ -40,15 +46,15 @@ from opsin.ops.unary import absolute, erf, exp, log, power, relu, relu6, rsqrt, 
 from opsin.ops.where import where
 
 __all__ = [
-    "OPS", "Array", "Operand", "Primitive", "Sample", "absolute", "adaptive_avg_pool2d", "add", "argmax", "avg_pool2d",
-    "axis_weights", "batch_norm", "batch_norm_training", "bernoulli", "broadcast_to", "cast", "clip", "concat",
-    "constant", "conv2d", "conv_transpose2d", "divide", "dropout", "equal", "erf", "exp", "flatten", "gelu",
-    "global_avg_pool2d", "global_max_pool2d", "gradients", "greater", "hard_sigmoid", "hard_swish", "l2_pool2d",
-    "leaky_relu", "linear", "local_response_norm", "log", "log_softmax", "matmul", "max", "max_pool2d", "maximum",
-    "mean", "minimum", "multiply", "narrow", "negate", "one_hot", "pad", "power", "register", "relu", "relu6",
-    "resample2d",
-    "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "sqrt", "square", "squeeze", "stop_gradient",
-    "subtract", "sum", "sum_pool2d", "tanh", "transpose", "upsample", "variance", "where",
+    "OPS", "Array", "Operand", "Primitive", "Sample", "absolute", "adaptive_avg_pool2d", "add", "add_int8", "argmax",
+    "avg_pool2d", "avg_pool2d_int8", "axis_weights", "batch_norm", "batch_norm_training", "bernoulli", "broadcast_to",
+    "cast", "clip", "concat", "constant", "conv2d", "conv2d_int8", "conv2d_int32", "conv_transpose2d", "dequantize",
+    "divide", "dropout", "equal", "erf", "exp", "flatten", "gelu", "global_avg_pool2d", "global_max_pool2d",
+    "gradients", "greater", "hard_sigmoid", "hard_swish", "l2_pool2d", "leaky_relu", "linear", "local_response_norm",
+    "log", "log_softmax", "lookup_int8", "matmul", "max", "max_pool2d", "maximum", "mean", "minimum", "multiply",
+    "multiply_int8", "narrow", "negate", "one_hot", "pad", "power", "quantize", "register", "relu", "relu6",
+    "resample2d", "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "sqrt", "square", "squeeze",
+    "stop_gradient", "subtract", "sum", "sum_pool2d", "tanh", "transpose", "upsample", "variance", "where",
 ]  # fmt: skip
 
 for _name in __all__:

@@ -9,29 +9,41 @@ import numpy as np
 
 from opsin.base.errors import GraphError, ShapeError
 from opsin.base.renamed_arguments import renamed_arguments
-from opsin.ir import Node, Tensor, Type
+from opsin.ir import INT8, Node, Tensor, Type
 from opsin.ops import sampling
 from opsin.ops.pool_dilated import dilated_max, window_of
-from opsin.ops.registry import Array, Primitive, Sample, register
-from opsin.ops.sliding import Padding, Pair, Sliding, image, random_sliding, to_padding, to_pair, without_unused
+from opsin.ops.registry import Array, Primitive, Sample, need_float, register
+from opsin.ops.sliding import (
+    Padding,
+    Pair,
+    Sliding,
+    image,
+    image_of_any,
+    random_sliding,
+    to_padding,
+    to_pair,
+    without_unused,
+)
 
 
 class MaxPool2d(Primitive):
-    """x N × C × H × W → N × C × OH × OW, the maximum of each window; padding is never the maximum.
+    """x N × C × H × W → N × C × OH × OW, the maximum of each window of real numbers or 8-bit integers.
 
-    `ceil_mode` adds a last window that extends beyond the image, by PyTorch's rule.
+    Padding is never the maximum. `ceil_mode` adds a last window that extends beyond the image, by PyTorch's rule.
     """
 
     name = "max_pool2d"
 
     def infer(self, x: Type, *, window: Pair, stride: Pair, padding: Padding, ceil_mode: bool) -> Type:
-        batch, channels, size = image(self.name, x)
+        if x.dtype != INT8:
+            need_float(self.name, x)
+        batch, channels, size = image_of_any(self.name, x)
         slide = Sliding(size, window, stride, padding, ceil_mode=ceil_mode).check_pool(self.name)
-        return Type((batch, channels, *slide.out))
+        return Type((batch, channels, *slide.out), x.dtype)
 
     def evaluate(self, x: Array, **attrs: Any) -> Array:
         slide = _slide(x, **attrs)
-        first, *rest = slide.taps(slide.pad(x, -np.inf))
+        first, *rest = slide.taps(slide.pad(x, -128 if x.dtype == np.int8 else -np.inf))
         y = first.copy()
         for values in rest:
             np.maximum(y, values, out=y)
@@ -58,6 +70,7 @@ class MaxPool2dGrad(Primitive):
     name = "max_pool2d_grad"
 
     def infer(self, x: Type, g: Type, **attrs: Any) -> Type:
+        need_float(self.name, x)
         y = _max_pool2d.infer(x, **attrs)
         if g != y:
             raise ShapeError(f"max_pool2d_grad: {x} pools to {y}, but the gradient is {g}")

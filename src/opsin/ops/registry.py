@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import GraphError, ShapeError
-from opsin.ir import FLOAT, Node, Op, Tensor, Type, current_scope
+from opsin.ir import FLOAT, INT8, Node, Op, Tensor, Type, current_scope
 
 Array: TypeAlias = "NDArray[Any]"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A small test case of an operation: float64 or int32 arrays, attributes, and which inputs have a gradient."""
+    """A small test case of an operation: float64 or whole numbers, attributes, and which inputs have a gradient."""
 
     inputs: tuple[Array, ...]
     attrs: dict[str, Any]
@@ -73,6 +73,13 @@ def need_float(name: str, *types: Type) -> None:
     for kind in types:
         if kind.dtype != FLOAT:
             raise ShapeError(f"{name}: expected real numbers, got {kind}; cast the whole numbers first")
+
+
+def need_int8(name: str, *types: Type) -> None:
+    """Raise `ShapeError` unless every operand has 8-bit integers."""
+    for kind in types:
+        if kind.dtype != INT8:
+            raise ShapeError(f"{name}: expected 8-bit integers, got {kind}; quantize the real numbers first")
 
 
 def precision(*arrays: Array) -> np.dtype[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from opsin.base.errors import ShapeError
-from opsin.ir import Dim, Node, Shape, Tensor, Type, same_size
+from opsin.ir import INT8, Dim, Node, Shape, Tensor, Type, same_size
 from opsin.ops import sampling
 from opsin.ops.registry import Array, Primitive, Sample, register
 from opsin.ops.reshape import resolve_axes
@@ -47,12 +47,15 @@ class Slice(Primitive):
 class Pad(Primitive):
     """x → x with zeros around it (`low` before, `high` after, by axis) and `interior` zeros between its elements.
 
+    Another `value` than zero stands for 0 in a quantized tensor (see `opsin.ops.quantized`).
     Along a free axis, `low` and `high` may contain the batch, and `interior` is 0.
     """
 
     name = "pad"
 
-    def infer(self, x: Type, *, low: Shape, high: Shape, interior: Steps) -> Type:
+    def infer(self, x: Type, *, low: Shape, high: Shape, interior: Steps, value: int = 0) -> Type:
+        if x.dtype != INT8 and value != 0:
+            raise ShapeError(f"pad: {x} is padded with zeros, not with {value}")
         if not len(low) == len(high) == len(interior) == len(x.shape):
             raise ShapeError(f"pad: {x} needs three numbers for each of its {len(x.shape)} axes")
         if any(isinstance(count, int) and count < 0 for count in (*low, *high, *interior)):
@@ -60,9 +63,9 @@ class Pad(Primitive):
         inner = map(_extent, x.shape, interior)
         return Type(tuple(before + size + after for before, size, after in zip(low, inner, high, strict=True)), x.dtype)
 
-    def evaluate(self, x: Array, *, low: Steps, high: Steps, interior: Steps) -> Array:
+    def evaluate(self, x: Array, *, low: Steps, high: Steps, interior: Steps, value: int = 0) -> Array:
         inner = [size + (size - 1) * gap for size, gap in zip(x.shape, interior, strict=True)]
-        y = np.zeros([a + size + b for a, size, b in zip(low, inner, high, strict=True)], x.dtype)
+        y = np.full([a + size + b for a, size, b in zip(low, inner, high, strict=True)], value, x.dtype)
         y[tuple(np.s_[a : a + size : gap + 1] for a, size, gap in zip(low, inner, interior, strict=True))] = x
         return y
 

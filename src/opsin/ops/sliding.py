@@ -124,8 +124,13 @@ def pool_window(node: Node, size: tuple[int, ...]) -> Sliding:
 
 
 def image(name: str, x: Type) -> tuple[Dim, int, Pair]:
-    """Return batch, channels and size of x N × C × H × W. Raise `ShapeError` if it does not have that form."""
+    """Return batch, channels and size of x N × C × H × W, real numbers. Raise `ShapeError` if it is of another form."""
     need_float(name, x)
+    return image_of_any(name, x)
+
+
+def image_of_any(name: str, x: Type) -> tuple[Dim, int, Pair]:
+    """Return the same as `image` for any dtype."""
     if len(x.shape) != 4:
         raise ShapeError(f"{name}: expected N × channels × rows × columns, got {x}")
     batch, channels, rows, columns = x.shape

@@ -1,0 +1,1 @@
+"""Exports: a model as files that are used without Opsin, one folder per format."""

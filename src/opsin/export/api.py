@@ -1,0 +1,88 @@
+"""`opsin.ship`: a model as files that are used without Opsin."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opsin.base.atomic import atomic_write
+from opsin.base.errors import UsageError
+from opsin.export.format import Files, Format
+from opsin.export.registry import find
+from opsin.ir.arguments import instance
+from opsin.ir.arguments import path as sound_path
+from opsin.model import Model
+
+MODEL_SUFFIXES = (".opsin", ".onnx")
+
+
+@dataclass(frozen=True, eq=False)
+class Export:
+    """A model in a format: the content of its files."""
+
+    format: Format
+    files: Files = field(repr=False)
+    default_path: str
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of all files."""
+        return sum(map(len, self.files.values()))
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write the files, each atomically, and return where they are; files of the same names are replaced.
+
+        `path` is a file or a folder, as the format is. Raise `UsageError` if it cannot be written.
+        """
+        target = Path(self.default_path if path is None else sound_path("the export's path", path))
+        check_target(self.format, target)
+        try:
+            for name, content in self.files.items():
+                file = target if self.format.suffix else target / name
+                file.parent.mkdir(parents=not self.format.suffix, exist_ok=True)
+                atomic_write(file, content)
+        except OSError as error:
+            raise UsageError(
+                f"{error.filename or target} cannot be written: {error.strerror}; choose another path"
+            ) from None
+        return target
+
+
+def ship(model: Model, to: str, out: str | os.PathLike[str] | None = None, **options: Any) -> Export:
+    """Export a model to the format `to`, and write it to `out` if that is given.
+
+    `options` are those of the format. Raise `UsageError` for an unknown format or option, for a model that the format
+    cannot hold, and if `out` cannot be written.
+    """
+    instance("the model", model, Model, "opsin.load(FILE), opsin.import_onnx(FILE) or opsin.pretrained(NETWORK)")
+    form = find(to)
+    unknown = [name for name in options if name not in form.options]
+    if unknown:
+        known = f"its options are {', '.join(form.options)}" if form.options else "it has no options"
+        raise UsageError(f"the format {to} has no option {unknown[0]!r}; {known}")
+    if out is not None:
+        check_target(form, Path(sound_path("the export's path", out)))
+    export = Export(form, form.export(model, **options), form.default_path(_stem(model)))
+    if out is not None:
+        export.save(out)
+    return export
+
+
+def check_target(form: Format, target: Path) -> None:
+    """Raise `UsageError` unless an export of this format may be written to `target`."""
+    if not form.suffix:
+        if target.exists() and not target.is_dir():
+            raise UsageError(f"{target} is a file, but {form.contents} is a folder; choose another path")
+        return
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; name a file, such as {target / f'model{form.suffix}'}")
+    if target.suffix.lower() != form.suffix:
+        raise UsageError(f"{target}: {form.contents} is a file {target.stem}{form.suffix}; choose such a name")
+
+
+def _stem(model: Model) -> str:
+    """Return the name of the model's file without its suffix, or the network's name if there is no file."""
+    path = Path(model.name)
+    return path.stem if path.suffix.lower() in MODEL_SUFFIXES else model.network

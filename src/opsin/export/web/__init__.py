@@ -1,0 +1,1 @@
+"""The format `web`: one HTML file that runs a model in a browser, without a network."""
