@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from opsin.kernels.ir import Target, bfloat16
+from opsin.kernels.ir import BF16, Target, bfloat16
 from opsin.kernels.panels import PackPanels, PanelShape, panel_shape
 from tests.kernels.support import HOST_TARGETS, arguments, each_run, guarded, interleaved, margins_hold, run_native
 
@@ -19,8 +19,8 @@ PANELS = [
     PanelShape(1, 2),
     PanelShape(3, 4),
     PanelShape(5, 2),
-    PanelShape(2, 2, 2),
-    PanelShape(3, 4, 2),
+    PanelShape(2, 2, BF16),
+    PanelShape(3, 4, BF16),
 ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from opsin.kernels.expression import IDENTITY, Expression
-from opsin.kernels.ir import F32, PAIR, Builder, Operand, Pointer, Register, Target, Value
+from opsin.kernels.ir import F32, QUAD, WIDE, Builder, Operand, Pointer, Register, Target, Value
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,14 @@ def row_ranges(count: int, max_rows: int) -> list[tuple[int, int]]:
 class Tile:
     """Sums for `rows` rows of the columns `columns`.
 
-    Several `accumulator_sets`, used in turn, hide the latency of an addition for small tiles.
+    The sums are `element`s. Several `accumulator_sets`, used in turn, hide the latency of an addition for small tiles.
     """
 
-    def __init__(self, k: Builder, target: Target, rows: int, columns: ColumnRange, accumulator_sets: int = 1) -> None:
+    def __init__(self, k: Builder, target: Target, rows: int, columns: ColumnRange, accumulator_sets: int = 1,
+        element: str = F32,
+    ) -> None:  # fmt: skip
         self.k, self.lanes, self.rows, self.columns = k, target.lanes, rows, columns
-        zero = k.broadcast(0.0, target.lanes)
+        zero = k.broadcast(0, target.lanes, element)
         self.sums: list[list[list[Register]]] = [
             [[k.register(zero) for _ in range(columns.vectors)] for _ in range(rows)] for _ in range(accumulator_sets)
         ]
@@ -90,13 +92,14 @@ class Tile:
 
         Whole vectors are read even if the last has fewer columns; the other lanes are never stored. If `left` returns
         several lanes, they are repeated along the vector; the right operand must be interleaved to match (see
-        `panels.PanelShape`). If the operands are pairs of bfloat16, both products of each are added.
+        `panels.PanelShape`). If lanes hold several narrow numbers, the products of all are added.
         """
         k = self.k
-        multiply_add = k.dot if right.element == PAIR else k.fma
+        multiply_add = k.fma if right.element == F32 else k.dot
         row = [k.load(right, index + j * self.lanes, self.lanes) for j in range(self.columns.vectors)]
         for i in range(self.rows):
             factor = self._repeat(left(i))
+            factor = k.unsigned(factor) if right.element == QUAD else factor
             for sum, vector in zip(self.sums[accumulator_set][i], row, strict=True):
                 sum.set(multiply_add(factor, vector, sum.get()))
 
@@ -192,7 +195,7 @@ class BoundEpilogue:
         values = [sum]
         for kind, buffer in zip(self.epilogue.operands, self.operands, strict=True):
             if kind == "scalar":
-                values.append(k.broadcast(k.load(buffer, 0), lanes, F32))
+                values.append(k.broadcast(k.load(buffer, 0), lanes, WIDE.get(buffer.element, buffer.element)))
             else:
                 values.append(k.load(buffer, column if kind == "channel" else index, lanes, count))
         for buffer, value in zip(self.results, self.epilogue.expression.emit(k, values), strict=True):

@@ -33,7 +33,7 @@ ALIGNMENTS = ELEMENT_BYTES | {packed: ELEMENT_BYTES[narrow] for narrow, packed i
 FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 INT_BINARY = {
     "add": "add", "sub": "sub", "mul": "mul", "div": "sdiv", "rem": "srem",
-    "and": "and", "or": "or", "xor": "xor", "shl": "shl", "shr": "lshr",
+    "and": "and", "or": "or", "xor": "xor", "shl": "shl", "shr": "lshr", "sar": "ashr",
 }  # fmt: skip
 FLOAT_COMPARE = {"lt": "olt", "le": "ole", "eq": "oeq", "min": "olt", "max": "ogt"}
 INT_COMPARE = {"lt": "slt", "le": "sle", "eq": "eq", "min": "slt", "max": "sgt"}

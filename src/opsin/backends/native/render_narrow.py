@@ -136,7 +136,7 @@ class NarrowText(FunctionText):
 
     def do_bits(self, item: Instruction) -> None:
         (source,) = item.operands
-        if ELEMENTS[source.kind.element] == ELEMENTS[item.result.kind.element]:
+        if llvm_type(source.kind) == llvm_type(item.result.kind):
             self.names[item.result] = self.name(source)
         else:
             self.assign(item.result, f"bitcast {self.typed(source)} to {llvm_type(item.result.kind)}")

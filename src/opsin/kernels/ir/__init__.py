@@ -5,7 +5,7 @@ narrow types, `target` describes processors, and `functions` has the transcenden
 """
 
 from opsin.kernels.ir.builder import Builder, Operand, Pointer, Register, Value
-from opsin.kernels.ir.interpreter import interpret
+from opsin.kernels.ir.interpreter import DTYPES, interpret
 from opsin.kernels.ir.nodes import (
     BF16,
     BOOL,
@@ -36,6 +36,7 @@ from opsin.kernels.ir.target import PORTABLE, TARGETS, Target, best_target, usab
 __all__ = [
     "BF16",
     "BOOL",
+    "DTYPES",
     "ELEMENT_BYTES",
     "F32",
     "I8",

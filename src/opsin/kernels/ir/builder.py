@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from opsin.kernels.ir.nodes import (
     BOOL,
+    ELEMENT_BYTES,
     F32,
     I8,
     I16_PAIR,
@@ -230,8 +231,9 @@ class Builder:
         return self.emit("narrow", ScalarType(element, a.kind.lanes), (a,))
 
     def bits(self, a: Value, element: str) -> Value:
-        """Return the bits of lanes of four bytes as those of `element`."""
-        return self.emit("bits", ScalarType(element, a.kind.lanes), (a,))
+        """Return the bits of `a` as those of `element`s, as many as are of its size."""
+        lanes = a.kind.lanes * ELEMENT_BYTES[a.kind.element] // ELEMENT_BYTES[element]
+        return self.emit("bits", ScalarType(element, lanes), (a,))
 
     def unsigned(self, quads: Value) -> Value:
         """Return signed bytes plus 128, as unsigned ones."""
@@ -240,6 +242,10 @@ class Builder:
     def multiply_high(self, a: Value, b: Operand) -> Value:
         """Return the upper 32 bits of the signed 64-bit products of i32."""
         return self.binary("mulh", a, b)
+
+    def shift_arithmetic(self, a: Value, count: Operand) -> Value:
+        """Return `a` shifted right, filled with its sign from the left: ⌊a / 2^count⌋."""
+        return self.binary("sar", a, count)
 
     def equal(self, a: Operand, b: Operand) -> Value:
         """Return whether `a` equals `b`, lane by lane."""

@@ -38,6 +38,7 @@ DTYPES = {
     F32: np.float32, I32: np.int32, INDEX: np.int64, BOOL: np.bool_, U8: np.uint8, I8: np.int8, I16: np.int16,
     BF16: np.uint16, PAIR: np.uint32, I16_PAIR: np.uint32, QUAD: np.uint32, U8_QUAD: np.uint32,
 }  # fmt: skip
+"""The dtype of arrays of each element kind in NumPy, which has no bfloat16."""
 DOTS = {PAIR: bfloat16.dot, I16_PAIR: integers.dot_pairs, QUAD: integers.dot_quads}
 """The meaning of `dot`, by the element kind of the right factors."""
 
@@ -78,6 +79,7 @@ ELEMENTWISE: dict[str, Any] = {
     "xor": np.bitwise_xor,
     "shl": np.left_shift,
     "shr": _shift_right,
+    "sar": np.right_shift,
     "lt": np.less,
     "le": np.less_equal,
     "eq": np.equal,
