@@ -104,17 +104,22 @@ def layers_of(model: Model) -> list[str]:
     return list(dict.fromkeys(step.layer for step in steps if isinstance(step, Product)))
 
 
+def record_of(model: Model) -> Quantization:
+    """Return what was observed for `model`; raise `ModelError` if nothing was."""
+    if model.quantization is None:
+        raise ModelError(
+            f"{model.name} has no ranges for 8-bit integers, because nothing was observed when it was made; show it "
+            "images like those it will be given: --calibrate FOLDER, or model.quantize(images)"
+        )
+    return model.quantization
+
+
 def quantized_network(model: Model, max_drop: float) -> QuantizedNetwork:
     """Return the network of `model` in 8-bit integers.
 
     Raise `ModelError` if it has no record of ranges, or if int8 loses more than `max_drop` percentage points.
     """
-    record = model.quantization
-    if record is None:
-        raise ModelError(
-            f"{model.name} has no ranges for 8-bit integers, because nothing was observed when it was made; show it "
-            "images like those it will be given: --calibrate FOLDER, or model.quantize(images)"
-        )
+    record = record_of(model)
     if record.comparison is not None and record.comparison.exceeds(max_drop):
         raise ModelError(
             f"{model.name} loses too much in int8: {record.comparison}; the limit is {max_drop:g} points. Predict in "
@@ -131,6 +136,7 @@ def comparison_of(model: Model, images: Samples) -> Comparison:
 
     Evenly spaced images are used if there are many.
     """
+    images = images.stacked(model.preprocessing.frames)
     count = min(len(images), count_for(model, MIN_COMPARED, MAX_COMPARED, COMPARED_MACS))
     part = images.take(spread(len(images), count))
     exact, quantized = (results(model, part, precision) for precision in ("float32", INT8))
