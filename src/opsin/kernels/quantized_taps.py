@@ -90,10 +90,10 @@ class PackTaps(KernelSpec):
         k = Builder("pack_taps")
         w, u = self.bind(k)[0]
         pack = len(self.taps[0])
-        bits = 32 // pack
+        bits, packed = 32 // pack, PACKED[u.element]
         with k.loop(k.begin, k.end) as s:
             for number, pattern in enumerate(self.taps):
-                result = k.offset(u.of(I32), (s * len(self.taps) + number) * self.channels)
+                result = k.offset(u.of(packed), (s * len(self.taps) + number) * self.channels)
                 for c, count in vector_loop(k, self.channels, target.lanes):
                     lane = k.broadcast(0, target.lanes, I32)
                     for place, tap in enumerate(pattern):
@@ -101,7 +101,7 @@ class PackTaps(KernelSpec):
                             at = (tap * self.columns + s) * self.channels + c
                             number_bits = k.load(w, at, target.lanes, count) & ((1 << bits) - 1)
                             lane = lane | (number_bits << (bits * place))
-                    k.store(result, c, lane, count)
+                    k.store(result, c, k.bits(lane, packed), count)
         return k.kernel()
 
 
