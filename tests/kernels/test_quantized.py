@@ -25,7 +25,7 @@ DTYPES = {I8: np.int8, I16: np.int16}
 SCALING = (3, -100, 120)
 SCALED = Epilogue(Expression(3, (Step("requantize", (0, 1, 2), SCALING),), (3,)), ("channel", "channel"))
 each_element = pytest.mark.parametrize("element", DTYPES)
-each_seed = pytest.mark.parametrize("seed", range(4))
+each_seed = pytest.mark.parametrize("seed", range(2))
 
 
 def random(rng: np.random.Generator, *shape: int) -> Array:
@@ -126,7 +126,7 @@ def depthwise_sums(x: Array, w: Array, axes: tuple[Axis, Axis], out: tuple[int, 
 
 @each_run
 @each_element
-@pytest.mark.parametrize("channels", [1, 5, 24, 33])
+@pytest.mark.parametrize("channels", [5, 33])
 @pytest.mark.parametrize(
     ("rows", "columns", "size", "out"),
     [
