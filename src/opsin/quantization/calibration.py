@@ -17,7 +17,7 @@ from opsin.quantization.scales import clipped_range
 from opsin.quantization.steps import Function, Join, Move, Product, Step
 
 SHARED_RANGE = 0.6
-"""The share of the range of a concatenation from which on an operand takes the same scale, so that it is not rounded."""
+"""An operand with at least this share of the range of a concatenation takes its scale, and is not rounded again."""
 
 
 def ranges_of(

@@ -19,9 +19,7 @@ POINTWISE_OPS = frozenset(
 )  # fmt: skip
 
 
-def root_of(
-    node: Node, values: Mapping[Tensor, NDArray[Any]], roots: Mapping[Tensor, Tensor]
-) -> Tensor | None:
+def root_of(node: Node, values: Mapping[Tensor, NDArray[Any]], roots: Mapping[Tensor, Tensor]) -> Tensor | None:
     """Return the tensor of which `node` computes a function, number by number; None if it does something else."""
     if node.op.name not in POINTWISE_OPS or node.output.dtype != FLOAT:
         return None

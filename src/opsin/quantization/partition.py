@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,9 @@ WINDOW_ATTRS = ("stride", "padding", "dilation", "groups")
 def steps_of(graph: Graph, state: Mapping[str, NDArray[Any]]) -> list[Step]:
     """Return the steps of a graph that predicts, in the order in which they can be computed."""
     return Partition(graph, state).steps()
+
+
+Clipped = TypeVar("Clipped", Product, Addition)
 
 
 class Partition:
@@ -127,9 +130,11 @@ class Partition:
         )
         return one - zero, zero
 
-    def _clipped(self, step: Any) -> Any:
+    def _clipped(self, step: Clipped) -> Clipped:
         """Return a product or addition with the bounds that follow it."""
-        while (reader := self._next(step.output, inside=frozenset(("relu", "relu6", "maximum", "minimum")))) is not None:
+        while (
+            reader := self._next(step.output, inside=frozenset(("relu", "relu6", "maximum", "minimum")))
+        ) is not None:
             bounds = self._bounds(reader)
             if bounds is None:
                 break

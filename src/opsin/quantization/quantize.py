@@ -12,7 +12,7 @@ from opsin.ir import Graph
 from opsin.quantization.calibration import ranges_of
 from opsin.quantization.partition import steps_of
 from opsin.quantization.ranges import Engine, Ranges
-from opsin.quantization.rewrite import Rewriter, State
+from opsin.quantization.rewrite import Normalization, Rewriter, State
 
 
 def calibrated(
@@ -27,10 +27,16 @@ def calibrated(
 
 
 def quantize_graph(
-    graph: Graph, state: Mapping[str, NDArray[Any]], ranges: Ranges, float_layers: Collection[str] = ()
+    graph: Graph,
+    state: Mapping[str, NDArray[Any]],
+    ranges: Ranges,
+    float_layers: Collection[str] = (),
+    normalization: Normalization | None = None,
 ) -> tuple[Graph, State]:
     """Return the graph of 8-bit integers with the inputs and outputs of `graph`, and its variables.
 
+    With a `normalization`, the input is pixels minus 128 as 8-bit integers instead of normalized images.
+
     The layers in `float_layers`, and what has no integer arithmetic, are computed in float32.
     """
-    return Rewriter(graph, state, ranges, float_layers).rewritten(steps_of(graph, state))
+    return Rewriter(graph, state, ranges, float_layers, normalization).rewritten(steps_of(graph, state))

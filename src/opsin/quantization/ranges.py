@@ -83,10 +83,11 @@ def statistics(
             np.maximum(known.greatest, part[1], out=known.greatest)
             known.mean += part[2]
         else:
-            found[tensor] = Statistics(*(np.asarray(p, np.float64) for p in part), np.zeros(BINS, np.int64))
+            least, greatest, mean = (np.asarray(values, np.float64) for values in part)
+            found[tensor] = Statistics(least, greatest, mean, np.zeros(BINS, np.int64))
     for tensor, array in observation:
         known = found[tensor]
-        sample = array
+        sample: NDArray[Any] = array
         if tensor in scaled:
             sample = array / largest(known).reshape(-1, *[1] * (array.ndim - 2))
         low, high = bounds(known, tensor in scaled)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
-from opsin.ir import FLOAT, INT, INT8, VARIABLE, Graph, Node, Tensor, apply, scope, variable
+from opsin.ir import FLOAT, INT, INT8, VARIABLE, Graph, Node, Tensor, apply, input_tensor, scope, variable
 from opsin.ops.registry import OPS
 from opsin.quantization.constants import constant_values
 from opsin.quantization.demand import integer_tensors, is_integer
@@ -22,6 +22,8 @@ from opsin.quantization.steps import Addition, Function, Join, Mean, Move, Multi
 from opsin.quantization.weights import integer_weights
 
 State = dict[str, NDArray[Any]]
+Normalization = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""The factor and the offset of each channel that normalize a pixel value from 0 to 255."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,25 @@ class Rewriter:
     """The new tensors for those of the original graph: as 8-bit integers, as real numbers, or both."""
 
     def __init__(
-        self, graph: Graph, state: Mapping[str, NDArray[Any]], ranges: Ranges, float_layers: Collection[str] = ()
+        self,
+        graph: Graph,
+        state: Mapping[str, NDArray[Any]],
+        ranges: Ranges,
+        float_layers: Collection[str] = (),
+        normalization: Normalization | None = None,
     ) -> None:
         self.graph, self.state, self.ranges, self.float_layers = graph, state, ranges, float_layers
         self.values = constant_values(graph, state)
-        self.reals: dict[Tensor, Tensor] = {t: t for t in graph.inputs}
+        self.reals: dict[Tensor, Tensor] = {}
         self.integers: dict[Tensor, Integers] = {}
         self.new_state: State = {}
+        self.normalization = normalization
+        self.inputs = graph.inputs
+        if normalization is None:
+            self.reals |= {t: t for t in graph.inputs}
+        else:
+            (images,) = graph.inputs
+            self.inputs = (input_tensor(images.node.attrs["name"], images.shape, INT8),)
 
     def rewritten(self, steps: Sequence[Step]) -> tuple[Graph, State]:
         """Return the new graph and its state."""
@@ -56,12 +70,14 @@ class Rewriter:
                 elif step.output in demanded:
                     self.integers[step.output] = self._integer_step(step)
         outputs = {name: self.real(tensor) for name, tensor in self.graph.outputs.items()}
-        return Graph(self.graph.inputs, outputs).verify_names(), self.new_state
+        return Graph(self.inputs, outputs).verify_names(), self.new_state
 
     # -- conversions --------------------------------------------------------------------------
 
     def integer(self, tensor: Tensor) -> Integers:
         """Return `tensor` as 8-bit integers; real numbers are converted."""
+        if tensor not in self.integers and tensor in self.graph.inputs and self.normalization is not None:
+            self.integers[tensor] = self._normalized(self.normalization, self.ranges.scale(tensor))
         if tensor not in self.integers:
             scale, real = self.ranges.scale(tensor), self.real(tensor)
             with scope(tensor.node.scope):
@@ -71,13 +87,32 @@ class Rewriter:
     def real(self, tensor: Tensor) -> Tensor:
         """Return `tensor` as real numbers: 8-bit integers are converted, others computed as in the original graph."""
         if tensor not in self.reals:
-            if tensor in self.integers:
+            if tensor in self.graph.inputs and self.normalization is not None:
+                self.reals[tensor] = self._normalized_reals(self.normalization)
+            elif tensor in self.integers:
                 q = self.integers[tensor]
                 with scope(tensor.node.scope):
                     self.reals[tensor] = ops.dequantize(q.tensor, q.scale.step, q.scale.zero)
             else:
                 self.reals[tensor] = self._same(tensor.node)
         return self.reals[tensor]
+
+    def _normalized(self, normalization: Normalization, scale: Scale) -> Integers:
+        """Return the images, which are pixels minus 128, normalized and quantized by a table for each channel."""
+        factor, offset = (array.reshape(-1, 1) for array in normalization)
+        values = np.arange(256, dtype=np.float32) * factor + offset
+        rows = OPS["quantize"].evaluate(values, scale=scale.step, zero=scale.zero)
+        (images,) = self.inputs
+        is_same = bool((rows == rows[:1]).all())
+        table = self.named_constant("inputs.table", rows[0] if is_same else rows)
+        return Integers(ops.lookup_int8(images, table), scale)
+
+    def _normalized_reals(self, normalization: Normalization) -> Tensor:
+        factor, offset = (
+            self.named_constant(f"inputs.{name}", array.astype(np.float32).reshape(-1, 1, 1))
+            for name, array in zip(("factor", "offset"), normalization, strict=True)
+        )
+        return ops.add(ops.multiply(ops.dequantize(self.inputs[0], 1.0, -128), factor), offset)
 
     def _same(self, node: Node) -> Tensor:
         if node.op is VARIABLE:
@@ -87,7 +122,10 @@ class Rewriter:
 
     def constant(self, step: Step, role: str, values: NDArray[Any]) -> Tensor:
         """Return a new variable of the layer of `step` with `values`: int8, int32 or float32."""
-        name = f"{step.layer}.{role}"
+        return self.named_constant(f"{step.layer}.{role}", values)
+
+    def named_constant(self, name: str, values: NDArray[Any]) -> Tensor:
+        """Return a new variable with `values`, called `name` if there is none of that name."""
         while name in self.new_state or name in self.state:
             name += "_"
         self.new_state[name] = values

@@ -45,7 +45,7 @@ class Scale:
 
     def numbers(self) -> NDArray[np.float64]:
         """Return the 256 real numbers, from that of -128 to that of 127."""
-        return (np.arange(-128, 128) - self.zero) * self.step
+        return np.asarray((np.arange(-128, 128) - self.zero) * self.step, np.float64)
 
     def quantized(self, x: NDArray[np.float64]) -> NDArray[np.int8]:
         """Return the nearest integers of real numbers."""

@@ -1,7 +1,7 @@
 """What a network computes, as steps between tensors that a quantized network stores.
 
 A step takes the results of others and gives one: a convolution with everything that can be folded into it (batch
-normalization, bias, ReLU), an addition with its ReLU, a function of one number, and so on. Steps hold weights as float64
+normalization, bias, ReLU), an addition with its ReLU, a function of one number, and so on. Weights are float64
 arrays. What has no integer arithmetic becomes a `Rest`, which is computed in float32.
 """
 
@@ -59,9 +59,7 @@ class Product(Step):
 
     def scaled(self, factor: Array, offset: Array) -> Product:
         """Return the step followed by a factor and an offset for each output channel."""
-        return replace(
-            self, weight=self.weight * factor.reshape(-1, 1, 1, 1), bias=self.bias * factor + offset
-        )
+        return replace(self, weight=self.weight * factor.reshape(-1, 1, 1, 1), bias=self.bias * factor + offset)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opsin.base.errors import ModelError
+from opsin.base.errors import CompileError, DataError, ModelError
 from opsin.data import Dataset
 from opsin.model import Model
 from opsin.model.record import held_out, held_out_split, measured_on
@@ -29,6 +30,18 @@ class ModelWriter:
         self.model.load_state(state.values)
         if self.data.validation is not None and len(self.data.validation):
             self.model.calibrate(self.data.validation)
+
+    def quantize(self) -> None:
+        """Record the ranges for predictions in int8, on training images, and what int8 costs on held-out images.
+
+        The images are prepared as for predictions, without augmentation. An engine that cannot compute with integers
+        leaves the model without a record; it can be made later (`Model.quantize`).
+        """
+        try:
+            self.model.quantize(self.data.train, held_out(self.data))
+        except (CompileError, DataError) as error:
+            self.model.quantization = None
+            logging.getLogger("opsin").info("no ranges for int8 were recorded: %s", error)
 
     def save(
         self,
