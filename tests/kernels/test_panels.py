@@ -82,5 +82,5 @@ def test_the_shape_of_panels_wastes_few_lanes(any_target: Target) -> None:
 
 def test_pairs_of_bfloat16_fill_as_many_lanes(any_target: Target) -> None:
     for columns in (8, 24, 36, 64, 100):
-        shape, narrow = panel_shape(columns, 4, any_target), panel_shape(columns, 8, any_target, 2)
+        shape, narrow = panel_shape(columns, 4, any_target), panel_shape(columns, 8, any_target, BF16)
         assert (narrow.vectors, narrow.folds, narrow.interleave) == (shape.vectors, shape.folds, 2 * shape.interleave)

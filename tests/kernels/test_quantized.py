@@ -25,7 +25,7 @@ DTYPES = {I8: np.int8, I16: np.int16}
 SCALING = (3, -100, 120)
 SCALED = Epilogue(Expression(3, (Step("requantize", (0, 1, 2), SCALING),), (3,)), ("channel", "channel"))
 each_element = pytest.mark.parametrize("element", DTYPES)
-each_seed = pytest.mark.parametrize("seed", range(4))
+each_seed = pytest.mark.parametrize("seed", range(2))
 
 
 def random(rng: np.random.Generator, *shape: int) -> Array:
@@ -126,7 +126,7 @@ def depthwise_sums(x: Array, w: Array, axes: tuple[Axis, Axis], out: tuple[int, 
 
 @each_run
 @each_element
-@pytest.mark.parametrize("channels", [1, 5, 24, 33])
+@pytest.mark.parametrize("channels", [5, 33])
 @pytest.mark.parametrize(
     ("rows", "columns", "size", "out"),
     [
@@ -147,11 +147,11 @@ def test_depthwise(
     packing = PackTaps(channels, columns.taps, taps).typed({"u": element})
     run(packing, arguments(packing, w=w, u=u), 0, columns.taps, target=target)
     y = guarded((2, *out, channels), np.int8)
-    spec = DepthwiseWhole(channels, size[0], out[0], rows, columns, None, SCALED)
+    spec = DepthwiseWhole(channels, size[0], out[0], rows, columns, None, 1 + channels % 3, SCALED)
     spec = spec.typed({"u": element, "e0": I32, "e1": I32, "y0": I8})
     offset = 128 * w.astype(np.int32).sum((0, 1), dtype=np.int32) if element == I8 else 0
     args = arguments(spec, bias - offset, multiplier, y, x=x, u=u, W=size[1], OW=out[1], x_zero=zero)
-    run(spec, args, 0, 2 * out[1], target=target)
+    run(spec, args, 0, 2 * -(-out[1] // spec.tile_columns), target=target)
     np.testing.assert_array_equal(y, scaled(depthwise_sums(x, w, (rows, columns), out, zero), bias, multiplier))
     assert margins_hold(u) and margins_hold(y)
 
@@ -180,11 +180,11 @@ def test_the_bias_undoes_an_offset_of_128(run: Run, target: Target) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 20])
 def test_lookup(channels: int, run: Run, target: Target) -> None:
     rng = np.random.default_rng(channels)
-    x, table = random(rng, 23, channels), random(rng, channels, 256)
+    x, table = random(rng, 43, channels), random(rng, channels, 256)
     x[0, 0], x[1, 0] = -128, 127
     y, spec = guarded(x.shape, np.int8), Lookup(channels)
-    args = arguments(spec, x=x, table=table, y=y, count=x.size, block=5 * channels)
-    run(spec, args, 0, 5, target=target)
+    args = arguments(spec, x=x, table=table, y=y, count=x.size, block=40 * channels)
+    run(spec, args, 0, 2, target=target)
     np.testing.assert_array_equal(y, table[np.arange(channels), x.astype(int) + 128])
     assert margins_hold(y)
 

@@ -164,9 +164,22 @@ class _OutputRow:
     def _store(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:
         """Store `columns` columns from `column` on; `first` is the element of the first result."""
         lanes = self.target.lanes
+        if self.spec.shape.is_whole:
+            self._store_whole(sums, columns, first, column)
+            return
         for row in range(sums.rows):
             at = first + row * self.pixel_step
             for j, value in enumerate(sums.folded(row, self.spec.shape.folds)):
                 count = min(lanes, columns - j * lanes)
                 if count > 0:
                     self.epilogue.store(value, at + j * lanes, column + j * lanes, count)
+
+    def _store_whole(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:
+        """Store as `_store` does, vector by vector of the columns: what scales a vector is loaded once for all rows."""
+        lanes = self.target.lanes
+        rows = [sums.folded(row, self.spec.shape.folds) for row in range(sums.rows)]
+        for j, count in enumerate(min(lanes, columns - start) for start in range(0, columns, lanes)):
+            loaded = self.epilogue.load_channels(lanes, column + j * lanes, count)
+            for row, values in enumerate(rows):
+                at = first + row * self.pixel_step + j * lanes
+                self.epilogue.store(values[j], at, column + j * lanes, count, loaded)

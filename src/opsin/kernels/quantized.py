@@ -8,7 +8,7 @@ from typing import ClassVar
 from opsin.kernels.expression import requantize
 from opsin.kernels.ir import I8, I32, Builder, Kernel, Pointer, Target, Value
 from opsin.kernels.pool import POOL_WORDS, Pool, PoolSizes, PoolWindow
-from opsin.kernels.spec import KernelSpec, Signature, range_loop, vector_loop
+from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,19 @@ class Lookup(KernelSpec):
     channels: int = 1
 
     def build(self, target: Target) -> Kernel:
-        k = Builder("lookup")
+        k, lanes = Builder("lookup"), target.lanes
         (x, table, y), (count, block) = self.bind(k)
         start, stop = k.begin * block, k.minimum(k.end * block, count)
-        if self.channels == 1:
-            for i, n in range_loop(k, start, stop, target.lanes):
-                k.store(y, i, k.load_bytes(table, k.load(x, i, n) + 128))
-            return k.kernel()
-        with k.loop(start, stop, self.channels) as pixel:
-            for c, n in vector_loop(k, self.channels, target.lanes):
-                first = k.broadcast(k.convert("i32", k.constant(c, k.begin.kind)), target.lanes, I32)
-                places = (first + k.iota(target.lanes)) * 256 + k.load(x, pixel + c, target.lanes, n) + 128
-                if n < target.lanes:
-                    # Lanes beyond the last channel must not read beyond the tables.
-                    places = k.select(k.iota(target.lanes) < n, places, 0)
-                k.store(y, pixel + c, k.load_bytes(table, places), n)
+        # As many vectors as there are channels hold the same channels in the same lanes again.
+        period = self.channels * lanes
+        main_end = start + (stop - start) // period * period
+        with k.loop(start, main_end, period) as i:
+            for first in range(0, period, lanes):
+                tables = (k.iota(lanes) + first) % self.channels * 256 + 128
+                k.store(y, i + first, k.load_bytes(table, k.load(x, i + first, lanes) + tables))
+        with k.loop(main_end, stop) as i:
+            row = k.convert("i32", i % self.channels) * 256 + 128
+            k.store(y, i, k.load_bytes(table, k.load(x, i) + row))
         return k.kernel()
 
 

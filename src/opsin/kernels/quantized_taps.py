@@ -8,15 +8,16 @@ outside the image are padding, with a constant value that is multiplied like any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
-from opsin.kernels.depthwise import Cell, DepthwiseSpec, Schedule
+from opsin.kernels.depthwise import DepthwiseSpec
 from opsin.kernels.ir import I8, I32, PACKED, QUAD, Builder, Kernel, Operand, Pointer, Register, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, vector_loop
-from opsin.kernels.taps import Axis
+from opsin.kernels.taps import Axis, TapRun
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Epilogue, row_ranges
 
 Pattern = tuple[int | None, ...]
@@ -110,13 +111,14 @@ class DepthwiseWhole(DepthwiseSpec):
     """`y = epilogue(x ∗ w)`, channel by channel, of int8 with sums of int32; `x_zero` is the value of padding.
 
     `x` is N × height × W × channels, `u` the weights from `PackTaps`, and the epilogue's arrays are
-    N × out_height × OW × channels. A block is one column of the results of one image.
+    N × out_height × OW × channels. A block is `tile_columns` columns of the results of one image, fewer at its end.
     """
 
     signature: ClassVar[Signature] = Signature(
         ("x", "u"), ("W", "OW", "x_zero"), epilogue=True, elements={"x": I8, "u": I8}
     )
 
+    tile_columns: int
     epilogue: Epilogue = PLAIN
 
     @property
@@ -127,69 +129,95 @@ class DepthwiseWhole(DepthwiseSpec):
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise_whole")
         (x, u), (width, out_width, x_zero) = self.bind(k)
-        tile = _Tile(self, k, target.lanes, u, width, k.convert("i32", x_zero), self.epilogue.bind(k, self.element))
-        schedule = Schedule(tile_rows(self.rows, self.pack), 1, self.channel_block)
-        with k.loop(k.begin // out_width, (k.end + out_width - 1) // out_width) as number:
-            first = number * out_width
-            columns = k.maximum(0, k.begin - first), k.minimum(out_width, k.end - first)
+        tile = _Tile(self, k, target.lanes, u, k.convert("i32", x_zero), self.epilogue.bind(k, self.element))
+        per_image = (out_width + (self.tile_columns - 1)) // self.tile_columns
+        lanes = target.lanes
+        with k.loop(k.begin, k.end) as block:
+            number, column = block // per_image, block % per_image * self.tile_columns
             image = k.offset(x, number * self.height * width * self.channels)
-            for cell in self.cells(k, target.lanes, schedule, columns, width):
-                source = k.offset(image, cell.base * width * self.channels + cell.channel)
-                row = number * self.out_height + cell.row
-                at = (row * out_width + cell.column) * self.channels + cell.channel
-                tile.emit(cell, source, at, out_width * self.channels)
+            for main_range, remainder in self._channel_ranges(k, lanes, lanes, self.channel_block):
+                for run in self.rows.runs(self.height, self.out_height, tile_rows(self.rows, self.pack)):
+                    for row, base in run.loop(k):
+                        first = (number * self.out_height + row) * out_width + column
+                        start = k.offset(image, base * width * self.channels)
+                        cell = _Cell.of(self, k, run, start, column, first, (width, out_width))
+                        if main_range:
+                            with k.loop(*main_range, lanes) as channel:
+                                tile.emit(cell, channel, lanes)
+                        if remainder:
+                            tile.emit(cell, self.channels - sum(remainder), sum(remainder))
         return k.kernel()
 
 
 @dataclass(frozen=True)
+class _Cell:
+    """A tile of results, with what its channels have in common.
+
+    `pixels` has, for each column of the image that the tile reads, its place from the first one, whether it is inside
+    the image, and the pixel there; `row_steps` the distances of its rows. `results` has the index of the first channel
+    of each result of a row, and whether it exists; `row_size` is the distance of the rows.
+    """
+
+    run: TapRun
+    pixels: tuple[tuple[int, Value, Pointer], ...]
+    row_steps: Mapping[int, Value]
+    results: tuple[tuple[Value, Value], ...]
+    row_size: Value
+
+    @staticmethod
+    def of(
+        spec: DepthwiseWhole, k: Builder, run: TapRun, base: Pointer, column: Value, first: Value,
+        sizes: tuple[Value, Value],
+    ) -> _Cell:  # fmt: skip
+        """Return the cell of result columns from `column` on; `base` is column 0 of the image, `sizes` are widths."""
+        axis, (width, out_width), columns = spec.columns, sizes, range(spec.tile_columns)
+        pixels = []
+        for place in sorted({i * axis.stride + tap * axis.dilation for i in columns for tap in range(axis.taps)}):
+            at = column * axis.stride + (place - axis.before)
+            pixels.append((place, (at >= 0) & (at < width), k.offset(base, at * spec.channels)))
+        steps = {position: width * (position * spec.channels) for position in run.positions}
+        results = tuple(((first + i) * spec.channels, column + i < out_width) for i in columns)
+        return _Cell(run, tuple(pixels), steps, results, out_width * spec.channels)
+
+
+@dataclass(frozen=True)
 class _Tile:
-    """Emits the code of one cell of `DepthwiseWhole`."""
+    """Emits the code of one vector of channels of a tile of `DepthwiseWhole`."""
 
     spec: DepthwiseWhole
     k: Builder
     lanes: int
     weights: Pointer
-    width: Value
     x_zero: Value
     epilogue: BoundEpilogue
 
-    def emit(self, cell: Cell, source: Pointer, first: Value, row_size: Value) -> None:
-        """Compute the results from element `first` on, in rows `row_size` apart; `source` is the first column."""
-        k, spec = self.k, self.spec
+    def emit(self, cell: _Cell, channel: Operand, count: int) -> None:
+        """Compute the results of `count` channels from `channel` on."""
+        k, spec, axis = self.k, self.spec, self.spec.columns
         groups = tap_groups(spec.rows, cell.run.size, spec.pack)
-        (count,) = cell.lane_counts
-        sums = [k.register(k.broadcast(0, self.lanes, I32)) for _ in range(cell.run.size)]
-        outside = k.broadcast(self.x_zero, self.lanes, I32)
-        inside_rows = set(cell.run.positions)
-        for tap, column in cell.taps.loop(k):
-            pixel = k.offset(source, column * spec.channels)
-            rows = [
-                [
-                    self._row(pixel, position, count, outside if position not in inside_rows else None)
-                    for position in group
-                ]
-                for group in groups.positions
-            ]
-            self._add(sums, tap, cell.channel, groups.products, [self._packed(group) for group in rows], count)
-        padding = self._packed([self._narrow(outside)] * spec.pack)
-        # A window that is outside as a whole has limits beyond the taps.
-        first_inside = k.minimum(cell.taps.first, spec.columns.taps)
-        for limits in ((0, first_inside), (k.maximum(first_inside, cell.taps.last), spec.columns.taps)):
-            with k.loop(*limits) as tap:
-                self._add(sums, tap, cell.channel, groups.products, [padding] * len(groups.positions), count)
-        for i, register in enumerate(sums):
-            self.epilogue.store(register.get(), first + row_size * i, cell.channel, count)
-
-    def _narrow(self, value: Value) -> Value:
-        """Return values as `_packed` takes them: bytes, or int32 of which it takes 16 bits."""
-        return self.k.narrow(value, I8) if self.spec.pack == 4 else value
-
-    def _row(self, pixel: Pointer, position: int, count: int, outside: Value | None) -> Value:
-        """Load `count` channels of the row at `position`, or return the padding."""
-        if outside is not None:
-            return self._narrow(outside)
-        load = self.k.load_narrow if self.spec.pack == 4 else self.k.load
-        return load(pixel, self.width * (position * self.spec.channels), self.lanes, count)
+        sums = [[k.register(k.broadcast(0, self.lanes, I32)) for _ in range(cell.run.size)] for _ in cell.results]
+        padding = k.broadcast(self.x_zero, self.lanes, I32)
+        padding = k.narrow(padding, I8) if spec.pack == 4 else padding
+        packed_padding = self._packed([padding] * spec.pack)
+        load = k.load_narrow if spec.pack == 4 else k.load
+        for place, is_inside, pixel in cell.pixels:
+            # Each column of the image is read once, for all results of the tile.
+            numbers = [k.register(packed_padding) for _ in groups.positions]
+            with k.when(is_inside):
+                source = k.offset(pixel, channel)
+                for number, group in zip(numbers, groups.positions, strict=True):
+                    steps = [cell.row_steps.get(position) for position in group]
+                    rows = [padding if step is None else load(source, step, self.lanes, count) for step in steps]
+                    number.set(self._packed(rows))
+            for i, tap in ((i, tap) for i in range(len(sums)) for tap in range(axis.taps)):
+                if i * axis.stride + tap * axis.dilation == place:
+                    self._add(sums[i], tap, (channel, count), groups.products, [number.get() for number in numbers])
+        loaded = self.epilogue.load_channels(self.lanes, channel, count)
+        for i, (first, exists) in enumerate(cell.results):
+            with k.when(exists) if i else nullcontext():
+                for row, register in enumerate(sums[i]):
+                    at = first + cell.row_size * row + channel
+                    self.epilogue.store(register.get(), at, channel, count, loaded)
 
     def _packed(self, rows: Sequence[Value]) -> Value:
         """Return the numbers of several rows in one lane for each channel; rows that are missing repeat the last."""
@@ -202,13 +230,13 @@ class _Tile:
         return k.unsigned(k.bits(woven, QUAD))
 
     def _add(
-        self, sums: list[Register], tap: Value, channel: Operand, products: Sequence[tuple[int, int, Pattern]],
-        groups: Sequence[Value], count: int,
+        self, sums: list[Register], tap: int, channels: tuple[Operand, int],
+        products: Sequence[tuple[int, int, Pattern]], groups: Sequence[Value],
     ) -> None:  # fmt: skip
-        """Add the products of one column of the window."""
-        k, spec = self.k, self.spec
+        """Add the products of one column of the window; `channels` are (first, count)."""
+        k, spec, (channel, count) = self.k, self.spec, channels
         taps = patterns(spec.rows, spec.out_height, spec.pack)
-        weights = k.offset(self.weights.of(PACKED[self.weights.element]), tap * len(taps) * spec.channels + channel)
+        weights = k.offset(self.weights.of(PACKED[self.weights.element]), channel)
         for i, number, pattern in products:
-            weight = k.load(weights, taps.index(pattern) * spec.channels, self.lanes, count)
-            sums[i].set(k.dot(groups[number], weight, sums[i].get()))
+            place = (tap * len(taps) + taps.index(pattern)) * spec.channels
+            sums[i].set(k.dot(groups[number], k.load(weights, place, self.lanes, count), sums[i].get()))

@@ -8,7 +8,7 @@ left operand is read in place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from opsin.kernels.expression import IDENTITY, Expression
@@ -189,15 +189,28 @@ class BoundEpilogue:
         for buffer in self.results:
             self.k.prefetch(buffer, index, to_write=True)
 
-    def store(self, sum: Value, index: Operand, column: Operand, count: int) -> None:
-        """Apply the epilogue to `count` lanes of `sum`, which is element `index` of the output, in column `column`."""
-        k, lanes = self.k, sum.kind.lanes
-        values = [sum]
+    def load_channels(self, lanes: int, column: Operand, count: int) -> list[Value | None]:
+        """Load the operands that are the same for all rows, for `count` columns from `column` on; None for others."""
+        k, loaded = self.k, list[Value | None]()
         for kind, buffer in zip(self.epilogue.operands, self.operands, strict=True):
             if kind == "scalar":
-                values.append(k.broadcast(k.load(buffer, 0), lanes, WIDE.get(buffer.element, buffer.element)))
+                loaded.append(k.broadcast(k.load(buffer, 0), lanes, WIDE.get(buffer.element, buffer.element)))
             else:
-                values.append(k.load(buffer, column if kind == "channel" else index, lanes, count))
+                loaded.append(k.load(buffer, column, lanes, count) if kind == "channel" else None)
+        return loaded
+
+    def store(
+        self, sum: Value, index: Operand, column: Operand, count: int, loaded: Sequence[Value | None] | None = None
+    ) -> None:
+        """Apply the epilogue to `count` lanes of `sum`, which is element `index` of the output, in column `column`.
+
+        `loaded` are the operands from `load_channels`, if they have been loaded already.
+        """
+        k, lanes = self.k, sum.kind.lanes
+        loaded = self.load_channels(lanes, column, count) if loaded is None else loaded
+        values = [sum]
+        for value, buffer in zip(loaded, self.operands, strict=True):
+            values.append(k.load(buffer, index, lanes, count) if value is None else value)
         for buffer, value in zip(self.results, self.epilogue.expression.emit(k, values), strict=True):
             k.store(buffer, index, value, count)
 

@@ -184,14 +184,15 @@ def _depthwise(lowering: Lowering, node: Node, x: View, w: View, epilogue: Lower
         reads=[w],
         writes=[u],
     )
+    tile_columns = 4 if lowering.target.registers >= 32 else 2
     block = depthwise.channel_block(lowering, channels, columns.taps * len(taps))
     call = lowering.call(
-        DepthwiseWhole(channels, height, out_height, rows, columns, block, epilogue.epilogue),
+        DepthwiseWhole(channels, height, out_height, rows, columns, block, tile_columns, epilogue.epilogue),
         pointers={"x": x, "u": u},
         words={"W": width, "OW": out_width, "x_zero": node.attrs["x_zero"]},
         epilogue=epilogue.arguments,
         partition=Partition.PER_SAMPLE,
-        blocks=out_width,
+        blocks=-(-out_width // tile_columns),
         reads=[x, *epilogue.per_sample],
         shared=[u, *epilogue.shared],
         writes=epilogue.results,
