@@ -63,7 +63,11 @@ def test_every_engine_and_batch_gives_the_same_bits(tmp_path: Path) -> None:
     model, pixels = model_of(), images(70)
     model.quantize(images(40))
     model.save(tmp_path / "m.opsin")
-    others = [load(tmp_path / "m.opsin"), load(tmp_path / "m.opsin", engine=reference), pickle.loads(pickle.dumps(model))]
+    others = [
+        load(tmp_path / "m.opsin"),
+        load(tmp_path / "m.opsin", engine=reference),
+        pickle.loads(pickle.dumps(model)),
+    ]
     portable = load(tmp_path / "m.opsin", threads=1)
     portable.portable = True
     model.precision = "int8"
@@ -84,8 +88,8 @@ def test_mirrored_models_average_both_images() -> None:
 
 def test_a_model_without_ranges_says_how_to_get_them() -> None:
     model = model_of()
+    data = labelled(model, 4)
     for act in (lambda: model.predict(images(1), precision="int8"), model.quantized, lambda: layer_costs(model, data)):
-        data = labelled(model, 4)
         with pytest.raises(ModelError, match=r"--calibrate FOLDER, or model.quantize\(images\)"):
             act()
     with pytest.raises(UsageError, match="must be one of float32, bf16, int8, not 'int4'"):

@@ -57,7 +57,9 @@ NETWORKS = {
     ),
     "residual": lambda: nn.Sequential(nn.Conv2d(8, 3), nn.ReLU(), Residual(8), Residual(8), nn.Flatten(), nn.Linear(5)),
     "gated": lambda: nn.Sequential(nn.Conv2d(8, 3), nn.HardSwish(), Gate(8), nn.Flatten(), nn.Linear(5)),
-    "branches": lambda: nn.Sequential(nn.Conv2d(4, 3), nn.ReLU(), Branches(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(5)),
+    "branches": lambda: nn.Sequential(
+        nn.Conv2d(4, 3), nn.ReLU(), Branches(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(5),
+    ),
     "activations": lambda: nn.Sequential(
         nn.Conv2d(8, 3), nn.MaxPool2d(2), nn.BatchNorm2d(), nn.GELU(), nn.Conv2d(8, 3), nn.SiLU(), nn.Flatten(),
         nn.Linear(5),

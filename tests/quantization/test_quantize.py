@@ -95,7 +95,12 @@ def test_layers_may_stay_in_float32() -> None:
     errors = [noise(run(*quantize_graph(graph, state, ranges, layers[:count]), images), exact) for count in (0, 2, 4)]
     assert errors[0] > errors[1] > errors[2] == 0
     quantized, _ = quantize_graph(graph, state, ranges, layers[:1])
-    assert [node.op.name for node in quantized.nodes if "conv2d" in node.op.name] == ["conv2d", "conv2d_int8", "conv2d_int8", "conv2d_int32"]
+    assert [node.op.name for node in quantized.nodes if "conv2d" in node.op.name] == [
+        "conv2d",
+        "conv2d_int8",
+        "conv2d_int8",
+        "conv2d_int32",
+    ]
 
 
 def test_what_has_no_integer_arithmetic_stays_in_float32() -> None:
@@ -133,7 +138,9 @@ def test_a_result_that_is_read_twice_is_not_folded_away() -> None:
 
     x = input_tensor("inputs", (BATCH, 1, 3, 3))
     graph = Graph((x,), {"logits": two_readers(x)})
-    state = {name: np.array(t.node.attrs["init"][1], np.float32).reshape(t.shape) for name, t in graph.variables.items()}  # type: ignore[arg-type]
+    state = {
+        name: np.array(t.node.attrs["init"][1], np.float32).reshape(t.shape) for name, t in graph.variables.items()
+    }  # type: ignore[arg-type]
     images = np.random.default_rng(0).normal(size=(16, 1, 3, 3)).astype(np.float32)
     quantized = quantize_graph(graph, state, calibrated(graph, state, images, reference))
     assert noise(run(*quantized, images), run(graph, state, images)) < 0.03

@@ -97,7 +97,9 @@ def test_weights_have_a_step_for_each_channel() -> None:
     found = integer_weights(product(weight, bias), x)
     column = (found.unit / x.step).reshape(-1, 1, 1, 1)
     assert np.abs(found.weight * column - weight)[:4].max(axis=(1, 2, 3)) == pytest.approx(0, abs=1)
-    relative = np.abs(found.weight * column - weight).max(axis=(1, 2, 3)) / np.abs(weight).max(axis=(1, 2, 3)).clip(1e-9)
+    relative = np.abs(found.weight * column - weight).max(axis=(1, 2, 3)) / np.abs(weight).max(axis=(1, 2, 3)).clip(
+        1e-9
+    )
     assert relative[:4].max() < 0.3
     assert (found.weight >= -127).all()
     sums = 128 * np.abs(found.weight.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(found.bias)
