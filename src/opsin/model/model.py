@@ -24,9 +24,10 @@ from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
 from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing, Samples
-from opsin.data.batches import pad_rows
+from opsin.data.batches import batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
+from opsin.data.preprocessing import portable_preprocessing
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
 from opsin.interop.weights import fit, idle_layers, match_names, open_weights
@@ -53,10 +54,6 @@ from opsin.tasks.classification import Classification
 from opsin.tasks.registry import MULTILABEL, describe_task, described_task
 from opsin.tasks.task import Task
 
-MAX_BATCH = 64
-BATCH_ELEMENTS = 2**21
-"""The maximum number of input values per batch, which limits the memory that large images need."""
-
 GOLDEN_COUNT = 4
 MAX_GOLDEN_VALUES = 4096
 """Images whose outputs are stored in the file, to be checked on other computers, and values of each, at most."""
@@ -75,9 +72,9 @@ class Model:
     written; `calibration` makes answers reliable, and `quantization` is what 8-bit integers need. With `tta` "hflip"
     (test-time augmentation) the outputs of an image and of its mirror image are averaged. With `precision` "bf16"
     programs store feature maps as bfloat16 (see `compiler.precision`), with "int8" they compute with 8-bit integers,
-    unless that loses more than `max_drop` percentage points; if `portable`, they compute the bits of exported programs,
-    an image at a time (see `backends.portable`). The file keeps neither. Threads and forked processes may share a
-    model; the results do not depend on that.
+    unless that loses more than `max_drop` percentage points; if `portable`, images are resized and programs compute to
+    the bits of exported programs, an image at a time (see `backends.portable`). The file keeps neither. Threads and
+    forked processes may share a model; the results do not depend on that.
     """
 
     network: str
@@ -113,6 +110,11 @@ class Model:
     @labels.setter
     def labels(self, names: Sequence[str]) -> None:
         self.task = replace(self.task, labels=tuple(names))
+
+    @property
+    def reader(self) -> Preprocessing:
+        """The preprocessing that reads image files. That of a `portable` model resizes as its exports do."""
+        return portable_preprocessing(self.preprocessing) if self.portable else self.preprocessing
 
     @property
     def independent(self) -> bool:
@@ -175,7 +177,7 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = 1 if self.portable else max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
+        largest = 1 if self.portable else batch_size(pixels.shape[1:])
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
             yield self._run(pixels[first : first + batch], batch, kind)
@@ -269,7 +271,7 @@ class Model:
         """
         kind = model_precision(self.precision if precision is None else precision)
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
-        pixels, sizes = read_images(images, self.preprocessing)
+        pixels, sizes = read_images(images, self.reader)
         return self._answers(self.history().stack(pixels), sizes, count, kind)
 
     def history(self) -> FrameHistory:
