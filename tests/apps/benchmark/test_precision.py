@@ -39,5 +39,5 @@ def test_the_option_limits_the_modes() -> None:
     single = bench.competitors(case, pythons, bench.precisions_of(FLOAT32))
     assert {each.precision for each in single} == {FLOAT32} and {each.precision for each in both} == {FLOAT32, BF16}
     assert bench.precisions_of(None) == multiplied_here()
-    with pytest.raises(UsageError, match="the precision must be float32 or bf16, not 'int4'"):
+    with pytest.raises(UsageError, match="the precision must be float32, bf16 or int8, not 'int4'"):
         bench.precisions_of("int4")
