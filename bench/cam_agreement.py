@@ -3,40 +3,41 @@
     python -m venv cam && cam/bin/pip install torch torchvision grad-cam . && cam/bin/python bench/cam_agreement.py
 
 Each network gets random weights and the batch statistics of random images. PyTorch computes in float64, Opsin in
-float32 without Winograd's algorithm. The layers are those through which everything passes; torchvision's modules are
-matched with them by the values that they compute. The figure is the largest difference of maps from 0 to 1. Maps whose
-largest raw value is below 1e-4 are not compared. Some sums of Grad-CAM++ and XGrad-CAM cancel at layers before a ReLU,
-and a value near 0 may change its sign; any float32 is then far from float64. For those maps, the table also has the
-difference of PyTorch in float32, and that of Opsin's formulas applied to PyTorch's float64 values. `--fixtures FOLDER`
-writes the maps that the tests read.
+float64 and in float32 without Winograd's algorithm. The layers are those through which everything passes; torch.fx
+finds the same ones in torchvision's network by the values that they compute. The figure is the largest difference of
+maps from 0 to 1. Maps whose largest raw value is below 1e-4 are not compared. At layers before a ReLU some sums of
+Grad-CAM++ and XGrad-CAM cancel, and the last digits of any float32 decide the map: Opsin marks those
+(`opsin.explain.attribution.rounding`), and the table has their number, the number of maps that are more than 0.01 off
+and not marked, and the largest difference of PyTorch in float32. `--fixtures FOLDER` writes the maps that the tests
+read.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_grad_cam as cams
 import torch
+import torch.fx
 import torchvision
 from common import begin, finish, parser, print_table
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from opsin import nn, zoo
 from opsin.data import Preprocessing
-from opsin.explain import METHODS as OURS
 from opsin.explain import Explainer
-from opsin.explain.attribution.display import display_map
+from opsin.explain.attribution.rounding import MAX_CHANGE
+from opsin.explain.observer import Observer
 from opsin.model import Model
 from opsin.tasks.classification import Classification
 
 NETWORKS = (
-    "alexnet", "vgg11", "resnet18", "resnet50", "squeezenet1_1", "googlenet", "mobilenet_v2",
-    "mobilenet_v3_small", "densenet121", "shufflenet_v2_x1_0", "efficientnet_b0",
+    "alexnet", "resnet18", "resnet50", "squeezenet1_1", "googlenet", "mobilenet_v2",
+    "mobilenet_v3_small", "densenet121", "shufflenet_v2_x1_0", "efficientnet_b0", "vgg11",
 )  # fmt: skip
 METHODS = {
     "grad-cam": cams.GradCAM, "grad-cam++": cams.GradCAMPlusPlus, "xgrad-cam": cams.XGradCAM,
@@ -45,9 +46,7 @@ METHODS = {
 SIDE = 128
 SMALLEST = 1e-4
 """The largest raw value below which a map is not compared."""
-WANTED = 1e-5
-"""The largest difference that is expected; of larger ones, PyTorch's own between float32 and float64 is recorded."""
-SAME = 1e-3
+SAME = 1e-9
 """The largest difference of the same feature maps, relative to the largest value: other layers differ by more."""
 
 
@@ -87,91 +86,111 @@ def opsin_model(name: str, network: torch.nn.Module) -> Model:
     return model
 
 
-def outputs_of(network: torch.nn.Module, inputs: torch.Tensor) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the output of each module that is used once and gives feature maps, by path."""
-    found: dict[str, list[np.ndarray[Any, Any]]] = {}
-    hooks = []
-    for path, module in network.named_modules():
-
-        def keep(_: Any, __: Any, output: Any, path: str = path) -> None:
-            if isinstance(output, torch.Tensor):
-                found.setdefault(path, []).append(output.detach().numpy())
-
-        hooks.append(module.register_forward_hook(keep))
+def with_probes(network: torch.nn.Module, inputs: torch.Tensor) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Return the network with an identity layer behind each operation that gives feature maps, and their values."""
+    traced = torch.fx.symbolic_trace(network)
+    for node in list(traced.graph.nodes):
+        node.kwargs = {key: False if key == "inplace" else value for key, value in node.kwargs.items()}
+        if node.op not in ("placeholder", "output"):
+            traced.add_submodule(f"probe_{node.name}", Probe())
+            with traced.graph.inserting_after(node):
+                probe = traced.graph.call_module(f"probe_{node.name}", (node,))
+            node.replace_all_uses_with(probe, lambda user, probe=probe: user is not probe)
+    traced.recompile()
+    values: dict[str, Any] = {}
+    for name, module in traced.named_children():
+        if isinstance(module, Probe):
+            module.register_forward_hook(lambda module, _, output, name=name: values.setdefault(name, output))
     with torch.no_grad():
-        network(inputs)
-    for hook in hooks:
-        hook.remove()
-    return {path: each[0] for path, each in found.items() if len(each) == 1 and each[0].ndim == 4}
+        traced(inputs)
+    maps = {name: value.numpy() for name, value in values.items() if torch.is_tensor(value) and value.ndim == 4}
+    for module in traced.children():
+        module._forward_hooks.clear()
+    return traced, maps
+
+
+class Probe(torch.nn.Module):
+    """Returns what it is given, so that a layer has a module of its own."""
+
+    def forward(self, x: Any) -> Any:
+        return x
 
 
 def compare(name: str, seed: int) -> Iterator[dict[str, Any]]:
     """Yield the result of each layer and method of a network."""
     network = torch_network(name, seed)
     model = opsin_model(name, network)
-    explainer = Explainer(model)
     pixels = smooth_images(1, seed + 2)
     inputs = torch.from_numpy(model.preprocessing.apply(pixels)).double()
-    outputs = outputs_of(network, inputs)
-    (score,) = explainer.scores(pixels)[0]
+    network, outputs = with_probes(network, inputs)
+    single = copy.deepcopy(network).float()
+    double, ours = (Explainer(model, Observer(model, precision=precision)) for precision in ("float64", "float32"))
+    (score,) = double.scores(pixels)[0]
     target = [ClassifierOutputTarget(int(score.label))]
-    layers = explainer.layers(score).layers
-    results = explainer.explain_layers(pixels, [score], list(METHODS), layers)
-    for layer, (question, ours) in zip(layers, results, strict=True):
-        values = question.features[0]
-        same = [
-            path for path, output in outputs.items()
-            if output.shape == values.shape and np.abs(output - values).max() <= SAME * np.abs(output).max()
-        ]  # fmt: skip
-        if not same:
+    layers = double.layers(score).layers
+    exact, results = (each.explain_layers(pixels, [score], list(METHODS), layers) for each in (double, ours))
+    matches = {
+        layer: matching(outputs, question.features[0]) for layer, (question, _) in zip(layers, exact, strict=True)
+    }
+    paths = [path for path in outputs if path in set(matches.values())]
+    theirs = {method: their_maps(cam, network, paths, inputs, target) for method, cam in METHODS.items()}
+    floats = {method: their_maps(cam, single, paths, inputs.float(), target) for method, cam in METHODS.items()}
+    for layer, (_, maps), (_, rounded) in zip(layers, exact, results, strict=True):
+        path = matches[layer]
+        if path is None:
             yield {"network": name, "layer": layer.name, "module": None}
             continue
-        for method, mine in ours.items():
-            theirs = their_map(METHODS[method], network, same[-1], inputs, target)
-            difference = float(np.abs(mine[0].display - theirs).max())
-            row = {
-                "network": name, "layer": layer.name, "module": same[-1], "method": method,
-                "largest": float(mine[0].raw.max()), "difference": difference,
+        for method in METHODS:
+            expected, result = theirs[method][path], rounded[method][0]
+            yield {
+                "network": name, "layer": layer.name, "module": path, "method": method,
+                "largest": float(maps[method][0].raw.max()),
+                "float64": float(np.abs(maps[method][0].display - expected).max()),
+                "float32": float(np.abs(result.display - expected).max()),
+                "torch_float32": float(np.abs(floats[method][path] - expected).max()),
+                "rounding": result.details["rounding"], "marked": "remark" in result.details,
             }  # fmt: skip
-            if difference > WANTED and row["largest"] >= SMALLEST:
-                single = their_map(METHODS[method], copy.deepcopy(network).float(), same[-1], inputs.float(), target)
-                row["torch_float32"] = float(np.abs(single - theirs).max())
-                exact = replace(question, known={layer: features(network, same[-1], inputs, int(score.label))})
-                formula = display_map(OURS[method].compute(exact)[0].values, (SIDE, SIDE))
-                row["formula"] = float(np.abs(formula - theirs).max())
-            yield row
 
 
-def their_map(cam: Any, network: torch.nn.Module, path: str, inputs: torch.Tensor, target: list[Any]) -> Any:
-    """Return the map of pytorch-grad-cam from 0 to 1, height × width."""
-    with cam(model=network, target_layers=[network.get_submodule(path)]) as extractor:
-        return extractor(input_tensor=inputs, targets=target)[0]
+def matching(outputs: dict[str, Any], values: np.ndarray[Any, Any]) -> str | None:
+    """Return the last of the `outputs` that are equal to `values`; None if there is none."""
+    same = [
+        path for path, output in outputs.items()
+        if output.shape == values.shape and np.abs(output - values).max() <= SAME * np.abs(output).max()
+    ]  # fmt: skip
+    return same[-1] if same else None
 
 
-def features(network: torch.nn.Module, path: str, inputs: torch.Tensor, label: int) -> tuple[Any, Any]:
-    """Return the output of a module and the gradient of a logit for it, in float64."""
-    with cams.GradCAM(model=network, target_layers=[network.get_submodule(path)]) as extractor:
-        extractor(input_tensor=inputs, targets=[ClassifierOutputTarget(label)])
-        recorded = extractor.activations_and_grads
-        return recorded.activations[0].numpy().copy(), recorded.gradients[0].numpy().copy()
+def their_maps(
+    cam: Any, network: torch.nn.Module, paths: list[str], inputs: torch.Tensor, target: list[Any]
+) -> dict[str, Any]:
+    """Return pytorch-grad-cam's map of each of several modules in the order of computation, from one run."""
+    with cam(model=network, target_layers=[network.get_submodule(path) for path in paths]) as extractor:
+        extractor(input_tensor=inputs, targets=target)
+        layers = extractor.compute_cam_per_layer(inputs, target, False)
+        return {path: extractor.aggregate_multi_layers([each])[0] for path, each in zip(paths, layers, strict=True)}
 
 
 def table_row(name: str, results: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Return a row of the table: the largest difference by method, and what explains those above `WANTED`."""
+    """Return a row of the table."""
     compared = [row for row in results if row["module"] and row["largest"] >= SMALLEST]
-    layers = {row["layer"] for row in compared}, {row["layer"] for row in results}
-    worst = [max((r["difference"] for r in compared if r["method"] == m), default=0.0) for m in METHODS]
-    above = [row for row in compared if row["difference"] > WANTED]
-    single, formula = (max((row[key] for row in above), default=0.0) for key in ("torch_float32", "formula"))
+    matched, layers = ({row["layer"] for row in results if row["module"] or every} for every in (False, True))
+
+    def worst(precision: str, *methods: str) -> str:
+        return f"{max((row.get(precision, 0.0) for row in compared if row['method'] in methods), default=0.0):.1e}"
+
+    far = [row for row in compared if row["float32"] > MAX_CHANGE]
     return (
-        name, f"{len(layers[0])} of {len(layers[1])}", str(len(compared)), *(f"{value:.1e}" for value in worst),
-        str(len(above)), f"{single:.1e}" if above else "", f"{formula:.1e}" if above else "",
+        name, f"{len(matched)} of {len(layers)}", str(len(compared)), worst("float64", *METHODS),
+        worst("float32", "grad-cam", "hires-cam", "layer-cam"), worst("float32", "grad-cam++"),
+        worst("float32", "xgrad-cam"), worst("torch_float32", *METHODS), str(sum(row["marked"] for row in compared)),
+        f"{sum(not row['marked'] for row in far)} of {len(far)}",
     )  # fmt: skip
 
 
 HEADS = (
-    "network", "layers compared", "maps", *METHODS, "above 1e-5", "PyTorch in float32",
-    "from PyTorch's values",
+    "network", "layers", "maps", "float64", "float32: Grad-CAM, HiResCAM, Layer-CAM", "float32: Grad-CAM++",
+    "float32: XGrad-CAM", "PyTorch in float32", "marked", "above 0.01 and not marked",
 )  # fmt: skip
 
 
@@ -185,8 +204,10 @@ def main() -> None:
         write_fixture(options.fixtures)
         return
     record, rows = begin(options), []
+    results = record["results"] = []
     for name in options.networks:
-        rows.append(table_row(name, list(compare(name, options.seed))))
+        results += (found := list(compare(name, options.seed)))
+        rows.append(table_row(name, found))
         print(" ".join(rows[-1]), flush=True)
     finish(options, record | print_table(HEADS, rows))
 
@@ -206,7 +227,7 @@ def write_fixture(folder: Path) -> None:
     for layer in (0, 1, 2, 3, 4):
         for method, cam in METHODS.items():
             for label in range(2):
-                found = their_map(cam, network, str(layer), inputs, [ClassifierOutputTarget(label)])
+                found = their_maps(cam, network, [str(layer)], inputs, [ClassifierOutputTarget(label)])[str(layer)]
                 arrays[f"{method}/{layer}/{label}"] = found.astype(np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / "pytorch_grad_cam.npz", **arrays)

@@ -4,7 +4,8 @@
     cam/bin/python bench/faithfulness.py PHOTO… [--images 40] [--json FILE]
 
 PHOTO are image files, or folders of them; the sample photos of scikit-image are added if it is installed. Those count
-of which EfficientNet-Lite0 with its published weights is sure: the probability of its answer is at least one half.
+of which EfficientNet-Lite0 with its published weights is sure: the probability of its answer is at least one half. The
+recorded figures are those of photos that were not used to choose the default method.
 Every map is measured by the same protocol (`opsin.explain.faithfulness`). PyTorch runs the same weights in timm's
 network; its Grad-CAM is that of the last feature maps, and of the last block, which examples often take. Bounds are
 those of 95 % of the bootstrap distribution over images.
@@ -34,17 +35,20 @@ from opsin.model.inputs import read_images
 NETWORK, TIMM = "efficientnet_lite0", "tf_efficientnet_lite0"
 SURE = 0.5
 TORCH_LAYERS = {"pytorch-grad-cam, last maps": "bn2.act", "pytorch-grad-cam, last block": "blocks.6"}
-SAMPLES = ("astronaut", "camera", "chelsea", "coffee", "rocket", "horse", "coins", "motorcycle_left", "moon", "retina")
+SAMPLES = (
+    "astronaut", "camera", "chelsea", "coffee", "rocket", "horse", "coins", "moon", "retina", "hubble_deep_field",
+    "clock_motion", "brick", "grass", "gravel", "cell", "page",
+)  # fmt: skip
 
 
 def photos(sources: list[Path]) -> list[Path]:
-    """Return image files, those of folders in the order of their names."""
+    """Return image files: the sample photos first, then those of folders in the order of their names."""
     found = [path for source in sources for path in (sorted(source.rglob("*")) if source.is_dir() else [source])]
     files = [path for path in found if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
     spec = find_spec("skimage")
     if spec and spec.submodule_search_locations:
         folder = Path(spec.submodule_search_locations[0]) / "data"
-        files += [path for path in sorted(folder.iterdir()) if path.stem in SAMPLES and path.suffix != ".npz"]
+        files = [path for path in sorted(folder.iterdir()) if path.stem in SAMPLES and path.suffix != ".npz"] + files
     return files
 
 

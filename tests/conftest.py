@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
 from opsin.backends.native import codegen
 from opsin.kernels.ir import TARGETS, Target
+from opsin.training.saving import ModelWriter
+
+RECORD = ModelWriter.quantize
+"""What trainings record for int8."""
 
 ORACLES = {
     "torch": "PyTorch",
@@ -56,6 +62,14 @@ def nothing_timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_quantized() -> Iterator[None]:
+    """Trainings record nothing for int8, which takes time in each; tests of it set `RECORD` again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelWriter, "quantize", lambda self: None)
+        yield
+
+
 @pytest.fixture(params=TARGETS, ids=lambda row: row.name)
 def any_target(request: pytest.FixtureRequest) -> Target:
     """Every row of the target table: plans need no processor that could run them."""
@@ -68,3 +82,17 @@ def target(request: pytest.FixtureRequest) -> Target:
     """Every row that runs here."""
     row: Target = request.param
     return row
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """Chromium, with a camera that shows a test pattern; skips the test if it is not installed."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make browser")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("Chromium is not installed: make browser")
+    options = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        yield browser
+        browser.close()

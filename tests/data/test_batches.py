@@ -16,6 +16,7 @@ from opsin.base import random_counter
 from opsin.base.errors import DataError
 from opsin.data import Batches, LabeledImages, Preprocessing, augment
 from opsin.data import batches as batches_module
+from opsin.data.batches import MAX_BATCH, MAX_BATCH_VALUES, batch_size
 from opsin.data.pixels import ImageView
 from tests.data.files import noise
 
@@ -255,3 +256,10 @@ def test_an_epoch_may_have_only_some_of_the_images() -> None:
     orders = [batches.order(number).tolist() for number in range(8)]
     assert all(len(order) == 12 and len(set(order)) == 10 for order in orders)
     assert {place for order in orders for place in order} == set(range(20))  # others in each epoch
+
+
+def test_large_images_come_in_smaller_batches() -> None:
+    assert batch_size((1, 28, 28)) == MAX_BATCH
+    assert batch_size((3, 224, 224)) == MAX_BATCH_VALUES // (3 * 224 * 224) == 13
+    assert batch_size((3, 224, 224), 8) == 8 and batch_size((3, 224, 224), 32, 2**22) == 27
+    assert batch_size((3, 4000, 4000)) == 1

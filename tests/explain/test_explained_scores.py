@@ -51,6 +51,12 @@ def test_of_a_segmentation_the_mean_logit_where_the_class_is_the_answer() -> Non
     confidences = scores[2].confidences({"logits": logits})
     assert confidences is not None
     assert confidences[0] == pytest.approx(odds / (odds + 2), rel=1e-6)
+    named = SemanticSegmentation(("background", "cell", "dirt"))
+    assert [score.label for score in named.explained_scores({"logits": logits}, None, 5)] == [
+        "dirt",
+        "cell",
+        "background",
+    ]
     (missing,) = task.explained_scores({"logits": -logits}, "cell")
     assert missing.description == "the mean logit of 'cell' over all pixels, since none is answered as it"
     np.testing.assert_allclose(missing.weights["logits"][1], 1 / 20)
@@ -73,6 +79,15 @@ def test_of_a_detector_the_logits_of_its_best_boxes(network: str, size: int) -> 
     confidences = first.confidences(outputs)
     assert confidences is not None
     assert confidences[0] > 0.99
+    (large,) = task.explained_scores(outputs, "dog", 1, (300, 500))
+    left, top, right, bottom = large.box or ()
+    corners = f"{round(500 * left)}, {round(300 * top)} to {round(500 * right)}, {round(300 * bottom)}"
+    assert large.description == f"the logit of 'dog' of the box from {corners}"
+    assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1
+    answered = task.answers(outputs, [(300, 500)], None, 1)[0].detections[0]
+    np.testing.assert_allclose(
+        np.clip(answered.box, 0, (500, 300) * 2), np.array(large.box) * ((500, 300) * 2), atol=1e-3
+    )
     (eel,) = task.explained_scores(outputs, "eel")
     assert eel.label == "eel"
     assert eel.values(outputs)[0] == pytest.approx(float(logits[0, :, background + 2].max()), abs=0.3)

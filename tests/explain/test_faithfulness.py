@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from opsin.explain import Explainer
-from opsin.explain.faithfulness import Comparison, Confidence, measure, measure_baselines
+from opsin.explain.faithfulness import Comparison, Confidence, Faithfulness, measure, measure_baselines
 from opsin.explain.faithfulness.baselines import centred_gaussian, edges, random_map
 from opsin.explain.faithfulness.blur import blurred
 from opsin.explain.faithfulness.comparison import bootstrap
-from opsin.explain.faithfulness.curves import between, counts
+from opsin.explain.faithfulness.curves import Curve, between, counts
 from opsin.explain.faithfulness.imputation import impute
 from opsin.explain.faithfulness.ranking import ranks
 from opsin.tasks.explained_score import ExplainedScore, one_hot
@@ -139,3 +139,15 @@ def test_a_score_without_probability_counts_by_its_distance() -> None:
     confidence = Confidence(explainer.observer, score, image)
     original, blank, _ = confidence(np.stack([image, 0 * image, 0.5 * image]))
     assert (original, blank) == (1, 0)
+
+
+def test_figures_of_a_constant_confidence_say_nothing() -> None:
+    def result(value: float) -> Faithfulness:
+        shares = np.array([0.0, 1.0])
+        return Faithfulness(Curve(shares, np.full(2, 0.01 + value)), Curve(shares, np.full(2, 0.01)), 0.0, 0.0, 0.0)
+
+    flat = Comparison.of({"a": [result(1e-4)]}, [{"random map": [result(0), result(1e-6)]}])
+    assert flat.unbeaten("a") == ["random map"]
+    assert flat.sentence("a", "A").startswith("The confidence hardly changes, whichever pixels are removed (0.000)")
+    steep = Comparison.of({"a": [result(0.2)]}, [{"random map": [result(0)]}])
+    assert steep.unbeaten("a") == [] and steep.sentence("a", "A").startswith("A beats every baseline")

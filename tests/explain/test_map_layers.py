@@ -29,10 +29,11 @@ DEFAULTS = {
 
 
 def score_of(graph: Graph, place: int = 0) -> ExplainedScore:
-    """A single value of the first output."""
+    """A single value of the first output; of dense networks the mean of a class."""
     name, tensor = next(iter(graph.outputs.items()))
     shape = tuple(int(str(size)) for size in bind(tensor.shape, 1))[1:]
-    return ExplainedScore("a", "a value", {name: one_hot(shape, (place,) * len(shape))}, "softmax")
+    where = place if len(shape) == 3 else (place,) * len(shape)
+    return ExplainedScore("a", "a value", {name: one_hot(shape, where)}, "softmax")
 
 
 def layers_of(network: nn.Layer, shape: tuple[int, int, int], place: int = 0) -> MapLayers:
@@ -54,8 +55,33 @@ def test_a_detector_has_the_layers_of_the_head_that_found_the_box() -> None:
     entry = zoo.find("fcos_efficientnet_lite0")
     network = entry()
     large, small = layers_of(network, entry.input_shape, 0), layers_of(network, entry.input_shape, -1)
-    assert str(large.find(None)) == "class_head.tower.1.act (96 × 40 × 40)"
-    assert str(small.find(None)) == "class_head.tower.1.act (96 × 5 × 5)"
+    assert [layer.name for layer in large.layers][-2:] == ["class_head.tower.1.act", "class_head.predict"]
+    assert str(large.find(None)) == "add (96 × 40 × 40)"
+    assert str(small.find(None)) == "pyramid.down.2.act (96 × 5 × 5)"
+
+
+def test_the_default_layer_of_a_box_is_one_of_which_enough_places_count() -> None:
+    """Two convolutions of 3 × 3 see 5 × 5 places; a third one before them sees the 7 × 7 that are needed."""
+
+    class Dense(nn.Layer):
+        def __init__(self) -> None:
+            self.stem = nn.Conv2d(3, 3, padding=1)
+            self.a, self.b, self.c = (nn.Conv2d(4, 3, padding=1) for _ in range(3))
+            self.act = nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.c(self.act(self.b(self.act(self.a(self.act(self.stem(x)))))))  # type: ignore[no-any-return]
+
+    graph = nn.trace(Dense(), (3, 20, 30))
+    name, shape = next(iter(graph.outputs)), (4, 20, 30)
+
+    def default(weights: np.ndarray[Any, Any]) -> str:
+        return find_map_layers(graph, ExplainedScore("a", "a value", {name: weights}, "sigmoid")).find(None).name
+
+    assert default(one_hot(shape, (1, 10, 10))) == "act"  # after the stem: 7 × 7 places
+    assert default(one_hot(shape, (1, 0, 0))) == "act"  # at the corner, too
+    assert default(one_hot(shape, (1, slice(9, 12), slice(9, 12)))) == "act#2"  # 3 × 3 places of the answer: 7 × 7
+    assert default(np.ones(shape, np.float32)) == "act#3"
 
 
 class Reused(nn.Layer):

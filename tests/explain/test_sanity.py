@@ -11,7 +11,7 @@ from opsin.explain.attribution.method import Method, RawMap
 from opsin.explain.attribution.question import Question
 from opsin.explain.attribution.registry import METHODS
 from opsin.explain.faithfulness.baselines import edges
-from opsin.explain.sanity import RandomNetworks, layer_variables, randomized, rank_correlation
+from opsin.explain.sanity import RandomNetworks, layer_variables, mean_correlations, randomized, rank_correlation
 from tests.explain.networks import flattened, images, model_of
 
 
@@ -78,3 +78,17 @@ def test_rank_correlation_is_spearmans() -> None:
 
 
 SPEARMAN = 0.8508410434878082
+
+
+def test_places_that_no_map_reaches_do_not_count() -> None:
+    """Around a box, the maps of a detector are 0; with them, these unrelated maps would seem similar."""
+    rng = np.random.default_rng(0)
+    maps = np.zeros((4, 1, 20, 20))
+    maps[:, 0, 4:11, 4:11] = rng.normal(size=(4, 7, 7))
+    original, *others = [list(each) for each in maps]
+    (value,) = mean_correlations(original, [others])
+    inside = [rank_correlation(maps[0, 0, 4:11, 4:11], each[0][4:11, 4:11]) for each in others]
+    assert value == pytest.approx(np.mean(inside)) and abs(value) < 0.3
+    dots = np.zeros((2, 1, 20, 20))
+    dots[:, 0, 5, 5:8] = 1
+    assert mean_correlations(list(dots[0]), [[list(dots[1])]]) == ()

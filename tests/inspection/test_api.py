@@ -9,15 +9,21 @@ import numpy as np
 import pytest
 
 import opsin
+from opsin import nn
 from opsin.base.errors import DataError, UsageError
+from opsin.data import Dataset, Preprocessing
+from opsin.data.dataset import AnnotatedImages
 from opsin.explain.observer import Observer
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.page.document import json_text
 from opsin.inspection.views.network.maps import as_maps, choose_form, divide
 from opsin.inspection.views.network.selection import strongest_channels
 from opsin.model import Model
+from opsin.tasks.regression import Quantities, Regression
+from tests.explain.networks import model_of
 from tests.model import networks
 from tests.model.networks import images
+from tests.report import annotated
 
 
 def small_model() -> Model:
@@ -169,3 +175,33 @@ def test_a_page_that_would_be_too_large_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("opsin.inspection.page.write.MAX_BYTES", 20_000)
     with pytest.raises(UsageError, match=r"more than 20\.0 kB; show fewer images"):
         opsin.see(small_model(), images(1)).html()
+
+
+def test_data_must_fit_the_model() -> None:
+    model = small_model()
+    for data, message in (
+        (annotated.subject()[1], "<scenes> is data for segmentation, and .* does classification; give data of that"),
+        (opsin.data.load("digits"), "the images of digits are 1 × 28 × 28, and .* takes 1 × 8 × 9; load them with"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            opsin.see(model, images(1), data=data)
+
+
+def test_frames_of_a_film_are_shown_alone_and_seen_as_stacks() -> None:
+    """Of two frames of a film, the newer one is shown, and the map of the data has one point for each."""
+    stacked = nn.Sequential(("conv", nn.Conv2d(2, 3, padding=1)), ("flat", nn.Flatten()), ("fc", nn.Linear(1)))
+    task = Regression(("angle",), ("",), (0.0,), (1.0,), (True,))
+    model = model_of(stacked, (6, 10, 12), task=task)
+    model = replace(model, preprocessing=Preprocessing(3, 10, 12, (0.5,) * 3, (0.3,) * 3, frames=2))
+    rng = np.random.default_rng(0)
+    film = rng.integers(0, 256, (24, 3, 10, 12), dtype=np.uint8)
+    numbers = Quantities(rng.normal(size=(24, 1)), positions=np.arange(24))
+    parts = [AnnotatedImages(film[part], numbers.take(np.arange(24)[part]), task, None) for part in HALVES]
+    inspection = opsin.see(model, film[:2], data=Dataset("film", parts[0], parts[1], True))
+    subject = inspection.subject
+    assert np.array_equal(subject.shown_image(1), film[1])
+    assert np.array_equal(subject.images[1].pixels, np.concatenate([film[1], film[0]]))
+    assert inspection.page.views["embedding"]["count"] == 24
+
+
+HALVES = slice(12), slice(12, None)

@@ -108,6 +108,29 @@ class Blocks(nn.Layer):
         return ops.reshape(ops.global_avg_pool2d(x), (x.shape[0], 48))
 
 
+class Decoder(nn.Layer):
+    """Maps that grow: transposed convolutions with and without phases, groups and gaps, and resampling."""
+
+    def __init__(self) -> None:
+        self.encode = nn.Conv2d(12, 3)
+        self.up = nn.ConvTranspose2d(18, 2, stride=2)
+        self.overlapping = nn.ConvTranspose2d(10, 3, stride=2, padding=1, output_padding=1)
+        self.dense = nn.ConvTranspose2d(10, 4, padding=1)
+        self.dilated = nn.ConvTranspose2d(10, (3, 2), stride=(2, 3), dilation=(2, 1))
+        self.depthwise = nn.ConvTranspose2d(10, 3, stride=2, padding=1, groups=10)
+        self.grouped = nn.ConvTranspose2d(20, 3, stride=2, padding=1, groups=5)
+        self.apart = nn.ConvTranspose2d(12, 2, stride=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.overlapping(ops.relu(self.up(self.encode(x))))
+        x = self.dilated(ops.max_pool2d(self.dense(x), 3, 3))
+        x = self.depthwise(ops.resample2d(x, (13, 17), "bilinear"))
+        x = self.grouped(ops.resample2d(x, (7, 11), "area"))
+        x = self.apart(ops.resample2d(x, (9, 10), "bilinear_corners"))
+        x = ops.exp(ops.negate(ops.square(ops.upsample(x, 2))))
+        return ops.reshape(ops.global_avg_pool2d(x), (x.shape[0], 12))
+
+
 @needs_node
 @pytest.mark.parametrize(
     ("network", "shape", "labels"),
@@ -116,8 +139,9 @@ class Blocks(nn.Layer):
         (registry.create("lenet5_1998"), (1, 28, 28), 10),
         (registry.create("mlperf_tiny_resnet8"), (3, 32, 32), 10),
         (Blocks(), (3, 22, 31), 48),
+        (Decoder(), (3, 8, 9), 12),
     ],
-    ids=["lenet5", "lenet5_1998", "resnet8", "blocks"],
+    ids=["lenet5", "lenet5_1998", "resnet8", "blocks", "decoder"],
 )
 def test_the_page_computes_the_engines_bits(network: nn.Layer, shape: tuple[int, int, int], labels: int) -> None:
     subject = subject_of(model_of(network, shape, labels), 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from opsin.inspection.subject import Subject
 from opsin.inspection.views.replay.frames import computable, read_curves, read_replay
 from opsin.inspection.views.replay.view import ReplayView
 from opsin.model import Model
+from opsin.report.thumbnails import thumbnail
+from opsin.runs.replay import IMAGES, REPLAY
+from tests.data.annotated_folders import write_numbers
 from tests.data.files import write_stripes
 
 
@@ -56,7 +60,12 @@ def test_every_frame_shows_what_its_network_computes(run: Path) -> None:
     answers = array(arrays, data["held_out"]["answers"])
     logits = np.stack([frame.outputs["logits"] for frame in frames])
     assert np.array_equal(answers, logits.argmax(axis=2))
-    assert data["held_out"]["names"] == [f"validation image {number + 1}" for number in frames[0].images]
+    held_out = load(run.parent / "stripes", size=28).validation
+    assert held_out is not None
+    chosen = held_out.take(np.array(frames[0].images))
+    assert data["held_out"]["names"] == list(chosen.names or ())
+    assert data["held_out"]["truth"] == [chosen.classes[label] for label in chosen.labels]
+    assert data["held_out"]["thumbnails"] == [thumbnail(pixels) for pixels in chosen.pixels[:]]
     network = opsin.load(run / "model.opsin")
     for number, frame in enumerate(frames):
         network.load_state(frame.weights)
@@ -65,6 +74,30 @@ def test_every_frame_shows_what_its_network_computes(run: Path) -> None:
         values = opsin.see(network, subject.pixels).feature_maps(stage.name)[:, maps["channels"]]
         largest = maps["largest"]
         np.testing.assert_allclose((scaled[number] - 128.0) / 127 * largest, values, atol=largest / 200)
+
+
+def test_without_the_file_of_images_they_have_numbers(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    images = copy / REPLAY / IMAGES
+    content = images.read_bytes()
+    for damaged in (b"", content[: len(content) // 2], b"text" * 20):
+        images.write_bytes(damaged)
+        _, subject = seen(copy)
+        data = ReplayView().data(subject, Arrays())
+        assert data is not None and data["held_out"]["truth"] is None and data["held_out"]["thumbnails"] is None
+        assert data["held_out"]["names"][0].startswith("validation image ")
+
+
+def test_numbers_are_shown_as_text(tmp_path: Path) -> None:
+    folder = write_numbers(tmp_path / "numbers", 24)
+    model = opsin.autotrain(folder, network="resnet9_half", size=32, epochs=1, run=tmp_path / "run", replay=True)
+    subject = opsin.see(model, np.zeros((1, *model.preprocessing.shape), np.uint8), replay=tmp_path / "run").subject
+    data = ReplayView().data(subject, Arrays())
+    assert data is not None
+    frames, held_out = subject.replay.frames, data["held_out"]
+    expected = model.task.answers(frames[-1].outputs, [(32, 32)] * len(frames[0].images), model.calibration, None)
+    assert held_out["texts"][-1] == [str(answer) for answer in expected] and len(held_out["texts"]) == len(frames)
+    assert len(held_out["truth"]) == len(expected) and held_out["truth"][0].startswith(f"{model.labels[0]} ")
 
 
 def test_curves_come_from_the_log(run: Path) -> None:

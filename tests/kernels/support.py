@@ -17,6 +17,7 @@ from opsin.kernels import ir
 from opsin.kernels.ir import Kernel, Target, interpret
 from opsin.kernels.panels import PanelShape
 from opsin.kernels.spec import KERNEL_FUNCTION, KernelSpec
+from tests.wasm import HAS_WASMTIME, call_wasm
 
 HOST_TARGETS = codegen.host().targets
 """The rows of the target table that run here."""
@@ -26,6 +27,13 @@ AVX512 = next(row for row in ir.TARGETS if row.lanes == 16)
 
 MARGIN, UNTOUCHED = 32, 77
 _numbers = count()
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return whether all numbers are equal, including the sign of zero; all NaNs are equal."""
+    if a.dtype != np.float32:
+        return bool(np.array_equal(a, b))
+    return bool(np.all((a.view(np.int32) == b.view(np.int32)) | (np.isnan(a) & np.isnan(b))))
 
 
 def guarded(shape: tuple[int, ...], dtype: Any = np.float32) -> np.ndarray:
@@ -73,8 +81,32 @@ def run_interpreted(
     interpret(spec.build(target or codegen.host().target), args, begin, end, scratch)
 
 
+def run_portable(
+    spec: KernelSpec,
+    args: Sequence[np.ndarray | int],
+    begin: int,
+    end: int,
+    scratch: int = 0,
+    target: Target | None = None,
+) -> None:
+    """Run the portable kernel of `spec` as machine code and as WebAssembly with and without vectors, to the bit."""
+    if ir.BF16 in dict(spec.elements).values():
+        pytest.skip("exported programs do not compute with bfloat16")
+    kernel = spec.build(ir.PORTABLE)
+    copies = [[arg if isinstance(arg, int) else arg.copy() for arg in args] for _ in range(2)]
+    run_native(spec, args, begin, end, scratch, ir.PORTABLE)
+    for simd, copy in zip((True, False), copies, strict=True):
+        call_wasm(kernel, simd, copy, begin, end, scratch)
+        for number, (a, b) in enumerate(zip(args, copy, strict=True)):
+            if not isinstance(a, int) and not isinstance(b, int):
+                assert same_bits(a, b), f"argument {number} of {kernel.name}, {simd=}"
+
+
 RUNS = [(run_native, row) for row in HOST_TARGETS] + [(run_interpreted, row) for row in ir.TARGETS]
 """As machine code with the vectors that this processor has, and in the interpreter with those of all targets."""
+
+if HAS_WASMTIME:
+    RUNS.append((run_portable, ir.PORTABLE))
 
 each_run = pytest.mark.parametrize(("run", "target"), RUNS, ids=[f"{run.__name__}-{row.name}" for run, row in RUNS])
 

@@ -69,7 +69,7 @@ def test_defaults_for_what_the_file_does_not_contain(path: Path, tmp_path: Path)
     assert model.labels == ("0", "1", "2", "3")
     assert model.preprocessing == Preprocessing(3, 16, 16, (0, 0, 0), (1, 1, 1))
     assert (model.network, model.name) == ("small", str(path))
-    assert model.record == {"onnx": {"producer": "tests 1.0", "opset": 17}}
+    assert model.record["onnx"].items() >= {"producer": "tests 1.0", "opset": 17}.items()
     assert model.layers["c.Conv"] == "Conv"
     large = opsin.import_onnx(classifier(1000).write(tmp_path / "large.onnx"))
     assert large.labels[:2] == ("tench", "goldfish")
@@ -165,7 +165,7 @@ def test_describe(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert layers["c.Conv"] == layers["c.Conv"] | {"kind": "Conv", "output": [8, 8, 8], "parameters": 216}
     assert layers["n.BatchNormalization"]["parameters"] == 16
     assert data["parameters"] == 216 + 16 + 4 * 8 + 4
-    assert data["model"]["training"] == {"onnx": {"producer": "tests 1.0", "opset": 17}}
+    assert data["model"]["training"]["onnx"].items() >= {"producer": "tests 1.0", "opset": 17}.items()
 
 
 def test_a_missing_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ def answers(model, number):
 found = at_once(*(partial(answers, model, number) for number in range(count)))
 alone = opsin.load(file)
 assert found == [answers(alone, number) for number in range(count)]
-assert sorted(model._programs) == [(1, "float32"), (64, "float32")]
+assert sorted(model._programs) == [(1, "float32", False), (64, "float32", False)]
 print("fine")
 """
 """Threads use a model that was just loaded, each with another number of images."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +20,9 @@ from opsin.ir.arguments import instance, whole
 
 BLOCK_BYTES = 2**22
 """Bytes of float32 that are prepared together, but at least one batch: a call costs more than a small image."""
+
+MAX_BATCH, MAX_BATCH_VALUES = 64, 2**21
+"""Images, and input values, that a trained network takes at once; the second limits the memory for large images."""
 
 PREFETCH_BLOCKS = 2
 """Blocks that are prepared or waiting, in addition to the one in use."""
@@ -103,6 +107,11 @@ class Batches:
         indices = order[first : first + self._block * self.size]
         pixels, targets = self.images.pixels[indices], self.images.targets.take(indices)
         return self._augment(pixels, targets, self.size, epoch, first, self._flipped[indices] ^ bool(epoch % 2))
+
+
+def batch_size(shape: Sequence[int], limit: int = MAX_BATCH, values: int = MAX_BATCH_VALUES) -> int:
+    """Return how many images of `shape` a network takes at once: up to `limit`, with up to `values` numbers."""
+    return max(1, min(limit, values // max(1, prod(shape))))
 
 
 def pad_rows(rows: NDArray[Any], count: int) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opsin.base.errors import CompileError
+from opsin.kernels.ir import Target
 from opsin.kernels.spec import KernelSpec
 
 try:
@@ -17,12 +18,13 @@ def has_compiler() -> bool:
     return host is not None
 
 
-def kernel_address(spec: KernelSpec) -> tuple[int, int]:
+def kernel_address(spec: KernelSpec, target: Target | None = None) -> tuple[int, int]:
     """Return the address of a kernel's machine code and its number of vector lanes.
 
-    Raise `CompileError` without llvmlite, or on a processor that is not supported.
+    The code is for `target`, by default this processor. Raise `CompileError` without llvmlite, or on a processor that
+    is not supported.
     """
     if host is None:
         raise CompileError("machine code needs llvmlite; install it with: pip install llvmlite")
-    target = host().target
+    target = host().target if target is None else target
     return kernel_addresses([spec], target)[0], target.lanes

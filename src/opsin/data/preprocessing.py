@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,17 @@ from PIL import Image
 
 from opsin.base.errors import DataError
 from opsin.data.dataset import Samples
-from opsin.data.decode import INTERPOLATIONS, Crop, Framing, ImageSource, PixelRange, Stretch, decode_image, decode_pil
+from opsin.data.decode import (
+    INTERPOLATIONS,
+    Crop,
+    Framing,
+    ImageSource,
+    PixelRange,
+    Portable,
+    Stretch,
+    decode_image,
+    decode_pil,
+)
 from opsin.data.decode.bit_depth import is_dark, to_uint8, value_range
 from opsin.data.ingest.messages import value_text
 from opsin.data.pixels import ImageView, Pixels, chunks
@@ -167,7 +177,7 @@ class Preprocessing:
         valid &= result.frames > 0
         if isinstance(crop, Crop):
             valid &= max(sizes[1:]) <= crop.resize <= 2 * max(sizes[1:])
-        if crop:
+        if isinstance(crop, Crop | Stretch):
             valid &= crop.interpolation in INTERPOLATIONS
         if pixel_range:
             valid &= bool(np.isfinite(pixel_range).all()) and pixel_range[0] < pixel_range[1]
@@ -180,6 +190,11 @@ def _framing(data: Mapping[str, Any]) -> Framing:
     """Return the crop or the stretching that `Preprocessing.to_data` described."""
     interpolation = str(data["interpolation"])
     return Crop(int(data["resize"]), interpolation) if "resize" in data else Stretch(interpolation)
+
+
+def portable_preprocessing(preprocessing: Preprocessing) -> Preprocessing:
+    """Return a preprocessing that resizes image files to pixels that are bit-identical in all exports."""
+    return replace(preprocessing, crop=Portable.of(preprocessing.crop))
 
 
 class Inverted(ImageView):

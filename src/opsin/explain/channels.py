@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.base import random_counter
 from opsin.base.formatting import listed, percent
+from opsin.data.batches import batch_size
 from opsin.data.pixels import Pixels
 from opsin.explain.observer import Floats, Observer
 from opsin.explain.stages import Stage, Step
@@ -23,8 +23,8 @@ from opsin.viz import captions
 SAMPLE = 124
 """Purpose of random numbers (see `opsin.base.random_counter`)."""
 
-MAX_BATCH, BATCH_ELEMENTS = 32, 2**21
-"""Images, and input values, of a batch at most."""
+MAX_BATCH = 32
+"""Images of a batch at most."""
 
 OBSERVATION_MACS = 2e11
 """MACs for looking at images: a few seconds of a small computer."""
@@ -135,17 +135,12 @@ def observe_channels(
         return []
     tensors = [tensor for _, step in observed for tensor in _summaries(step)]
     order = random_counter.order(len(pixels), seed, SAMPLE)[: affordable_images(stages, macs)]
-    batch = batch_size(len(order), pixels.shape[1:])
+    batch = batch_size(pixels.shape[1:], min(MAX_BATCH, len(order)))
     running = [_Running(step.output) for _, step in observed]
     for numbers, results in observer.run_batches(pixels, order, tensors, batch):
         for position, each in enumerate(running):
             each.add(numbers, *results[4 * position : 4 * position + 4])
     return [each.activity(stage, step, len(pixels)) for (stage, step), each in zip(observed, running, strict=True)]
-
-
-def batch_size(images: int, shape: tuple[int, ...]) -> int:
-    """Return the number of images of `shape` that the network takes at once, at most `images`."""
-    return max(1, min(MAX_BATCH, images, BATCH_ELEMENTS // prod(shape)))
 
 
 def observed_step(stage: Stage) -> Step | None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
+from opsin.explain.attribution import rounding
 from opsin.explain.attribution.attribution import Attribution, attribution
 from opsin.explain.attribution.method import Method
 from opsin.explain.attribution.question import Question
 from opsin.explain.attribution.registry import DEFAULT_METHOD, find_method
 from opsin.explain.map_layers import MapLayer, MapLayers, find_map_layers
-from opsin.explain.observer import Observer
+from opsin.explain.observer import FLOAT32, Observer
 from opsin.ir.checked import checked
 from opsin.model import Model
 from opsin.model.inputs import ImageInput, read_images
 from opsin.tasks.explained_score import ExplainedScore
+from opsin.tasks.task import Size
 
 Pixels = NDArray[np.uint8]
 
@@ -27,19 +30,27 @@ class Explainer:
     """Explains the answers of a model. Compiled programs are kept, so that further images are fast.
 
     The network is run as it was trained, without the mean over mirror images, and without Winograd's algorithm, whose
-    rounding can flip the decisions of ReLU and max pooling and with them the gradient.
+    rounding can flip the decisions of ReLU and max pooling and with them the gradient. `observer` runs it, by default
+    in float32; `Observer(model, precision="float64")` has no visible rounding. With `checks_rounding`, results say in
+    their `details` whether rounding decides them.
     """
 
-    def __init__(self, model: Model, observer: Observer | None = None) -> None:
-        self.model, self.observer = model, observer or Observer(model)
+    def __init__(self, model: Model, observer: Observer | None = None, *, checks_rounding: bool = True) -> None:
+        self.model, self.observer, self.checks_rounding = model, observer or Observer(model), checks_rounding
 
-    def scores(self, pixels: Pixels, label: str | None = None, count: int = 1) -> list[list[ExplainedScore]]:
+    def scores(
+        self, pixels: Pixels, label: str | None = None, count: int = 1, sizes: Sequence[Size] | None = None
+    ) -> list[list[ExplainedScore]]:
         """Return the scores of the `count` best answers, or of `label`, for each image: uint8 N × C × H × W.
 
-        Raise `UsageError` for an unknown label.
+        `sizes` are those of the original images, in whose pixels places are described. Raise `UsageError` for an
+        unknown label.
         """
         outputs = [self.observer.outputs(image[None]) for image in pixels]
-        return [self.model.task.explained_scores(each, label, count) for each in outputs]
+        return [
+            self.model.task.explained_scores(each, label, count, size)
+            for each, size in zip(outputs, sizes or repeat(None, len(outputs)), strict=True)
+        ]
 
     def layers(self, score: ExplainedScore) -> MapLayers:
         """Return the layers whose maps may explain a score."""
@@ -86,7 +97,10 @@ class Explainer:
         size = question.inputs.shape[2], question.inputs.shape[3]
         layer = question.layer if method.needs_layer else None
         values = question.score_values
-        parts = zip(question.scores, values.tolist(), method.compute(question), strict=True)
+        maps = method.compute(question)
+        if self.checks_rounding:
+            maps = rounding.with_remarks(method, question, maps)
+        parts = zip(question.scores, values.tolist(), maps, strict=True)
         return [attribution(method, score, value, layer, raw, size) for score, value, raw in parts]
 
 
@@ -98,18 +112,20 @@ def attribute(
     method: str = DEFAULT_METHOD,
     label: str | None = None,
     layer: str | None = None,
+    precision: str = FLOAT32,
 ) -> list[Attribution]:
     """Return which parts of each image support an answer of the model.
 
     An image is anything that `Model.predict` takes. `label` is the class or quantity to be explained; None: the model's
     answer. `method` is one of `METHODS`, and `layer` the path of a layer; None: the last feature maps that everything
-    passes through. Raise `UsageError` if one of them does not exist, and `DataError` if the network finds nothing in an
-    image that could be explained.
+    passes through. `precision` "float64" computes the whole network in NumPy, slowly and without visible rounding; a
+    result whose `details` have a "remark" may need it. Raise `UsageError` if one of them does not exist, and
+    `DataError` if the network finds nothing in an image that could be explained.
     """
-    explainer = Explainer(model)
-    pixels, _ = read_images(images, model.preprocessing)
+    explainer = Explainer(model, Observer(model, precision=precision))
+    pixels, sizes = read_images(images, model.preprocessing)
     pixels = model.history().stack(pixels)
-    answers = explainer.scores(pixels, label)
+    answers = explainer.scores(pixels, label, sizes=sizes)
     for number, scores in enumerate(answers, start=1):
         if not scores:
             raise DataError(f"{model.name} finds nothing in image {number} that could be explained; give another image")

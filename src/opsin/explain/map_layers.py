@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.ir import Graph, Tensor, bind
-from opsin.ir.cut_points import cut_points
+from opsin.ir.cut_points import cut_points, suffix
+from opsin.nn.receptive_field import PixelSpan, receptive_spans
 from opsin.tasks.explained_score import ExplainedScore
+
+MIN_REACH = 7
+"""Rows and columns of a default layer that a score depends on at least, if the layer has as many: with fewer, a map is
+hardly more than a dot. The last maps of most classifiers of photos have as many."""
 
 POINTWISE = {"relu", "relu6", "sigmoid", "tanh", "negate", "absolute", "exp"}
 """Operations whose output has the shape of their input, value by value."""
@@ -74,26 +79,53 @@ def find_map_layers(graph: Graph, score: ExplainedScore) -> MapLayers:
 
     The default is the last one with several rows and columns, before these are reduced, as Selvaraju et al. (2017)
     recommend. Where they are not reduced, as in the head of a detector, it is the last one before the convolution that
-    gives the answer.
+    gives the answer, of which enough places count for the score: a box of a detector depends on a few places of the
+    last maps.
     """
     sinks = [_source(graph.outputs[name], weights != 0) for name, weights in score.weights.items()]
     if len(sinks) != 1:
         return MapLayers((), None)
-    points = [t for t in cut_points(graph.inputs[0], sinks[0]) if _is_map(t)]
+    ((sink, counts),) = sinks
+    points = [t for t in cut_points(graph.inputs[0], sink) if _is_map(t)]
     if not points:
         return MapLayers((), None)
     followers = [*points[1:], None]
     layers = _named([t for t, next_one in zip(points, followers, strict=True) if not _continues(t, next_one)])
     candidates = list(range(len(layers)))
-    if points[-1] is sinks[0]:
+    if points[-1] is sink:
         convolution = max((number for number, t in enumerate(points) if _is_convolution(t)), default=0)
         candidates = [n for n in candidates if layers[n].tensor in points[:convolution]] or candidates
+        rest = Graph(graph.inputs, {"sink": sink})
+        broad = next((n for n in reversed(candidates) if _is_broad(rest, layers[n], counts)), candidates[-1])
+        return MapLayers(layers, broad)
     wide = [n for n in candidates if min(layers[n].rows, layers[n].columns) > 1] or candidates
     return MapLayers(layers, wide[-1])
 
 
-def _source(tensor: Tensor, counts: NDArray[np.bool_]) -> Tensor:
+def _is_broad(graph: Graph, layer: MapLayer, counts: NDArray[np.bool_]) -> bool:
+    """Whether the values of the output "sink" that count (1 × C × H × W) depend on enough places of a layer.
+
+    A value at the border depends on fewer, but counts as one inside.
+    """
+    rest = suffix(graph, layer.tensor)
+    rows, columns = receptive_spans(rest)[rest.outputs["sink"]]
+    in_rows, in_columns = counts.any(axis=(0, 1, 3)), counts.any(axis=(0, 1, 2))
+    return all(
+        max(span.extent, _reach(span, np.flatnonzero(places))) >= min(MIN_REACH, size)
+        for span, places, size in ((rows, in_rows, layer.rows), (columns, in_columns, layer.columns))
+    )
+
+
+def _reach(span: PixelSpan, places: NDArray[np.intp]) -> int:
+    """Return how many positions the outputs at `places` depend on together."""
+    known = np.minimum(places, len(span) - 1)
+    return int(span.last[known].max() - span.first[known].min()) + 1
+
+
+def _source(tensor: Tensor, counts: NDArray[np.bool_]) -> tuple[Tensor, NDArray[np.bool_]]:
     """Return the earliest tensor from which the values of `tensor` that count are only copied or mapped one by one.
+
+    The second result says which of its values count, 1 × its shape.
 
     A detector joins the maps of several heads; a box comes from one of them.
     """
@@ -104,7 +136,7 @@ def _source(tensor: Tensor, counts: NDArray[np.bool_]) -> Tensor:
             parts = np.split(mask, np.cumsum([_sizes(t)[attrs["axis"]] for t in node.inputs])[:-1], attrs["axis"])
             used = [(t, part) for t, part in zip(node.inputs, parts, strict=True) if part.any()]
             if len(used) != 1 or attrs["axis"] == 0:
-                return tensor
+                return tensor, mask
             tensor, mask = used[0]
         elif node.op.name == "reshape":
             (tensor,) = node.inputs
@@ -115,7 +147,7 @@ def _source(tensor: Tensor, counts: NDArray[np.bool_]) -> Tensor:
         elif node.op.name in POINTWISE:
             (tensor,) = node.inputs
         else:
-            return tensor
+            return tensor, mask
 
 
 def _sizes(tensor: Tensor) -> tuple[int, ...]:

@@ -2,25 +2,29 @@
 
 More outputs do not change what is computed: a tensor that is written to memory instead of passed on in a register is
 bit-identical. `exact` programs exclude Winograd's algorithm, whose rounding can flip the decisions of ReLU and max
-pooling.
+pooling. In float64 the reference engine computes everything, in NumPy: far slower, and without visible rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin import ops
+from opsin.backends import reference
 from opsin.backends.base import Program, load_known
-from opsin.backends.options import CompileOptions, bound
+from opsin.backends.options import CompileOptions, Engine, bound
 from opsin.base.errors import GraphError
 from opsin.data.batches import pad_rows
 from opsin.data.pixels import Pixels
+from opsin.explain.arithmetic.orders import Order, find_orders
 from opsin.ir import Graph, Tensor, bind, input_tensor
+from opsin.ir.arguments import one_of
 from opsin.model import Model
 
 Floats = NDArray[np.float32]
@@ -31,20 +35,41 @@ Weights = Mapping[str, Floats]
 A score is the sum of all outputs times their weights: for the logit of a class, a one at its place.
 """
 
+FLOAT32, FLOAT64 = PRECISIONS = ("float32", "float64")
+
 WEIGHTS = "weights."
 """How the names of the inputs begin that hold the weights of a score."""
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """What a program of gradients returns: those of the outputs `names` for `tensors`, and `values`."""
+
+    batch: int
+    names: tuple[str, ...]
+    tensors: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    def includes(self, other: _Observed) -> bool:
+        """Whether the program returns all that another one returns."""
+        is_alike = self.batch == other.batch and self.names == other.names
+        return is_alike and set(other.tensors) <= set(self.tensors) and set(other.values) <= set(self.values)
 
 
 class Observer:
     """Observes the network of a model on images: uint8 N×C×H×W, as `Model.outputs` takes them.
 
-    The network is run as it was trained, without the mean over mirror images that `tta` adds.
+    The network is run as it was trained, without the mean over mirror images that `tta` adds. `precision` is one of
+    `PRECISIONS`: the model's engine computes in float32, the reference engine in float64. Raise `UsageError` for any
+    other.
     """
 
-    def __init__(self, model: Model, *, exact: bool = True) -> None:
+    def __init__(self, model: Model, *, exact: bool = True, precision: str = FLOAT32) -> None:
         self.model, self.graph, self.exact = model, model.graph, exact
+        self.precision = one_of("the precision", precision, PRECISIONS)
+        self.engine: Engine = model.engine if precision == FLOAT32 else partial(reference.compile, precision=np.float64)
         self._state: Mapping[str, NDArray[Any]] = model.state
-        self._programs: dict[tuple[object, ...], Program] = {}
+        self._programs: dict[Hashable, Program] = {}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Run the network with other values of its variables from now on; the model itself does not change."""
@@ -59,7 +84,7 @@ class Observer:
     def run_inputs(self, inputs: Floats, tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of `tensors` for normalized images, float32 N×C×H×W."""
         outputs = self.program(len(inputs), tensors).run(inputs=inputs)
-        return [outputs[f"tensor{number}"] for number in range(len(tensors))]
+        return [outputs[name] for name in _names("tensor", tensors)]
 
     def run_batches(
         self, pixels: Pixels, numbers: NDArray[np.intp], tensors: Sequence[Tensor], size: int
@@ -88,21 +113,28 @@ class Observer:
         self, inputs: Floats, weights: Weights, tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> tuple[Floats, list[Floats], list[Floats]]:
         """Return what `gradients` returns for normalized images, float32 N×C×H×W."""
-        program = self.gradient_program(len(inputs), tuple(weights), tensors, values)
+        wide = self._wide_enough(len(inputs), tuple(weights), tensors, values)
+        program = self.gradient_program(len(inputs), tuple(weights), wide.tensors, wide.values)
         outputs = program.run(inputs=inputs, **{WEIGHTS + name: array for name, array in weights.items()})
+        names = [f"gradient{wide.tensors.index(t)}" for t in tensors]
         gradients = [
-            outputs[f"gradient{number}"]
-            if f"gradient{number}" in outputs
-            else np.zeros(bind(t.shape, len(inputs)), np.float32)
-            for number, t in enumerate(tensors)
+            outputs[name] if name in outputs else np.zeros(bind(t.shape, len(inputs)), np.float32)
+            for name, t in zip(names, tensors, strict=True)
         ]
-        return outputs["score"], gradients, [outputs[f"value{number}"] for number in range(len(values))]
+        return outputs["score"], gradients, [outputs[f"value{wide.values.index(t)}"] for t in values]
+
+    def _wide_enough(
+        self, batch: int, names: tuple[str, ...], tensors: Sequence[Tensor], values: Sequence[Tensor]
+    ) -> _Observed:
+        """Return tensors and values that include these, and for which there is a program; these if there is none."""
+        wanted = _Observed(batch, names, tuple(tensors), tuple(values))
+        return next((key for key in self._programs if isinstance(key, _Observed) and key.includes(wanted)), wanted)
 
     def program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
         """Return the program whose outputs "tensor0", "tensor1", … are `tensors`."""
         key = (batch, *tensors)
         if key not in self._programs:
-            observed = {f"tensor{number}": tensor for number, tensor in enumerate(tensors)}
+            observed = dict(zip(_names("tensor", tensors), tensors, strict=True))
             self._programs[key] = self.compiled(Graph(self.graph.inputs, observed), batch)
         return self._programs[key]
 
@@ -110,14 +142,25 @@ class Observer:
         self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> Program:
         """Return the program of `score_graph`, for weights of the outputs `names`."""
-        key = (batch, tuple(names), tuple(tensors), tuple(values))
+        key = _Observed(batch, tuple(names), tuple(tensors), tuple(values))
         if key not in self._programs:
             self._programs[key] = self.compiled(score_graph(self.graph, names, tensors, values), batch)
         return self._programs[key]
 
+    def orders(self, batch: int, tensors: Sequence[Tensor]) -> dict[Tensor, Order | None]:
+        """Return how `program` sums each of its `tensors`."""
+        return dict(zip(tensors, find_orders(self.program(batch, tensors), _names("tensor", tensors)), strict=True))
+
+    def gradient_orders(
+        self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor]
+    ) -> dict[Tensor, Order | None]:
+        """Return how `gradient_program` sums each of its `values`."""
+        program = self.gradient_program(batch, names, tensors, values)
+        return dict(zip(values, find_orders(program, _names("value", values)), strict=True))
+
     def compiled(self, graph: Graph, batch: int) -> Program:
-        """Return `graph` as a program of the model's engine, with the model's parameters."""
-        program = compiled(self.model, graph, batch, winograd=not self.exact)
+        """Return `graph` as a program of the engine, with the model's parameters."""
+        program = bound(self.engine, CompileOptions(winograd=not self.exact))(graph, batch, self.model.threads)
         load_known(program, self._state)
         return program
 
@@ -136,8 +179,14 @@ def score_graph(graph: Graph, names: Sequence[str], tensors: Sequence[Tensor], v
     products = [ops.multiply(graph.outputs[name], weight) for name, weight in weights.items()]
     scores = reduce(ops.add, [ops.sum(p, axes=tuple(range(1, p.rank))) for p in products])
     gradients = ops.gradients(ops.sum(scores), tensors)
-    nonzero = {f"gradient{number}": g for number, g in enumerate(gradients) if g is not None}
+    named = zip(_names("gradient", tensors), gradients, strict=True)
+    nonzero = {name: g for name, g in named if g is not None}
     if not nonzero:
         raise GraphError(f"the outputs {', '.join(names)} depend on none of the tensors")
-    outputs = {"score": scores, **nonzero, **{f"value{number}": t for number, t in enumerate(values)}}
+    outputs = {"score": scores, **nonzero, **dict(zip(_names("value", values), values, strict=True))}
     return Graph((*graph.inputs, *weights.values()), outputs).verify_names()
+
+
+def _names(kind: str, tensors: Sequence[Tensor]) -> list[str]:
+    """Return the names of the outputs that hold `tensors`: tensor0, tensor1, …"""
+    return [f"{kind}{number}" for number in range(len(tensors))]

@@ -28,6 +28,8 @@ CUTS = 3
 """Randomized networks: the last of so many parts of the layers, the last two, …, all."""
 SEEDS = 3
 """Random networks of each kind; the small maps of last layers correlate by chance."""
+MIN_PLACES = 9
+"""Places of a map that a check needs at least."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,14 @@ class SanityCheck:
 
 
 class RandomNetworks:
-    """Networks like that of a model, whose last layers have random weights. They are compiled once."""
+    """Networks like that of a model, whose last layers have random weights.
 
-    def __init__(self, model: Model) -> None:
+    They are run by `explainer`, which otherwise is a new one, and which has the model's weights again in the end.
+    """
+
+    def __init__(self, model: Model, explainer: Explainer | None = None) -> None:
         self.model = model
-        self.explainer = Explainer(model)
+        self.explainer = Explainer(model, explainer.observer if explainer else None, checks_rounding=False)
         self.layers = layer_variables(model.graph)
 
     def check(
@@ -76,19 +81,29 @@ class RandomNetworks:
         layer: str | None = None,
         on_progress: Callable[[str], None] = lambda text: None,
     ) -> dict[str, SanityCheck]:
-        """Return the check of each method on images, uint8 N × C × H × W, and a score of each."""
+        """Return the check of each method on images, uint8 N × C × H × W, and a score of each.
+
+        Only places count of which some network's map has a value: around a box of a detector all maps are 0, which is
+        no similarity. Images with fewer than `MIN_PLACES` are left out, and methods without other images. A network
+        without weights has no check.
+        """
+        if not self.layers:
+            return {}
         counts = sorted({-(-len(self.layers) * cut // CUTS) for cut in range(1, CUTS + 1)})
-        original = self._maps(pixels, scores, methods, layer, 0, 0)
-        correlations: dict[str, list[float]] = {method: [] for method in methods}
-        for number, count in enumerate(counts, start=1):
-            on_progress(f"sanity check, network {number} of {len(counts)}")
-            networks = [self._maps(pixels, scores, methods, layer, count, seed) for seed in range(SEEDS)]
-            for method in methods:
-                pairs = [pair for maps in networks for pair in zip(original[method], maps[method], strict=True)]
-                correlations[method].append(float(np.mean([rank_correlation(a, b) for a, b in pairs])))
-        self.explainer.observer.load_state(self.model.state)
+        networks = []
+        try:
+            original = self._maps(pixels, scores, methods, layer, 0, 0)
+            for number, count in enumerate(counts, start=1):
+                on_progress(f"sanity check, network {number} of {len(counts)}")
+                networks.append([self._maps(pixels, scores, methods, layer, count, seed) for seed in range(SEEDS)])
+        finally:
+            self.explainer.observer.load_state(self.model.state)
         shares = tuple(count / len(self.layers) for count in counts)
-        return {method: SanityCheck(method, shares, tuple(values)) for method, values in correlations.items()}
+        correlations = {
+            method: mean_correlations(original[method], [[maps[method] for maps in kind] for kind in networks])
+            for method in methods
+        }
+        return {method: SanityCheck(method, shares, values) for method, values in correlations.items() if values}
 
     def _maps(
         self, pixels: NDArray[np.uint8], scores: Sequence[ExplainedScore], methods: Sequence[str],
@@ -98,6 +113,25 @@ class RandomNetworks:
         self.explainer.observer.load_state(randomized(self.model.state, self.layers[len(self.layers) - count :], seed))
         results = self.explainer.explain(pixels, scores, methods, layer)
         return {method: [each.raw for each in results[method]] for method in methods}
+
+
+def mean_correlations(original: Sequence[Floats], networks: Sequence[Sequence[Sequence[Floats]]]) -> tuple[float, ...]:
+    """Return the mean rank correlation of the maps of N images with those of each kind of random network.
+
+    `networks` holds, for each kind, the N maps of each of its networks. The result is empty if all images have too few
+    places.
+    """
+    places = [
+        np.any([maps[n] != 0 for kind in ([original], *networks) for maps in kind], axis=0)
+        for n in range(len(original))
+    ]
+    images = [n for n, each in enumerate(places) if each.sum() >= MIN_PLACES]
+    if not images:
+        return ()
+    return tuple(
+        float(np.mean([rank_correlation(original[n][places[n]], maps[n][places[n]]) for maps in kind for n in images]))
+        for kind in networks
+    )
 
 
 def layer_variables(graph: Graph) -> list[list[str]]:

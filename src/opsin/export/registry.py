@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from opsin.base.errors import UsageError
 from opsin.export.format import Format
+from opsin.export.js.format import JS
 from opsin.export.web.format import WEB
 
-FORMATS: tuple[Format, ...] = (WEB,)
+FORMATS: tuple[Format, ...] = (WEB, JS)
 
 
 def find(name: str) -> Format:

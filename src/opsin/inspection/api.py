@@ -11,14 +11,16 @@ from typing import Any
 
 from opsin.base.atomic import atomic_write
 from opsin.base.concurrency import lazy
-from opsin.base.errors import DataError, UsageError
+from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Stage, Step
-from opsin.inspection.images import subject_images
+from opsin.inspection.images import NamedImages, read_named, subject_images
 from opsin.inspection.page.document import GENERATOR
 from opsin.inspection.page.write import Page, make_page
 from opsin.inspection.subject import Subject
+from opsin.inspection.views.replay.frames import read_replay
+from opsin.ir import show
 from opsin.ir.arguments import instance
 from opsin.ir.arguments import path as sound_path
 from opsin.model import Model
@@ -124,18 +126,55 @@ def see(
     instance("the model", model, Model, "opsin.load(FILE), opsin.import_onnx(FILE) or opsin.pretrained(NETWORK)")
     if data is not None:
         instance("data", data, Dataset, "what opsin.data.load returns")
+        check_data(model, data)
     if replay is not None:
         sound_path("replay", replay)
-    subjects = subject_images(model, images, names, label, truth)
-    if not subjects:
-        raise DataError("there is no image to look at; give at least one")
-    return Inspection(Subject(model, subjects, data, replay, on_progress or (lambda text: None)))
+    named = read_named(model, images, names)
+    return inspect(model, named, label=label, truth=truth, data=data, replay=replay, on_progress=on_progress)
+
+
+def inspect(
+    model: Model,
+    images: NamedImages,
+    *,
+    label: str | None = None,
+    truth: Sequence[str] | None = None,
+    data: Dataset | None = None,
+    replay: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Inspection:
+    """Look at images that were read; see `see` for the arguments."""
+    progress = on_progress or (lambda text: None)
+    progress("answers")
+    subjects = subject_images(model, images, label, truth)
+    frames = None if replay is None else read_replay(replay, model)
+    stacks = None if data is None else data.stacked(model.preprocessing.frames)
+    return Inspection(Subject(model, subjects, stacks, frames, progress))
+
+
+def check_data(model: Model, data: Dataset) -> None:
+    """Raise `UsageError` unless a map of `data` can be made: its images are those of the network, its task the model's.
+
+    A classifier may be shown other classes than its own.
+    """
+    if data.train.task.name != model.task.name:
+        raise UsageError(
+            f"{data.name} is data for {data.train.task.name}, and {model.name} does {model.task.name}; give data of "
+            "that kind, or leave it out"
+        )
+    if data.train.single().shape != model.preprocessing.shape:
+        raise UsageError(
+            f"the images of {data.name} are {show(data.train.single().shape)}, and {model.name} takes "
+            f"{show(model.preprocessing.shape)}; load them with preprocessing=model.preprocessing"
+        )
 
 
 def check_target(path: Path) -> None:
-    """Raise `UsageError` if a page would overwrite something else."""
+    """Raise `UsageError` if a page would overwrite something else, or has no folder."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name a file, such as {path / 'see.html'}")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}; create it, or name another file")
     if not path.exists():
         return
     try:

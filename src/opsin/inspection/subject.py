@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from opsin.base.concurrency import lazy
 from opsin.data import Dataset
 from opsin.explain.arithmetic.evaluate import CARRIED, SUMS
-from opsin.explain.arithmetic.orders import Order, find_orders
+from opsin.explain.arithmetic.orders import Order
 from opsin.explain.observer import Floats, Observer, Weights
 from opsin.explain.stages import Stage, find_stages
 from opsin.ir import Tensor
@@ -38,7 +38,11 @@ class SubjectImage:
 
     name: str
     pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    """Height and width of the original image."""
     answer: str
+    summary: str
+    """The answer in a few words."""
     label: str
     weights: Weights
     target: str = ""
@@ -80,17 +84,21 @@ class Subject:
         The values include those within a step that its arithmetic starts from: sums without bias, and functions that
         the engine approximates.
         """
-        tensors = list(dict.fromkeys(step.output for stage in self.stages for step in stage.steps))
+        steps = [step.output for stage in self.stages for step in stage.steps]
+        tensors = list(dict.fromkeys([*self.model.graph.inputs[:1], *steps]))
         nodes = (node for stage in self.stages for step in stage.steps for node in step.nodes)
         inner = [node.output for node in nodes if node.op.name in SUMS | CARRIED]
         known = list(dict.fromkeys([*tensors, *inner]))
         runs = [self.observer.gradients(image.pixels[None], image.weights, tensors, known) for image in self.images]
-        program = self.observer.gradient_program(1, tuple(self.images[0].weights), tensors, known)
         return Observed(
             _stacked(known, [values for _, _, values in runs]),
             _stacked(tensors, [gradients for _, gradients, _ in runs]),
-            dict(zip(known, find_orders(program, [f"value{number}" for number in range(len(known))]), strict=True)),
+            self.observer.gradient_orders(1, tuple(self.images[0].weights), tensors, known),
         )
+
+    def shown_image(self, number: int) -> NDArray[np.uint8]:
+        """Return image `number` alone, uint8 C×H×W, without the frames before it."""
+        return self.images[number].pixels[: self.model.preprocessing.channels]
 
     @property
     def budget(self) -> int:

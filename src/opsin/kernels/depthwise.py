@@ -124,7 +124,7 @@ class Depthwise(DepthwiseSpec):
         return Schedule(channel_block=self.channel_block)
 
     def summation(self, words: Sequence[int], target: Target) -> Summation:
-        return Summation((COLUMN, ROW))
+        return Summation((COLUMN, ROW), descending=(COLUMN,) if self.columns.transposed else ())
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise")

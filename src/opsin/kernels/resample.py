@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, loop_or_unroll, vector_loop
+from opsin.kernels.summation import COLUMN, ROW, Summation
 
 
 def nonzero_runs(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -78,6 +80,9 @@ class Resample(KernelSpec):
     )
 
     channels: int
+
+    def summation(self, words: Sequence[int], target: Target) -> Summation:
+        return Summation((ROW, COLUMN), segment=words[-1], weighted=True)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("resample")

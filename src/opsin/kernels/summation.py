@@ -27,7 +27,9 @@ class Summation:
 
     If there is a `segment`, so many terms are summed at a time, and these sums are added in order. `unroll` terms are
     added to each other first, and then to the sum; those at the end of a segment one by one. Kernels with lanes have
-    neither.
+    neither. `weighted`: the sum of each segment is multiplied by a weight of its own when it is added.
+
+    Windows are read in the order of the image, except along the axes `descending`.
     """
 
     axes: tuple[str, ...] = ()
@@ -36,3 +38,5 @@ class Summation:
     row: int | None = None
     segment: int | None = None
     unroll: int = 1
+    weighted: bool = False
+    descending: tuple[str, ...] = ()

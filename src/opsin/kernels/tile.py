@@ -95,8 +95,8 @@ class Tile:
         `panels.PanelShape`). If lanes hold several narrow numbers, the products of all are added.
         """
         k = self.k
-        multiply_add = k.fma if right.element == F32 else k.dot
         row = [k.load(right, index + j * self.lanes, self.lanes) for j in range(self.columns.vectors)]
+        multiply_add = k.fma if row[0].kind.element == F32 else k.dot  # bfloat16 in memory is float32 when loaded
         for i in range(self.rows):
             factor = self._repeat(left(i))
             factor = k.unsigned(factor) if right.element == QUAD else factor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +16,25 @@ from opsin.backends.base import Program
 from opsin.backends.native import compile as compile_native
 from opsin.backends.options import Engine, in_precision
 from opsin.backends.portable import compile as compile_portable
-from opsin.base import random_counter
 from opsin.base.concurrency import ForkLock
 from opsin.base.deprecated import accepts_old_names
-from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
-from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
+from opsin.base.errors import DataError, ModelError, UsageError
+from opsin.base.legacy import TTA
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing, Samples
-from opsin.data.batches import pad_rows
+from opsin.data.batches import batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
+from opsin.data.preprocessing import portable_preprocessing
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
 from opsin.interop.weights import fit, idle_layers, match_names, open_weights
-from opsin.ir import BATCH, FLOAT, Graph, show
+from opsin.ir import Graph, show
 from opsin.ir.arguments import called, instance, whole
 from opsin.ir.arguments import path as sound_path
-from opsin.ir.checked import checked
 from opsin.ir.serialization import from_data, to_data
 from opsin.model import file
+from opsin.model.goldens import make_goldens, signature
 from opsin.model.inputs import ImageInput, Sized, read_images
 from opsin.model.int8 import (
     INT8,
@@ -50,16 +49,7 @@ from opsin.model.int8 import (
 from opsin.ops import OPS
 from opsin.quantization.comparison import MAX_DROP
 from opsin.tasks.classification import Classification
-from opsin.tasks.registry import MULTILABEL, describe_task, described_task
-from opsin.tasks.task import Task
-
-MAX_BATCH = 64
-BATCH_ELEMENTS = 2**21
-"""The maximum number of input values per batch, which limits the memory that large images need."""
-
-GOLDEN_COUNT = 4
-MAX_GOLDEN_VALUES = 4096
-"""Images whose outputs are stored in the file, to be checked on other computers, and values of each, at most."""
+from opsin.tasks.registry import MULTILABEL, describe_task
 
 TOLERANCE = 1e-3
 """The largest deviation from the golden logits, relative to the largest of them, that rounding explains."""
@@ -75,9 +65,9 @@ class Model:
     written; `calibration` makes answers reliable, and `quantization` is what 8-bit integers need. With `tta` "hflip"
     (test-time augmentation) the outputs of an image and of its mirror image are averaged. With `precision` "bf16"
     programs store feature maps as bfloat16 (see `compiler.precision`), with "int8" they compute with 8-bit integers,
-    unless that loses more than `max_drop` percentage points; if `portable`, they compute the bits of exported programs,
-    an image at a time (see `backends.portable`). The file keeps neither. Threads and forked processes may share a
-    model; the results do not depend on that.
+    unless that loses more than `max_drop` percentage points; if `portable`, images are resized and programs compute to
+    the bits of exported programs, an image at a time (see `backends.portable`). The file keeps neither. Threads and
+    forked processes may share a model; the results do not depend on that.
     """
 
     network: str
@@ -113,6 +103,11 @@ class Model:
     @labels.setter
     def labels(self, names: Sequence[str]) -> None:
         self.task = replace(self.task, labels=tuple(names))
+
+    @property
+    def reader(self) -> Preprocessing:
+        """The preprocessing that reads image files. That of a `portable` model resizes as its exports do."""
+        return portable_preprocessing(self.preprocessing) if self.portable else self.preprocessing
 
     @property
     def independent(self) -> bool:
@@ -175,7 +170,7 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = 1 if self.portable else max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, pixels[:1].size)))
+        largest = 1 if self.portable else batch_size(pixels.shape[1:])
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
             yield self._run(pixels[first : first + batch], batch, kind)
@@ -269,7 +264,7 @@ class Model:
         """
         kind = model_precision(self.precision if precision is None else precision)
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
-        pixels, sizes = read_images(images, self.preprocessing)
+        pixels, sizes = read_images(images, self.reader)
         return self._answers(self.history().stack(pixels), sizes, count, kind)
 
     def history(self) -> FrameHistory:
@@ -346,9 +341,9 @@ class Model:
     def check(self) -> float:
         """Run the golden images in float32; return the largest deviation, or raise `ModelError` if it is too large."""
         if self.goldens is None:
-            self.goldens = self._make_goldens()
+            self.goldens = make_goldens(self)
         pixels, expected = self.goldens
-        deviation = float(np.abs(self._signature(pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
+        deviation = float(np.abs(signature(self, pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
         if not deviation <= TOLERANCE:
             raise ModelError(
                 f"{self.name} gives other results here than where it was saved (by {deviation:.2g} of the largest); "
@@ -356,24 +351,10 @@ class Model:
             )
         return deviation
 
-    def _make_goldens(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Make goldens from random blocks of 4 × 4 pixels; training images would be passed on with the model file."""
-        channels, height, width = self.preprocessing.input_shape
-        rows, columns = -(-height // 4), -(-width // 4)
-        more_notes = random_counter.words(GOLDEN_COUNT * channels * rows * columns, 0, random_counter.GOLDEN)
-        blocks = (more_notes >> np.uint64(56)).astype(np.uint8).reshape(GOLDEN_COUNT, channels, rows, columns)
-        pixels = blocks.repeat(4, axis=2).repeat(4, axis=3)[:, :, :height, :width]
-        return np.ascontiguousarray(pixels), self._signature(pixels)
-
-    def _signature(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return numbers by which to compare the outputs, N × count: all of them, or evenly spaced ones of many."""
-        rows = [array.reshape(len(array), -1) for array in self._outputs(pixels, Precision.FLOAT32).values()]
-        return np.concatenate(rows, axis=1)[:, slice(0, *_golden_values(self.graph))]
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file atomically."""
         target = Path(sound_path("the model's file", path))
-        self.goldens = pixels, logits = self.goldens or self._make_goldens()
+        self.goldens = pixels, logits = self.goldens or make_goldens(self)
         description: dict[str, Any] = {
             "network": self.network,
             "layers": self.layers,
@@ -394,62 +375,3 @@ class Model:
 def _mirrored_back(array: NDArray[Any]) -> NDArray[Any]:
     """Return the outputs of mirror images as those of the images: maps N × C × H × W are mirrored back."""
     return array[..., ::-1] if array.ndim == 4 else array
-
-
-def _golden_values(graph: Graph) -> tuple[int, int]:
-    """Return the number of all output values of an image, and the step at which they are compared."""
-    total = sum(prod(int(str(size)) for size in tensor.shape[1:]) for tensor in graph.outputs.values())
-    return total, max(1, -(-total // MAX_GOLDEN_VALUES))
-
-
-@checked
-def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads: int | None = None) -> Model:
-    """Load a model file. No code in it is run; `ModelError` names the file and the problem."""
-    description, tensors = file.read(Path(path))
-    try:
-        graph = from_data(renamed_graph(description["graph"]), OPS.get)
-        preprocessing = Preprocessing.from_data(description["preprocessing"])
-        task = described_task(description)
-        network, record = str(description["network"]), dict(renamed(description["training"]))
-        calibration = (
-            task.calibration_from_data(renamed(description["calibration"])) if "calibration" in description else None
-        )
-        quantization = (
-            Quantization.from_data(description["quantization"], graph) if "quantization" in description else None
-        )
-        layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
-        tta = "hflip" if description.get("mirrored", False) else None
-        tensors = {TENSORS.get(name, name): tensor for name, tensor in tensors.items()}
-        goldens = tensors.pop("golden.images"), tensors.pop("golden.logits")
-        _check_consistency(graph, tensors, preprocessing, task)
-        if goldens[1].shape != (len(goldens[0]), len(range(0, *_golden_values(graph)))):
-            raise ModelError("its golden images and outputs do not match")
-    except OpsinError as error:
-        raise ModelError(f"{path} does not describe a valid network: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} lacks a part of a model file ({error}); train it again") from None
-    return Model(
-        network, graph, tensors, preprocessing, task, layers, record, goldens, str(path), engine, threads,
-        calibration, tta, quantization=quantization,
-    )  # fmt: skip
-
-
-def _check_consistency(
-    graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, task: Task
-) -> None:
-    """Raise `ModelError` or `ShapeError` unless graph, tensors, preprocessing and task are consistent."""
-    inputs = {t.node.attrs["name"]: t.shape for t in graph.inputs}
-    if inputs != {"inputs": (BATCH, *preprocessing.input_shape)}:
-        raise ModelError("its network does not take the images that its preprocessing makes")
-    task.check(graph)
-    if graph.updates:
-        raise ModelError("its network changes while it runs")
-    if state.keys() != graph.variables.keys():
-        name = sorted(state.keys() ^ graph.variables.keys())[0]
-        raise ModelError(f"the tensor '{name}' is missing or unexpected")
-    for name, tensor in graph.variables.items():
-        dtype = np.float32 if tensor.dtype == FLOAT else np.int32
-        if state[name].shape != tensor.shape or state[name].dtype != dtype:
-            raise ModelError(
-                f"the tensor '{name}' is {state[name].dtype} {show(state[name].shape)}, not {show(tensor.shape)}"
-            )

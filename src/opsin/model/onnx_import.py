@@ -66,9 +66,14 @@ def import_onnx(
     task = MultiLabel(names) if network.independent else Classification(names)
     return Model(
         Path(path).stem, network.graph, dict(network.state), chosen, task,
-        network.layers, {"onnx": {"producer": network.producer, "opset": network.opset}}, name=str(path),
-        engine=engine, threads=threads,
+        network.layers, {"onnx": _record(network)}, name=str(path), engine=engine, threads=threads,
     )  # fmt: skip
+
+
+def _record(network: onnx.Network) -> dict[str, str | int]:
+    """Return where a network comes from, and how its outputs were changed."""
+    record: dict[str, str | int] = {"producer": network.producer, "opset": network.opset}
+    return record | ({"outputs": network.conversion} if network.conversion else {})
 
 
 def _default_preprocessing(shape: tuple[int, int, int], imagenet: bool, byte_input: bool) -> Preprocessing:

@@ -8,7 +8,7 @@ from math import ceil
 
 from opsin.compiler.memory_report import PROCESS_BYTES
 from opsin.data import Dataset
-from opsin.model.model import BATCH_ELEMENTS, MAX_BATCH
+from opsin.data.batches import batch_size
 from opsin.model.record import held_out, measured_images
 from opsin.planning.measurement import ConvTuning, Cost
 from opsin.planning.options import TrainOptions
@@ -120,9 +120,7 @@ def bytes_besides_step(used_bytes: int, data: Dataset) -> float:
 def _evaluation_bytes(data: Dataset) -> float:
     """Return the memory that evaluating a model takes besides its parameters: a batch of images and its activations."""
     channels, height, width = data.shape
-    elements = channels * height * width
-    batch = max(1, min(MAX_BATCH, BATCH_ELEMENTS // max(1, elements)))
-    return 4.0 * batch * elements * ACTIVATION_COPIES
+    return 4.0 * batch_size(data.shape) * channels * height * width * ACTIVATION_COPIES
 
 
 def epoch_seconds(images: int, batch: int, step: Cost) -> float:

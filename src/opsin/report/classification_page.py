@@ -8,7 +8,7 @@ from html import escape
 from opsin.report import sentences
 from opsin.report.configuration import configuration
 from opsin.report.confusion_matrix import confusion_matrix
-from opsin.report.examples import MAX_EXPLAINED, Example
+from opsin.report.examples import Example
 from opsin.report.html import PageHead, PageSection, document, paragraph
 from opsin.report.image_grid import image, image_grid
 from opsin.report.model_report import ModelReport
@@ -94,7 +94,7 @@ def _mistakes(report: ModelReport) -> str:
     if not report.mistakes:
         return ""
     text = "Wrong answers with a high probability: difficult images, unusual ones, or wrong labels."
-    explained = report.mistakes[:MAX_EXPLAINED] if report.see else ()
+    explained = report.mistakes[: len(report.explained)] if report.see else ()
     links = {example: f"{report.see}#explanations?image={number}" for number, example in enumerate(explained)}
 
     def caption(example: Example) -> str:

@@ -16,6 +16,7 @@ from opsin.explain.features import PenultimateFeatures, feature_extractor
 from opsin.model import Evaluation, Model
 from opsin.report.common import SECONDS, SPEED_TIME, Report, evaluated_images, known_facts
 from opsin.report.examples import (
+    MAX_EXPLAINED,
     Abstention,
     EvaluatedSet,
     Example,
@@ -67,6 +68,11 @@ class ModelReport(Report):
     learning_curve: LearningCurve | None
     robustness: Robustness | None
     corrupted_examples: tuple[str, ...]
+
+    @property
+    def explained(self) -> tuple[int, ...]:
+        """The numbers of the images that a page of `opsin see` explains: the most confident mistakes."""
+        return tuple(example.number for example in self.mistakes[:MAX_EXPLAINED])
 
     def to_data(self) -> dict[str, Any]:
         """Return everything but the thumbnails, for JSON."""

@@ -96,7 +96,15 @@ def _pair(report: TaskReport, example: Example) -> str:
         for what, key, text in (("truth", drawn.truth, drawn.truth_text), ("answer", drawn.answer, drawn.answer_text))
     )
     caption = f"{escape(example.caption)} " if example.caption else ""
-    return f'<div class="pair">{drawings}</div><p>{caption}<span class="file">{escape(drawn.name)}</span></p>'
+    name = f'<span class="file">{escape(drawn.name)}</span>{_link(report, example.image)}'
+    return f'<div class="pair">{drawings}</div><p>{caption}{name}</p>'
+
+
+def _link(report: TaskReport, image: int) -> str:
+    """Return a link to the explanation of an image, if there is one."""
+    if not report.see or image not in report.explained:
+        return ""
+    return f' <a href="{escape(report.see)}#explanations?image={report.explained.index(image)}">why?</a>'
 
 
 def _typical(report: TaskReport) -> str:

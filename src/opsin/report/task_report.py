@@ -31,6 +31,9 @@ ROBUSTNESS_TIME, NEIGHBOURS_TIME = 0.6, 0.15
 TYPICAL_IMAGES = 6
 """Images that are chosen at random, since those with the largest errors are not typical."""
 
+MAX_EXPLAINED = 4
+"""Images with errors that a page of `opsin see` explains, to which the report links: networks for places are large."""
+
 MAX_DRAWN = 48
 """Images on which truth and answer are drawn: up to about 4 MB."""
 
@@ -97,6 +100,11 @@ class TaskReport(Report):
         examples = [{"image": self.name_of(each.image), "caption": each.caption} for each in section.examples]
         table = asdict(section.table) if section.table else None
         return {"heading": section.heading, "paragraphs": section.paragraphs, "table": table, "examples": examples}
+
+    @property
+    def explained(self) -> tuple[int, ...]:
+        """The numbers of the images with the largest errors, which a page of `opsin see` explains."""
+        return tuple(self.evaluation.worst(MAX_EXPLAINED))
 
     def name_of(self, image: int) -> str:
         """Return what to call an image."""

@@ -1,6 +1,7 @@
 """The frames of a run's replay: one safetensors file for each in the folder `replay/` of the run.
 
 The metadata has one entry, "opsin_replay": JSON with the step, the epoch, and the split and numbers of the images.
+These held-out images are in a file of their own, with their names and the right answers.
 A file is renamed when it is complete, so a crash leaves none that is half-written.
 """
 
@@ -18,13 +19,16 @@ from safetensors.numpy import save
 
 from opsin.base.atomic import atomic_write, remove_temporaries
 from opsin.base.errors import TrainingError, UsageError
-from opsin.training.replay import ReplayFrame
+from opsin.training.replay import ReplayFrame, ReplayImages
 from opsin.training.state import State
 
 REPLAY = "replay"
 """The name of the folder, and of the entry in a run's configuration that asks for it."""
 
 FORMAT, KEY, SUFFIX = 1, "opsin_replay", ".safetensors"
+IMAGES = "images.safetensors"
+"""The name of the file with the held-out images."""
+
 WEIGHTS, OUTPUTS = "weights/", "outputs/"
 
 
@@ -48,11 +52,31 @@ class ReplayFiles:
             "images": list(frame.images),
         }  # fmt: skip
         tensors = {**_prefixed(WEIGHTS, frame.weights), **_prefixed(OUTPUTS, frame.outputs)}
+        self._write(path, tensors, description)
+
+    def _write(self, path: Path, tensors: dict[str, NDArray[Any]], description: dict[str, Any]) -> None:
         try:
             self.folder.mkdir(exist_ok=True)
             atomic_write(path, save(tensors, {KEY: json.dumps(description)}), durable=False)
         except OSError as error:
             raise TrainingError(f"{path} cannot be written ({error.strerror})") from None
+
+    def write_images(self, images: ReplayImages) -> None:
+        """Keep the held-out images, in the file `IMAGES`. Raise `TrainingError` if that fails."""
+        description = {"format": FORMAT, "names": list(images.names), "truth": list(images.truth)}
+        self._write(self.folder / IMAGES, {"pixels": np.ascontiguousarray(images.pixels)}, description)
+
+    def read_images(self) -> ReplayImages | None:
+        """Return the held-out images; None if there are none, or if they are damaged."""
+        try:
+            with safe_open(self.folder / IMAGES, framework="numpy") as file:
+                description, pixels = json.loads(file.metadata()[KEY]), file.get_tensor("pixels")
+            names, truth = (tuple(map(str, description[key])) for key in ("names", "truth"))
+            if description["format"] != FORMAT or pixels.dtype != np.uint8 or pixels.ndim != 4:
+                return None
+            return ReplayImages(names, truth, pixels) if len(names) == len(truth) == len(pixels) else None
+        except (OSError, SafetensorError, ValueError, TypeError, KeyError):
+            return None
 
     def truncate(self, step: int) -> None:
         """Remove the frames after `step` steps, and files that a killed process left half-written."""

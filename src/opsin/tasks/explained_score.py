@@ -36,6 +36,8 @@ class ExplainedScore:
     weights: Mapping[str, NDArray[np.float32]]
     activation: Activation
     axis: int = 0
+    box: tuple[float, float, float, float] | None = None
+    """Of an object: left, top, right and bottom, as shares of the image's width and height."""
 
     def values(self, outputs: Mapping[str, NDArray[Any]]) -> Floats:
         """Return the score of each of N images from the network's outputs."""

@@ -142,6 +142,9 @@ class AnnotatedEvaluation(Evaluation, Protocol):
 class Answer(Protocol):
     """The answer for an image. `str` gives it in one line."""
 
+    def summary(self) -> str:
+        """Return the answer in a few words, for a title."""
+
     def to_data(self) -> dict[str, Any]:
         """Return the answer for JSON."""
 
@@ -223,10 +226,13 @@ class Task(Protocol):
     def answers(self, outputs: Outputs, sizes: Sequence[Size], calibration: Any, top: int | None) -> list[Any]:
         """Return the answer for each image; `sizes` are those of the original images. `top` limits rankings."""
 
-    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+    def explained_scores(
+        self, outputs: Outputs, label: str | None = None, count: int = 1, size: Size | None = None
+    ) -> list[ExplainedScore]:
         """Return the scores of one image that an explanation is about: of the `count` best answers, or of `label`.
 
-        `outputs` are those of a single image, N = 1. Raise `UsageError` for an unknown label.
+        `outputs` are those of a single image, N = 1, and `size` is that of the original image, in whose pixels places
+        are described; None: that of the network's input. Raise `UsageError` for an unknown label.
         """
 
     def metric(self, balanced: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
@@ -53,8 +53,20 @@ class ReplayFrame:
     outputs: State
 
 
+@dataclass(frozen=True, eq=False)
+class ReplayImages:
+    """The held-out images of a replay: their names, the right answers in words, and uint8 N×C×H×W."""
+
+    names: tuple[str, ...]
+    truth: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+
+
 class ReplayStore(Protocol):
     """Where frames are written. `opsin.runs.replay.ReplayFiles` implements it."""
+
+    def write_images(self, images: ReplayImages) -> None:
+        """Keep the images that all frames have outputs for. Raise `TrainingError` if that fails."""
 
     def write(self, frame: ReplayFrame) -> None:
         """Add a frame, or replace that of the same step. Raise `TrainingError` if that fails."""
@@ -80,18 +92,30 @@ class ReplayRecorder:
         """Remove the frames after `step` steps, from where training continues."""
         self.store.truncate(step)
 
+    def record_images(self) -> Warning | None:
+        """Write the images that all frames have outputs for. Training continues if they cannot be written."""
+        chosen = self._samples.take(self.images)
+        names = chosen.names or [f"{self.split} image {number + 1:,}" for number in self.images.tolist()]
+        pixels = np.asarray(chosen.single().pixels[:])
+        images = ReplayImages(tuple(names), right_answers(chosen), pixels)
+        return self._written(lambda: self.store.write_images(images), "the images of the replay")
+
     def record(self, step: int, values: State) -> Warning | None:
         """Write a frame of the network's variables `values`. Training continues if it cannot be written."""
         epoch = float(np.interp(step, [0, *self._epoch_ends], range(len(self._epoch_ends) + 1)))
         weights = {name: values[name] for name in self._names}
         frame = ReplayFrame(step, epoch, self.split, tuple(self.images.tolist()), weights, self._outputs(values))
+        return self._written(lambda: self.store.write(frame), "this frame of the replay")
+
+    def _written(self, write: Callable[[], None], what: str) -> Warning | None:
+        """Write something. Return a warning if that fails, unless the last time failed, too."""
         was_failing, self._is_failing = self._is_failing, False
         try:
-            self.store.write(frame)
+            write()
         except TrainingError as error:
             self._is_failing = True
             if not was_failing:
-                return Warning(f"{error}; training continues without this frame of the replay")
+                return Warning(f"{error}; training continues without {what}")
         return None
 
     def _outputs(self, values: State) -> dict[str, NDArray[Any]]:
@@ -102,6 +126,13 @@ class ReplayRecorder:
             return {}
         self._program.load_state({name: values[name] for name in self._program.graph.variables})
         return self._program.run(inputs=self.model.preprocessing.apply(self._samples.pixels[self.images]))
+
+
+def right_answers(samples: Samples) -> tuple[str, ...]:
+    """Return the right answer for each image in a few words."""
+    if isinstance(samples, LabeledImages):
+        return tuple(samples.classes[label] for label in samples.labels.tolist())
+    return tuple(answer.summary() for answer in samples.task.truth(samples.targets))
 
 
 def epoch_ends(plan: TrainingPlan, images: int) -> list[int]:

@@ -228,6 +228,8 @@ class Trainer:
             return
         self.replay = ReplayRecorder(self.plan, self.data, self.model, store)
         self.replay.truncate(self.state.steps)
+        if warning := self.replay.record_images():
+            yield warning
         if not self.state.steps:
             yield from self._record_frame(self.values)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import opsin
+from tests.data.annotated_folders import write_numbers
 from tests.docs.markdown import ROOT
 
 ONNX, SEVEN = ROOT / "docs" / "digits.onnx", ROOT / "docs" / "seven.png"
@@ -51,14 +52,38 @@ def test_a_folder_gives_all_its_images(see: Any, model: Path, tmp_path: Path) ->
     assert [line.split(":")[0] for line in see(model, folder).out.splitlines()[:2]] == ["a.png", "b.png"]
 
 
+def test_damaged_files_of_a_folder_are_left_out(see: Any, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "b.png").write_bytes(SEVEN.read_bytes()[:60])
+    code, out, err = see(model, "photos")
+    assert (code, out) == (1, "") and "photos/b.png is damaged or cut short" in err
+    (folder / "a.png").write_bytes(SEVEN.read_bytes())
+    code, out, err = see(model, "photos")
+    assert (code, out.splitlines()[0][:5]) == (0, "a.png")
+    assert err.startswith("Warning: left out: photos/b.png is damaged or cut short")
+
+
+def test_too_many_images_are_refused_before_one_is_read(see: Any, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(25):
+        (folder / f"{number}.png").write_text("text")
+    code, out, err = see(model, folder)
+    assert (code, out) == (2, "") and "a page shows at most 24 images, not 25; choose some of them" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (("--out", "page.txt"), 2, "call it page.html instead of page.txt"),
         (("--out", "folder.html"), 2, "folder.html is a folder; name a file, such as folder.html/see.html"),
         (("--out", "mine.html"), 2, "mine.html exists and is not a page of opsin see"),
-        (("--out", "nowhere/a.html"), 2, "nowhere/a.html cannot be written: No such file or directory"),
+        (("--out", "nowhere/a.html"), 2, "nowhere/a.html cannot be written: there is no folder nowhere; create it"),
         (("--label", "eight"), 2, "there is no label 'eight' to explain; there are 0, 1, 2"),
+        (("--label", "eight", "--data", "nowhere"), 2, "there is no label 'eight'"),  # before the data is read
+        (("--data", "numbers"), 2, "numbers is data for regression, and "),
+        (("--replay", "numbers"), 2, "numbers holds no replay; train with `opsin train DATA --replay`"),
         (("text.png",), 1, "text.png is not an image but text"),
         (("missing.png",), 1, "missing.png: there is no such file"),
     ],
@@ -69,6 +94,7 @@ def test_errors_say_what_to_do(
     (tmp_path / "folder.html").mkdir()
     (tmp_path / "mine.html").write_text("<p>mine</p>")
     (tmp_path / "text.png").write_text("text")
+    write_numbers(tmp_path / "numbers", 12)
     result = see(model, SEVEN, *arguments)
     assert (result.code, result.out) == (code, "") and message in result.err
     assert (tmp_path / "mine.html").read_text() == "<p>mine</p>"

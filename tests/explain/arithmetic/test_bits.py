@@ -63,6 +63,37 @@ class Everything(nn.Layer):
         return ops.softmax(x)
 
 
+class Decoder(nn.Layer):
+    """Transposed convolutions of every kind of kernel, and resampling in every mode."""
+
+    def __init__(self) -> None:
+        self.encode = nn.Conv2d(12, 3)
+        self.up = nn.ConvTranspose2d(20, 2, stride=2)
+        self.overlapping = nn.ConvTranspose2d(10, 3, stride=2, padding=1, output_padding=1)
+        self.dense = nn.ConvTranspose2d(10, 4, padding=1)
+        self.dilated = nn.ConvTranspose2d(10, (3, 2), stride=(2, 3), dilation=(2, 1))
+        self.depthwise = nn.ConvTranspose2d(10, 3, stride=2, padding=1, groups=10)
+        self.grouped = nn.ConvTranspose2d(20, 3, stride=2, padding=1, groups=5)
+        self.apart = nn.ConvTranspose2d(20, 2, stride=3)
+        self.wide = nn.ConvTranspose2d(64, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.overlapping(ops.relu(self.up(self.encode(x))))
+        x = self.dilated(ops.max_pool2d(self.dense(x), 3, 2))
+        x = self.depthwise(ops.resample2d(x, (31, 40), "bilinear"))
+        x = self.grouped(ops.resample2d(x, (17, 80), "area"))
+        x = self.apart(ops.max_pool2d(ops.resample2d(x, (40, 40), "bilinear_corners"), 4, 4))
+        return ops.max_pool2d(ops.upsample(self.wide(x), 2), 7, 7)
+
+
+def test_transposed_convolution_and_resampling(target: Target) -> None:
+    results = checked(Decoder(), (3, 9, 11), target)
+    assert [(c.node, c.kernel, c.differences) for c in results if c.differences != 0] == []
+    transposed = [c.kernel for c in results if c.node.op.name == "conv_transpose2d"]
+    assert len(transposed) == 8 and set(transposed) >= {"Conv2d", "ConvPanels", "Depthwise"}
+    assert sum(c.kernel == "Resample" for c in results) == 4
+
+
 def test_every_operation(target: Target) -> None:
     results = checked(Everything(), (3, 34, 47), target)
     assert [(c.node, c.kernel, c.differences) for c in results if c.differences != 0] == []

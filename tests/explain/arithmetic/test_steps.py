@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin import nn
+from opsin import nn, ops
 from opsin.base.errors import UsageError
 from opsin.data import Preprocessing
 from opsin.explain.arithmetic.evaluate import evaluate
@@ -13,7 +13,7 @@ from opsin.explain.arithmetic.softmax import softmax_of
 from opsin.explain.arithmetic.steps import StepValue, steps_of
 from opsin.explain.observer import Observer
 from opsin.explain.stages import Stage, Step, find_stages
-from opsin.ir import initial_state
+from opsin.ir import Tensor, initial_state
 from opsin.model import Model
 from opsin.zoo import registry
 
@@ -122,3 +122,40 @@ def test_softmax(lenet: tuple[Observer, list[Stage]]) -> None:
             assert got is not None
             assert got.tobytes() == values[tensor][tuple(own.T)].tobytes()
         assert evaluate(power.node, [values[power.node.inputs[0]]], places, None) is None
+
+
+def test_transposed_convolution_shows_the_kernels_that_reach_a_place() -> None:
+    network = nn.Sequential(nn.ConvTranspose2d(4, 3, stride=2, padding=1, bias=False))
+    observer, stages = observer_of(network, (3, 5, 6))
+    (result,) = steps_of(observer, image((3, 5, 6)), stages[1].steps[0], (2, 3, 4)).operations
+    assert result.terms is not None
+    # Row 3 lies between rows 1 and 2 of the input, and column 4 on column 2: two taps, of three channels.
+    assert sorted(map(tuple, result.terms.sources[:, 0, 2:].tolist())) == [(1, 2)] * 3 + [(2, 2)] * 3
+    products = result.terms.left.astype(np.float64) * result.terms.right
+    assert result.is_exact
+    assert products.sum() == pytest.approx(float(result.engine), rel=1e-5)
+
+
+def test_resampling_is_a_weighted_mean() -> None:
+    class Enlarged(nn.Layer):
+        def forward(self, x: Tensor) -> Tensor:
+            return ops.upsample(x, 2, mode="bilinear")
+
+    observer, stages = observer_of(Enlarged(), (3, 5, 6))
+    pixels = image((3, 5, 6))
+    (result,) = steps_of(observer, pixels, stages[1].steps[0], (1, 3, 4)).operations
+    assert result.terms is not None and result.is_exact
+    # Row 3 has its centre at 1.25 of the input, and column 4 at 1.75.
+    x = preprocessing((3, 5, 6)).apply(pixels[None])[0, 1].astype(np.float64)
+    upper, lower = (0.25 * x[row, 1] + 0.75 * x[row, 2] for row in (1, 2))
+    assert float(result.engine) == pytest.approx(0.75 * upper + 0.25 * lower, rel=1e-5)
+    assert "multiplied by the weight of the row" in result.words
+
+
+def test_a_factor_that_the_engine_moves_is_named() -> None:
+    network = nn.Sequential(nn.HardSwish(), nn.GlobalAvgPool2d())
+    observer, stages = observer_of(network, (3, 14, 14))
+    step = next(step for stage in stages for step in stage.steps if any(n.op.name == "sum" for n in step.nodes))
+    total = next(o for o in steps_of(observer, image((3, 14, 14)), step, (1, 0, 0)).operations if o.name == "sum")
+    assert "moves a constant factor" in total.words
+    assert abs(total.gap) <= 1e-5 * abs(float(total.engine))

@@ -47,3 +47,10 @@ def test_a_table_says_what_is_computed() -> None:
     ]  # fmt: skip
     values = table(momentum.optimizer, np.float32(1), np.float32(0.5), 0.25, {"v": np.float32(2)})
     assert values["w new"] == pytest.approx(1 - 0.25 * (2 * 0.9 + 0.5))
+
+
+def test_an_optimizer_starts_anew_for_each_image() -> None:
+    backward, step = traced("lenet5")
+    first, second = (Updates(backward, step).steps(ADAM) for _ in range(2))
+    for before, after in zip(first, second, strict=True):
+        assert all(before.state[name].tobytes() == after.state[name].tobytes() for name in before.state)

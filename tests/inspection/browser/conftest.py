@@ -6,8 +6,6 @@ they are skipped.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,18 +20,6 @@ from tests.docs.markdown import ROOT
 
 HOSTILE_NAME = "</script><script>window.pwned=1</script>\u2028\u202egnp.\u202c<b>😀</b>&amp;.png"
 """What a file or a class may be called (but for /, which no file name holds)."""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make browser")
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed: make browser")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

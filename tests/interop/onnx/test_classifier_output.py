@@ -246,3 +246,24 @@ def test_decomposed_softmax(tmp_path: Path, second_exp: bool) -> None:
     model = model_of(file, tmp_path)
     assert not model.independent
     np.testing.assert_allclose(model.probabilities(PIXELS), softmax(logits(4)), atol=1e-6)
+
+
+SOFTMAX, SIGMOID = ("Softmax", {"axis": 1}), ("Sigmoid", {})
+
+
+@pytest.mark.parametrize(
+    ("classes", "steps", "words"),
+    [
+        (3, [("Identity", {})], None),
+        (3, [SOFTMAX], "ends with a softmax, which was removed: the network here gives the logits"),
+        (3, [SIGMOID], "ends with a sigmoid, which was removed: the network here gives the logits"),
+        (1, [SIGMOID], "ends with a sigmoid, which was removed: the network here gives the logits of two classes"),
+        (1, [("Identity", {})], "has one output, a logit: the network here gives the logits of two classes"),
+        (3, [SIGMOID, ("Clip", {})], "gives probabilities: the network here gives logits that mean the same"),
+    ],
+)
+def test_what_was_changed_is_recorded(
+    tmp_path: Path, classes: int, steps: list[tuple[str, dict[str, Any]]], words: str | None
+) -> None:
+    model = model_of(chain(network(classes), *steps), tmp_path)
+    assert model.record["onnx"].get("outputs") == (words and f"The ONNX file {words}.")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.kernels.ir import Kernel, Target, interpret
-from tests.kernels.support import AVX512, HOST_TARGETS, call_native
+from opsin.kernels.ir import BF16, PAIR, Kernel, Target, interpret
+from tests.kernels.support import AVX512, HOST_TARGETS, call_native, same_bits
+from tests.wasm import HAS_WASMTIME, call_wasm
 
 ALL_TARGETS = HOST_TARGETS if AVX512 in HOST_TARGETS else [*HOST_TARGETS, AVX512]
 """The targets that every instruction is compiled for: those that run here, and the one with the widest vectors."""
@@ -24,20 +25,22 @@ def all_pairs(numbers: Sequence[float], dtype: type, multiple: int) -> tuple[np.
     return a.copy(), b.copy()
 
 
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Return whether all numbers are equal, including the sign of zero; all NaNs are equal."""
-    if a.dtype != np.float32:
-        return bool(np.array_equal(a, b))
-    return bool(np.all((a.view(np.int32) == b.view(np.int32)) | (np.isnan(a) & np.isnan(b))))
-
-
 def agree(
-    kernel: Kernel, args: Sequence[np.ndarray | int], target: Target, begin: int = 0, end: int = 1, scratch: int = 0
+    kernel: Kernel,
+    args: Sequence[np.ndarray | int],
+    target: Target,
+    begin: int = 0,
+    end: int = 1,
+    scratch: int = 0,
+    portable: bool = True,
 ) -> list[np.ndarray]:
-    """Run a kernel in the interpreter and natively on copies of `args`, compare, and return the arrays."""
-    interpreted, actual = (
-        [arg if isinstance(arg, int) else arg.copy() for arg in args],
-        [arg if isinstance(arg, int) else arg.copy() for arg in args],
+    """Run a kernel in the interpreter and natively on copies of `args`, compare, and return the arrays.
+
+    A kernel with four lanes and without fused multiply-add also runs as WebAssembly, unless it is not `portable`, such
+    as one that computes with whole numbers of 64 bits.
+    """
+    interpreted, actual, vectors, scalars = (
+        [arg if isinstance(arg, int) else arg.copy() for arg in args] for _ in range(4)
     )
     interpret(kernel, interpreted, begin, end, scratch)
     call_native(kernel, target, actual, begin, end, scratch)
@@ -46,4 +49,20 @@ def agree(
         if not isinstance(a, int) and not isinstance(b, int):
             assert same_bits(a, b), f"argument {number} on {target.name}:\n{a}\nin the interpreter,\n{b}\nnatively"
             arrays.append(b)
+    if portable and HAS_WASMTIME and target.lanes == 4 and not target.fma and not uses_bfloat16(kernel):
+        for simd, copy in ((True, vectors), (False, scalars)):
+            call_wasm(kernel, simd, copy, begin, end, scratch)
+            for number, (a, b) in enumerate(zip(actual, copy, strict=True)):
+                if not isinstance(a, int) and not isinstance(b, int):
+                    assert same_bits(a, b), f"argument {number}:\n{a}\nnatively,\n{b}\nas WebAssembly, {simd=}"
     return arrays
+
+
+def uses_bfloat16(kernel: Kernel) -> bool:
+    """Return whether a kernel computes with bfloat16, which exported programs do not."""
+    return any(
+        value.kind.element in (BF16, PAIR)
+        for item in kernel.instructions()
+        for value in item.operands
+        if hasattr(value, "kind")
+    ) or any(parameter.element in (BF16, PAIR) for parameter in kernel.parameters)

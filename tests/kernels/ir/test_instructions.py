@@ -241,7 +241,7 @@ def test_whole_numbers_of_64_bits(target: Target) -> None:
         assert value.kind == ScalarType(INDEX)
         k.store(y, i, k.convert("i32", value))
     m = 100003
-    (actual,) = agree(k.kernel(), [m, np.zeros(12, np.int32)], target)
+    (actual,) = agree(k.kernel(), [m, np.zeros(12, np.int32)], target, portable=False)
     expected = [m, m**3 % 1000, -(m // 7), -(m % 7), 5, m, m >> 2, m << 2, (m**3 ^ m) // m // m, m & 12, m | 1, 0]
     assert actual.tolist() == expected
 

@@ -134,7 +134,7 @@ def _frames(
 
     def read(image: Path | Image.Image, name: str) -> Pixels:
         content = read_file(image, name) if isinstance(image, Path) else image
-        array, size = model.preprocessing.read_with_size(content, name)
+        array, size = model.reader.read_with_size(content, name)
         if not is_drawn or isinstance(content, Image.Image):
             return Pixels(array, size, content if isinstance(content, Image.Image) and is_drawn else None)
         return Pixels(array, size, read_image(content, name, model.preprocessing.pixel_range))

@@ -18,11 +18,11 @@ from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError, OpsinError
 from opsin.base.formatting import percent
+from opsin.data.batches import MAX_BATCH
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.video_names import is_video
 from opsin.model import Model, Prediction
 from opsin.model.inputs import Sized
-from opsin.model.model import MAX_BATCH
 
 DONT_KNOW = "don't know"
 
@@ -138,7 +138,7 @@ def _read(model: Model, name: str, content: Path | bytes | DataError) -> Sized |
     if isinstance(content, DataError):
         return content
     try:
-        return model.preprocessing.read_with_size(content, name)
+        return model.reader.read_with_size(content, name)
     except DataError as error:
         return error
 

@@ -33,6 +33,7 @@ from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import SearchResult, describe_search, search
+from opsin.report.kinds import AnyReport
 from opsin.report.more_images import curve_text
 from opsin.runs import Run
 from opsin.runs.learning_curve import CurveRun, measures_curve, unfinished_curve
@@ -102,21 +103,28 @@ def _finish_curve(curve: CurveRun, folder: Path, has_report: bool) -> None:
         typer.echo(f"\n{curve_text(measured, is_constant=False)}\n")
 
 
+def _see(folder: Path, model: Model, data: Dataset, measured: AnyReport) -> str:
+    """Write the page that the report links to, and return its name. Without it, the report is complete all the same."""
+    try:
+        return write_run_page(folder, model, data, measured)
+    except (OpsinError, OSError, MemoryError) as error:
+        print_error(f"the page of --see could not be written ({error}); the report is complete without it")
+        return ""
+
+
 def _report(folder: Path, model: Model, data: Dataset) -> None:
     """Write the report and print its summary. If that fails, the model is already saved."""
     config = read_config(folder)
     typer.echo()
     try:
         seconds = float(config.get("report_seconds", report.SECONDS))
-        see = partial(write_run_page, folder, model, data) if config.get("see") else lambda measured: ""
+        see = partial(_see, folder, model, data) if config.get("see") else lambda measured: ""
         model_report = report.write(folder, model, data, seconds=seconds, see=see)
         for line in report.text(model_report):
             typer.echo(line)
         print_heading(f"\n{folder / REPORT}", " is the full report, with images.\n")
         if model_report.see:
             print_heading(str(folder / model_report.see), " shows the network at work.\n")
-        elif config.get("see"):
-            typer.echo("--see writes a page for classifiers only; opsin see shows this model for images that you name.")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:
         print_error(f"the report could not be written ({error}); the model is complete without it")
     except KeyboardInterrupt:

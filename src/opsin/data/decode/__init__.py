@@ -1,7 +1,7 @@
 """Decode image files to arrays: upright, grey or RGB, at the requested size."""
 
 from opsin.data.decode.bit_depth import PixelRange, check_range, infer_range
-from opsin.data.decode.fit import INTERPOLATIONS, Crop, Framing, Stretch
+from opsin.data.decode.fit import INTERPOLATIONS, Crop, Framing, Portable, Stretch
 from opsin.data.decode.image_reader import ImageHeader
 from opsin.data.decode.read import (
     DecodedImage,
@@ -23,6 +23,7 @@ __all__ = [
     "ImageHeader",
     "ImageSource",
     "PixelRange",
+    "Portable",
     "Stretch",
     "check_range",
     "decode_image",

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from opsin.data.decode import portable
 from opsin.data.decode.bicubic import Box, resize_bicubic
+from opsin.data.decode.portable import MAX_ASPECT
 
 INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 """Pillow's filters, which are antialiased when shrinking."""
-
-MAX_ASPECT = 16
-"""Largest ratio of the longer to the shorter side; of a longer image, the centre is used."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,31 @@ class Stretch:
         return _resized(image, (0.0, 0.0, float(image.width), float(image.height)), height, width, self.interpolation)
 
 
-Framing: TypeAlias = Crop | Stretch
+@dataclass(frozen=True)
+class Portable:
+    """Frame as `framing` does, with pixels that are bit-identical in exported programs (see `portable.py`)."""
+
+    framing: Crop | Stretch | None
+
+    @classmethod
+    def of(cls, framing: Crop | Stretch | Portable | None) -> Portable:
+        """Return the portable form of a framing."""
+        return framing if isinstance(framing, Portable) else cls(framing)
+
+    def apply(self, image: Image.Image, height: int, width: int) -> NDArray[np.uint8]:
+        """Return the framed image, uint8 C×`height`×`width`."""
+        size = image.height, image.width
+        match self.framing:
+            case Crop(resize, interpolation):
+                frame = portable.cropped(size, height, width, resize, interpolation)
+            case Stretch(interpolation):
+                frame = portable.stretched(size, height, width, interpolation)
+            case _:
+                frame = portable.fitted(size, height, width)
+        return frame.apply(image)
+
+
+Framing: TypeAlias = Crop | Stretch | Portable
 """How an image becomes one of the network's size; None: the largest centred part, see `fit`."""
 
 

@@ -19,7 +19,7 @@ from PIL.ImageFile import ImageFile
 
 from opsin.base.concurrency import ForkLock
 from opsin.data.decode.bit_depth import PixelRange, value_range
-from opsin.data.decode.fit import Crop, Framing, fit
+from opsin.data.decode.fit import Crop, Framing, Portable, fit
 from opsin.data.decode.formats import DECODERS, declared_size, describe, recognise, unsupported
 from opsin.data.decode.image_reader import ImageHeader, ImageReader, PngReader, open_tiff
 from opsin.data.decode.pillow_warnings import suppress_pillow_warnings
@@ -97,8 +97,9 @@ def decode_image(
 ) -> DecodedImage:
     """Return the results of `read_header` and `read_pixels`, opening the image once."""
     side = crop.resize if isinstance(crop, Crop) else max(shape[1:])
+    portable = isinstance(crop, Portable)  # not every decoder can shrink a JPEG
     data = _bytes(source, name)
-    with _explain_errors(data, name), _opened(data, name, DRAFT_FACTOR * side) as opened:
+    with _explain_errors(data, name), _opened(data, name, None if portable else DRAFT_FACTOR * side, True) as opened:
         return _prepare(opened, shape, crop, pixel_range)
 
 

@@ -18,9 +18,12 @@ from opsin.explain.arithmetic.terms import (
     Places,
     Terms,
     convolution_terms,
+    phases,
     pooling_terms,
     product_terms,
+    resampling_terms,
     sum_terms,
+    transposed_terms,
 )
 from opsin.ir import Node
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
@@ -29,8 +32,11 @@ from opsin.ops.sliding import pool_window
 
 CARRIED = frozenset("exp log tanh sigmoid erf".split())
 """Functions that the engine approximates by polynomials: their results are taken from it."""
-SUMS = frozenset("conv2d matmul avg_pool2d sum".split())
+SUMS = frozenset("conv2d conv_transpose2d matmul avg_pool2d resample2d sum".split())
 """Operations that add terms."""
+CONVOLUTIONS = frozenset(("conv2d", "conv_transpose2d"))
+WEIGHTED = CONVOLUTIONS | {"matmul"}
+"""Sums of products with parameters: the second operand."""
 MAXIMA = frozenset(("max_pool2d", "max"))
 
 
@@ -83,7 +89,10 @@ def evaluate(node: Node, inputs: Sequence[Floats], places: Places, order: Order 
     """
     name = node.op.name
     if name in SUMS:
-        return summed(node, inputs, places, order)[1].result
+        results = np.empty(len(places), np.float32)
+        for numbers in phases(node, places):
+            results[numbers] = summed(node, inputs, places[numbers], order)[1].result
+        return results
     if name in MAXIMA:
         terms = window_terms(node, inputs, places)
         return np.asarray(np.where(terms.inside, terms.left, -np.inf).max(0), np.float32)
@@ -96,21 +105,26 @@ def evaluate(node: Node, inputs: Sequence[Floats], places: Places, order: Order 
 def summed(node: Node, inputs: Sequence[Floats], places: Places, order: Order | None) -> tuple[Terms, Total]:
     """Return the terms of a sum and their total, in the engine's order; in the usual one if that is not described.
 
-    The total of an average pooling is multiplied by one over the number of terms.
+    The places are of one phase (`terms.phases`). The total of an average pooling is multiplied by one over the number
+    of terms.
     """
     summation = None if order is None else order.summation
     if summation is None:
-        summation = Summation((ROW, COLUMN, CHANNEL) if node.op.name == "conv2d" else ())
+        summation = Summation((ROW, COLUMN, CHANNEL) if node.op.name in CONVOLUTIONS else ())
     match node.op.name:
         case "conv2d":
             terms = convolution_terms(node, inputs[0], inputs[1], places, summation.axes)
+        case "conv_transpose2d":
+            terms = transposed_terms(node, inputs[0], inputs[1], places, summation)
+        case "resample2d":
+            terms = resampling_terms(node, inputs[0], places)
         case "matmul":
             terms = product_terms(node, inputs[0], inputs[1], places)
         case "avg_pool2d":
             terms = pooling_terms(node, inputs[0], places)
         case _:
             terms = sum_terms(node, inputs[0], places, order)
-    total = add_terms(terms.left, terms.right, summation, order is None or order.fused)
+    total = add_terms(terms.left, terms.right, summation, order is None or order.fused, terms.segments)
     if node.op.name == "avg_pool2d":
         total.result = float32.multiply(total.result, reciprocals(node, inputs[0], places))
     return terms, total

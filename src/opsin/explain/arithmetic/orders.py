@@ -39,22 +39,29 @@ def find_orders(program: Any, names: Sequence[str]) -> list[Order | None]:
     plan, target = getattr(program, "plan", None), getattr(program, "target", None)
     if not isinstance(plan, ExecutionPlan) or not isinstance(target, Target):
         return [None] * len(names)
-    writers: dict[Buffer, KernelCall] = {}
+    writers: dict[Buffer, list[KernelCall]] = {}
     for call in plan.calls:
         for buffer in call.writes:
-            writers.setdefault(buffer, call)
+            writers.setdefault(buffer, []).append(call)
     return [_order(writers, plan.outputs[name], target) for name in names]
 
 
-def _order(writers: dict[Buffer, KernelCall], view: View, target: Target) -> Order | None:
-    call = writers.get(view.buffer)
-    while call is not None and _is_copy(call):
-        call = writers.get(next((a.buffer for a in call.arguments if isinstance(a, View)), view.buffer))
-    if call is None:
+def _order(writers: dict[Buffer, list[KernelCall]], view: View, target: Target) -> Order | None:
+    calls = writers.get(view.buffer)
+    while calls and _is_copy(calls[0]):
+        calls = writers.get(next((a.buffer for a in calls[0].arguments if isinstance(a, View)), view.buffer))
+    if not calls:
         return None
-    words = [a for a in call.arguments if isinstance(a, int)]
-    first = next(a for a in call.arguments if isinstance(a, View))
-    return Order(type(call.spec).__name__, call.spec.summation(words, target), target.fma, first.order)
+    first = next(a for a in calls[0].arguments if isinstance(a, View))
+    return Order(type(calls[0].spec).__name__, _summation(calls, target), target.fma, first.order)
+
+
+def _summation(calls: Sequence[KernelCall], target: Target) -> Summation | None:
+    """Return the order of a tensor's sums; None if its parts are summed in different ones, as phases of a transposed
+    convolution may be."""
+    parts = [call for call in calls if isinstance(call.spec, type(calls[0].spec))]
+    first, *others = [call.spec.summation([a for a in call.arguments if isinstance(a, int)], target) for call in parts]
+    return first if all(other == first for other in others) else None
 
 
 def _is_copy(call: KernelCall) -> bool:

@@ -22,7 +22,7 @@ from opsin.explain.arithmetic.evaluate import (
     window_terms,
 )
 from opsin.explain.arithmetic.float32 import Floats
-from opsin.explain.arithmetic.orders import Order, find_orders
+from opsin.explain.arithmetic.orders import Order
 from opsin.explain.arithmetic.sums import Total
 from opsin.explain.arithmetic.terms import Terms
 from opsin.explain.arithmetic.words import operation_words
@@ -93,8 +93,7 @@ def steps_of(observer: Observer, pixels: NDArray[np.uint8], step: Step, place: S
     if len(place) != len(shape) or any(not 0 <= i < n for i, n in zip(place, shape, strict=True)):
         raise UsageError(f"the place {tuple(place)} is outside the output of '{step.name}', {shape}; give one inside")
     values = dict(zip(tensors, observer.run(pixels[None], tensors), strict=True))
-    names = [f"tensor{number}" for number in range(len(tensors))]
-    orders = dict(zip(tensors, find_orders(observer.program(1, tensors), names), strict=True))
+    orders = observer.orders(1, tensors)
     operations = tuple(_operation(node, values, orders.get(node.output), (0, *place)) for node in nodes)
     return StepValue(step, tuple(place), operations)
 

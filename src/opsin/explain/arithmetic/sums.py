@@ -20,20 +20,27 @@ class Total:
     lanes: list[Floats] = field(default_factory=list)
 
 
-def add_terms(left: Floats, right: Floats | None, order: Summation, fused: bool) -> Total:
-    """Return Σ left · right over axis 0, or Σ left if `right` is None, in the given order."""
+def add_terms(
+    left: Floats, right: Floats | None, order: Summation, fused: bool, weights: Floats | None = None
+) -> Total:
+    """Return Σ left · right over axis 0, or Σ left if `right` is None, in the given order.
+
+    `weights` are those of the segments, if there are any: segments × the shape of the result.
+    """
     if order.lanes > 1:
         return _in_lanes(left, right, order, fused)
     if order.segment is None and order.unroll == 1:
         return _chain(left, right, fused)
-    segments = range(0, len(left), order.segment or len(left))
+    segments = range(0, len(left), order.segment or max(1, len(left)))
     result, partial = np.zeros(left.shape[1:], np.float32), []
-    for first in segments:
+    for number, first in enumerate(segments):
         part = slice(first, first + (order.segment or len(left)))
         total = (
             _unrolled(left[part], order.unroll) if order.unroll > 1 else _chain(left[part], _part(right, part), fused)
         )
-        result = add(result, total.result)
+        result = (
+            add(result, total.result) if weights is None else multiply_add(total.result, weights[number], result, fused)
+        )
         partial += total.partial
     return Total(result, partial, [result])
 

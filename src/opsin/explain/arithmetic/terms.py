@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from opsin.explain.arithmetic.float32 import Floats
 from opsin.explain.arithmetic.orders import Order
 from opsin.ir import Node
-from opsin.kernels.summation import CHANNEL, COLUMN, ROW
+from opsin.kernels.resample import nonzero_runs
+from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
+from opsin.ops import axis_weights
 
 Places = NDArray[np.int64]
 """Results × rank."""
@@ -29,7 +31,8 @@ class Terms:
     """`left[t, i] · right[t, i]` is term t of result i; there is no factor `right` in a plain sum.
 
     `sources[t, i]` is where `left[t, i]` comes from in the first operand; in the padding, it is outside. `inside` says
-    which are inside. `weights[t, i]` is the same for `right` in the second operand.
+    which are inside. `weights[t, i]` is the same for `right` in the second operand. `segments[s, i]` is what the sum of
+    segment s is multiplied by, if the segments have weights.
     """
 
     left: Floats
@@ -37,6 +40,7 @@ class Terms:
     sources: NDArray[np.int64]
     inside: NDArray[np.bool_]
     weights: NDArray[np.int64] | None = None
+    segments: Floats | None = None
 
 
 def convolution_terms(node: Node, x: Floats, w: Floats, places: Places, axes: Sequence[str]) -> Terms:
@@ -52,6 +56,62 @@ def convolution_terms(node: Node, x: Floats, w: Floats, places: Places, axes: Se
         np.broadcast_arrays(filter_numbers, *(taps[axis][:, None] for axis in (CHANNEL, ROW, COLUMN))), -1
     )
     return Terms(_gather(x, sources, inside), w[tuple(np.moveaxis(weights, -1, 0))], sources, inside, weights)
+
+
+def transposed_terms(node: Node, x: Floats, w: Floats, places: Places, order: Summation) -> Terms:
+    """Return the terms of `conv_transpose2d` for `places` of one phase: the values whose kernels reach each result.
+
+    A phase are the results at the same position between two strides; the same taps reach them.
+    """
+    channels, filters, *kernel = w.shape
+    groups, sizes = node.attrs["groups"], dict(zip((ROW, COLUMN), kernel, strict=True))
+    taps = _taps(sizes | {CHANNEL: channels // groups}, order.axes)
+    for axis in {ROW, COLUMN} - set(order.descending):
+        taps[axis] = sizes[axis] - 1 - taps[axis]
+    distances = [_distances(node, places[:1], taps, axis)[:, 0] for axis in (0, 1)]
+    strides = node.attrs["stride"]
+    reach = np.flatnonzero((distances[0] % strides[0] == 0) & (distances[1] % strides[1] == 0))
+    taps = {axis: numbers[reach] for axis, numbers in taps.items()}
+    rows, columns = (_distances(node, places, taps, axis) // strides[axis] for axis in (0, 1))
+    inputs = places[:, 1] // filters * (channels // groups) + taps[CHANNEL][:, None]
+    sources = np.stack([np.zeros_like(rows), inputs, rows, columns], -1)
+    inside = _inside(rows, columns, x.shape)
+    weights = np.stack(
+        np.broadcast_arrays(inputs, places[:, 1] % filters, *(taps[axis][:, None] for axis in (ROW, COLUMN))), -1
+    )
+    return Terms(_gather(x, sources, inside), w[tuple(np.moveaxis(weights, -1, 0))], sources, inside, weights)
+
+
+def _distances(node: Node, places: Places, taps: dict[str, NDArray[np.int64]], axis: int) -> NDArray[np.int64]:
+    """Return how far from the first row or column, in steps of the result, the source of each term lies."""
+    attrs, name = node.attrs, (ROW, COLUMN)[axis]
+    start = places[:, 2 + axis] + attrs["padding"][axis][0]
+    return np.asarray(start - taps[name][:, None] * attrs["dilation"][axis])
+
+
+def phases(node: Node, places: Places) -> list[NDArray[np.intp]]:
+    """Return the numbers of the places whose terms are at the same taps: one group unless `node` is transposed."""
+    if node.op.name != "conv_transpose2d":
+        return [np.arange(len(places))]
+    offsets = [padding[0] for padding in node.attrs["padding"]]
+    _, numbers = np.unique((places[:, 2:] + offsets) % node.attrs["stride"], axis=0, return_inverse=True)
+    return [np.flatnonzero(numbers.reshape(-1) == n) for n in range(numbers.max() + 1)]
+
+
+def resampling_terms(node: Node, x: Floats, places: Places) -> Terms:
+    """Return the terms of `resample2d`: the values of each row times weights of columns; rows have weights, too."""
+    tables = [
+        nonzero_runs(axis_weights(node.attrs["mode"], source, size))
+        for source, size in zip(node.attrs["source"], node.attrs["size"], strict=True)
+    ]
+    (row_starts, row_counts, row_weights), (column_starts, column_counts, column_weights) = tables
+    taps = _taps({ROW: row_weights.shape[1], COLUMN: column_weights.shape[1]}, (ROW, COLUMN))
+    row, column = places[:, 2], places[:, 3]
+    rows, columns = row_starts[row] + taps[ROW][:, None], column_starts[column] + taps[COLUMN][:, None]
+    inside = (taps[ROW][:, None] < row_counts[row]) & (taps[COLUMN][:, None] < column_counts[column])
+    sources = np.stack([np.zeros_like(rows), places[:, 1] + 0 * rows, rows, columns], -1)
+    right = column_weights[column].T[taps[COLUMN]]
+    return Terms(_gather(x, sources, inside), right, sources, inside, None, row_weights[row].T)
 
 
 def product_terms(node: Node, a: Floats, b: Floats, places: Places) -> Terms:

@@ -6,6 +6,7 @@ from opsin.explain.arithmetic.orders import Order
 from opsin.explain.arithmetic.terms import Terms
 from opsin.explain.stages import Step
 from opsin.ir import Node
+from opsin.kernels.pointwise import Pointwise
 from opsin.kernels.summation import CHANNEL, COLUMN, DEPTH, ROW
 
 POINTWISE_WORDS = {
@@ -36,6 +37,14 @@ STEP_WORDS = {
     "conv2d": (
         "The kernel lies on a window of the input. Each number under it is multiplied by the weight above it, in all "
         "input channels, and the products are added."
+    ),
+    "conv_transpose2d": (
+        "Every input number is multiplied by a kernel, and the products are laid down at its place, one stride from "
+        "those of its neighbour. Where kernels overlap, they are added, over all input channels."
+    ),
+    "resample2d": (
+        "The map is resized. Each result is a weighted mean of the numbers around its place in the input: first along "
+        "the columns of each row, then over the rows."
     ),
     "matmul": "Every input is multiplied by a weight of its own, and the products are added.",
     "max_pool2d": "Of the numbers under the window, the largest is kept.",
@@ -83,7 +92,7 @@ def operation_words(node: Node, order: Order | None, terms: Terms | None) -> str
     if terms is None:
         return POINTWISE_WORDS.get(name, name)
     count, outside = terms.left.shape[0], int((~terms.inside).sum())
-    padding = f"; {outside} of them are in the padding" if outside else ""
+    padding = f"; {outside} of them are in the padding" if outside and terms.segments is None else ""
     if name in ("max", "max_pool2d"):
         return f"the largest of {count} numbers{padding}"
     what = f"the sum of {count} {'products' if terms.right is not None else 'numbers'}{padding}"
@@ -94,6 +103,8 @@ def operation_words(node: Node, order: Order | None, terms: Terms | None) -> str
 
 def order_words(order: Order | None, products: bool) -> str:
     """Return in which order, and with which roundings, terms are added."""
+    if order is not None and order.summation is None and order.kernel == Pointwise.__name__:
+        return "the engine moves a constant factor of its terms behind this sum, so the last digits can differ"
     if order is None or order.summation is None:
         return "the engine computes this sum in another way, so the last digits can differ"
     summation = order.summation
@@ -101,7 +112,9 @@ def order_words(order: Order | None, products: bool) -> str:
     words = f"the engine adds {', within it '.join(loops)}" if loops[1:] else "the engine adds the terms in order"
     if summation.lanes > 1:
         words += f"; {summation.lanes} partial sums take the terms in turn, and are added at the end"
-    if summation.segment is not None:
+    if summation.weighted:
+        words += "; the sum of each row is multiplied by the weight of the row, and added"
+    elif summation.segment is not None:
         words += f"; sums of {summation.segment} terms are added"
     if summation.unroll > 1:
         words += f", {summation.unroll} terms at a time"

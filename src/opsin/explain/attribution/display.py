@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from opsin.explain.attribution.method import Floats
 from opsin.ops import axis_weights
+
+Floats = NDArray[np.float64]
 
 
 def display_map(raw: Floats, size: tuple[int, int]) -> Floats:

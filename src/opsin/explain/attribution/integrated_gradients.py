@@ -4,9 +4,9 @@ Sundararajan, Taly & Yan, "Axiomatic attribution for deep networks", ICML 2017. 
 from the baseline to the image and multiplied by their difference; all values then add up to the difference of both
 scores (completeness). The baseline is the mean colour of the training images, 0 after normalization.
 
-The score changes most near the baseline, so that equal steps need thousands of gradients. Here the gradient at the
-midpoint of a step predicts how much the score changes in it. The steps with the largest errors are halved until the
-values add up.
+The score changes most near the baseline, so that equal steps need thousands of gradients. Here the first steps are
+shorter there, and the gradient at the midpoint of a step predicts how much the score changes in it. The steps with the
+largest errors are halved until the values add up.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from opsin.explain.attribution.question import Inputs, Question
 from opsin.tasks.explained_score import ExplainedScore
 
 FIRST_STEPS, MAX_STEPS = 16, 256
+SPACING = 3
+"""The exponent of the ends of the first steps."""
 HALVED_AT_ONCE = 16
 MAX_GAP = 0.01
 """The largest gap, relative to the difference of the scores; steps are halved down to half of it."""
@@ -54,7 +56,7 @@ def compute(question: Question) -> list[RawMap]:
 
 
 def _map(question: Question, image: Inputs, score: ExplainedScore) -> RawMap:
-    edges = np.linspace(0, 1, FIRST_STEPS + 1)
+    edges = np.linspace(0, 1, FIRST_STEPS + 1) ** SPACING
     scores = question.values(_on_the_path(image, edges), score)
     start, end = float(scores[0]), float(scores[-1])
     size = max(abs(end - start), np.finfo(np.float64).tiny)

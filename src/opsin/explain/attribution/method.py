@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from opsin.explain.attribution.question import Question
 
 Floats = NDArray[np.float64]
+Weigh = Callable[[Floats, Floats], tuple[Floats, Floats | None]]
+"""Returns maps of N images, and the weights of channels if there are any, for a layer's values and gradients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +43,11 @@ class Method:
     """What a value of the map is, in a sentence."""
     compute: Callable[[Question], Sequence[RawMap]]
     needs_layer: bool
+    weigh: Weigh | None = None
+    """The function behind `compute`, if the map is one of a layer's values and gradients."""
 
 
-def cam(
-    name: str, title: str, source: str, idea: str, weigh: Callable[[Floats, Floats], tuple[Floats, Floats | None]]
-) -> Method:
+def cam(name: str, title: str, source: str, idea: str, weigh: Weigh) -> Method:
     """Return the method of a class activation map.
 
     `weigh` turns the values of a layer and the gradients of the scores for them, both N × C × rows × columns, into
@@ -57,7 +59,7 @@ def cam(
             maps, weights = weigh(*question.features)
         return [RawMap(values, None if weights is None else weights[n]) for n, values in enumerate(maps)]
 
-    return Method(name, title, source, idea, compute, needs_layer=True)
+    return Method(name, title, source, idea, compute, needs_layer=True, weigh=weigh)
 
 
 def weighted_sum(values: Floats, weights: Floats) -> tuple[Floats, Floats]:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from opsin.data.batches import batch_size
 from opsin.explain.attribution.method import Floats, Method, RawMap
-from opsin.explain.attribution.question import Inputs, Question, batch_size
+from opsin.explain.attribution.question import BATCH_VALUES, MAX_BATCH, Inputs, Question
 from opsin.tasks.explained_score import ExplainedScore
 
 PLACES, FINE_PLACES = 14, 28
@@ -51,7 +52,7 @@ def _starts(side: int, places: int, window: int) -> list[int]:
 
 
 def _batches(image: Inputs, corners: list[tuple[int, int]], windows: list[int]) -> Iterator[Inputs]:
-    size = batch_size(image[None])
+    size = batch_size(image.shape, MAX_BATCH, BATCH_VALUES)
     for first in range(0, len(corners), size):
         part = corners[first : first + size]
         batch = np.repeat(image[None], len(part), axis=0)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.concurrency import lazy
-from opsin.data.batches import pad_rows
+from opsin.data.batches import batch_size, pad_rows
 from opsin.explain.map_layers import MapLayer
 from opsin.explain.observer import Observer
 from opsin.ir import Tensor
@@ -21,10 +21,9 @@ Inputs = NDArray[np.float32]
 Features: TypeAlias = tuple[Floats, Floats]
 """The values of a layer, and the gradients of the scores for them, both N × channels × rows × columns."""
 
-BATCH_VALUES = 2**22
-MAX_BATCH = 32
-"""Input values, and images, that the network takes at once; a compiled program serves all batches of a size."""
-GRADIENT_BATCH = 16
+MAX_BATCH, BATCH_VALUES = 16, 2**22
+"""Images that the network takes at once, and their values. Programs with and without gradients share kernels if their
+batches have the same size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +73,7 @@ class Question:
     def scores_and_gradients(self, inputs: Inputs, score: ExplainedScore) -> tuple[Floats, Inputs]:
         """Return one score for several `inputs`, M × C × H × W, and its gradient for each of them."""
         source: Tensor = self.observer.graph.inputs[0]
-        inputs_of_runs = batches(inputs, GRADIENT_BATCH)
+        inputs_of_runs = batches(inputs)
         weights = stacked([score] * len(inputs_of_runs[0]))
         parts = [self.observer.gradients_of_inputs(each, weights, [source]) for each in inputs_of_runs]
         values = np.concatenate([values for values, _, _ in parts])[: len(inputs)]
@@ -100,15 +99,11 @@ def run_outputs(observer: Observer, inputs: Inputs, score: ExplainedScore) -> di
     return {name: np.concatenate([part[i] for part in parts])[: len(inputs)] for i, name in enumerate(names)}
 
 
-def batches(inputs: Inputs, limit: int = MAX_BATCH) -> list[Inputs]:
-    """Return `inputs` in batches of one size, the last one padded. One or two images are run alone."""
-    size = min(limit, batch_size(inputs)) if len(inputs) > 2 else 1
+def batches(inputs: Inputs) -> list[Inputs]:
+    """Return `inputs` in batches of one size, the last one padded. Few images are run one by one."""
+    largest = batch_size(inputs.shape[1:], MAX_BATCH, BATCH_VALUES)
+    size = largest if len(inputs) > largest // 4 else 1
     return [pad_rows(inputs[first : first + size], size) for first in range(0, len(inputs), size)]
-
-
-def batch_size(inputs: Inputs) -> int:
-    """Return the number of images that the network takes at once."""
-    return max(1, min(MAX_BATCH, BATCH_VALUES // max(1, int(inputs[0].size))))
 
 
 def stacked(scores: Sequence[ExplainedScore]) -> Mapping[str, Inputs]:

@@ -21,9 +21,10 @@ from opsin.explain.backpropagation.target import Case
 from opsin.explain.backpropagation.uses import Use, find_uses
 from opsin.explain.observer import compiled
 from opsin.explain.stages import Stage, find_stages
-from opsin.ir import FLOAT, Graph, Tensor, scope
+from opsin.ir import FLOAT, Graph, Tensor, input_tensor, scope
 from opsin.model import Model
 from opsin.nn import Objective
+from opsin.nn.optimizers import Optimizer
 
 Floats = NDArray[np.float32]
 
@@ -51,6 +52,7 @@ class Backward:
         self.parameters = Graph((), {"loss": self.loss}).parameters
         self.uses: dict[str, list[Use]] = find_uses(Graph((), {"loss": self.loss}), self.parameters)
         self.gradients = self._gradients()
+        self._update_programs: dict[Optimizer, Program] = {}
         if not any(tensor in self.gradients for tensor in self.parameters.values()):
             raise GraphError(f"the loss of {model.name} depends on no parameter, so there is nothing to trace back to")
 
@@ -102,6 +104,15 @@ class Backward:
     def parameter_gradients(self, case: Case, state: Mapping[str, Floats]) -> dict[str, Floats]:
         """Return the gradient of every parameter, with the values of variables in `state`."""
         return self._of_parameters(self._run(case, state))
+
+    def update_program(self, optimizer: Optimizer, names: Sequence[str]) -> Program:
+        """Return the part of a training step after the gradients of the parameters `names`: compiled once."""
+        if optimizer not in self._update_programs:
+            rate, parameters = input_tensor("learning_rate", ()), [self.parameters[name] for name in names]
+            gradients = [input_tensor(f"gradient of {n}", t.shape) for n, t in zip(names, parameters, strict=True)]
+            graph = Graph((rate, *gradients), {}, optimizer.updates(parameters, gradients, rate))
+            self._update_programs[optimizer] = compiled(self.model, graph, 1)
+        return self._update_programs[optimizer]
 
     def _run(self, case: Case, state: Mapping[str, Floats]) -> dict[str, Floats]:
         load_known(self.program, state)

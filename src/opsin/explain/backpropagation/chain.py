@@ -37,6 +37,7 @@ class Chain:
         self.backward, self.values = backward, step
         self.listing = Listing(backward)
         self._step_of: dict[Node, Step] = {n: s for stage in backward.stages for s in stage.steps for n in s.nodes}
+        self._given = {tensor.node for tensor in backward.gradients.values()}
         self._outputs = {s.output: s for stage in backward.stages for s in stage.steps}
         self.steps = self._all_steps()
 
@@ -54,7 +55,7 @@ class Chain:
     def parameter_lines(self, name: str) -> list[str]:
         """Return the lines of the backward graph that compute a parameter's gradient from its outputs' gradients."""
         backward = self.backward
-        given = [backward.gradients[t] for t in backward.observed if t in backward.gradients]
+        given = {backward.gradients[t].node for t in backward.observed if t in backward.gradients}
         return self.listing.of([backward.gradients[backward.parameters[name]]], given)
 
     def example(self, step: BackwardStep) -> Example | None:
@@ -76,7 +77,7 @@ class Chain:
         read = dict.fromkeys(t for node in step.nodes for t in node.inputs if t.node not in inner)
         sources = tuple(t for t in read if t in self._outputs)
         results = [gradients[t] for t in sources if t in gradients]
-        lines = self.listing.of(results, set(gradients.values()).difference(results))
+        lines = self.listing.of(results, self._given)
         words = sentence(step, sources, self.readers(step.output), self.values)
         return BackwardStep(stage, step, step.name, step.output, sources, words, tuple(lines))
 

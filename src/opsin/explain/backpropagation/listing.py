@@ -14,16 +14,21 @@ class Listing:
     def __init__(self, backward: Backward) -> None:
         graph = backward.graph
         self.lines: dict[Node, str] = dict(zip(graph.nodes, graph.lines(), strict=False))  # outputs have lines, too
+        self._numbers = {node: number for number, node in enumerate(self.lines)}
         self.forward = set(topological([backward.loss]))
 
-    def of(self, gradients: Sequence[Tensor], given: Collection[Tensor] = ()) -> list[str]:
-        """Return the lines that compute `gradients` from the values of the network and the gradients `given`."""
-        stops = self.forward | {tensor.node for tensor in given}
+    def of(self, gradients: Sequence[Tensor], given: Collection[Node] = ()) -> list[str]:
+        """Return the lines that compute `gradients` from the values of the network and the results of nodes `given`.
+
+        Those of `gradients` themselves are not given. The time does not depend on the size of the graph.
+        """
+        starts = {tensor.node for tensor in gradients}
         nodes: set[Node] = set()
-        stack = [tensor.node for tensor in gradients]
+        stack = list(starts)
         while stack:
             node = stack.pop()
-            if node not in stops and node not in nodes:
+            if node not in self.forward and node not in nodes and (node in starts or node not in given):
                 nodes.add(node)
                 stack += [tensor.node for tensor in node.inputs]
-        return [line for node, line in self.lines.items() if node in nodes]
+        known = [node for node in nodes if node in self._numbers]  # the gradient of the image has no line
+        return [self.lines[node] for node in sorted(known, key=self._numbers.__getitem__)]

@@ -13,7 +13,7 @@ from opsin.kernels.summation import Summation
 
 
 @dataclass(frozen=True)
-class Order:
+class GradientOrder:
     """An order of summation of rows × columns terms.
 
     The terms are added row by row, in blocks that begin at the rows `starts`, or in blocks of `block` terms of which
@@ -56,10 +56,10 @@ class Order:
         return [int(n) for row in block for n in row[chosen]]
 
 
-ROW_BY_ROW = Order("row by row")
+ROW_BY_ROW = GradientOrder("row by row")
 
 
-def dot(a: Floats, b: Floats, order: Order, inside: NDArray[np.bool_] | None = None) -> Floats:
+def dot(a: Floats, b: Floats, order: GradientOrder, inside: NDArray[np.bool_] | None = None) -> Floats:
     """Return the sums of the products a · b over the last two axes (rows × columns) as a kernel adds them."""
     rows, columns = a.shape[-2:]
     left, right = (x.reshape(*x.shape[:-2], rows * columns) for x in np.broadcast_arrays(a, b))

@@ -17,7 +17,7 @@ from opsin.explain.arithmetic.float32 import add
 from opsin.explain.arithmetic.orders import find_orders
 from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.backpropagation.orders import candidates
-from opsin.explain.backpropagation.sums import ROW_BY_ROW, Order, dot
+from opsin.explain.backpropagation.sums import ROW_BY_ROW, GradientOrder, dot
 from opsin.explain.backpropagation.taps import Floats, Index, Window, tap_windows, windows
 from opsin.explain.backpropagation.uses import CONV, TRANSPOSED, Use
 from opsin.ir import Tensor
@@ -33,7 +33,7 @@ class UseTerms:
     kind: str
     layer: str
     window: Window
-    order: Order | None
+    order: GradientOrder | None
 
     @property
     def products(self) -> NDArray[np.float64]:
@@ -96,7 +96,7 @@ class Terms:
 
     def __init__(self, backward: Backward, step: Pass) -> None:
         self.backward, self.step = backward, step
-        self._orders: dict[str, Order | None] = {}
+        self._orders: dict[str, GradientOrder | None] = {}
 
     def of(self, name: str, index: Index) -> WeightGradient:
         """Return the gradient of one weight. Raise `UsageError` if there is no such parameter or place."""
@@ -117,7 +117,7 @@ class Terms:
             raise UsageError(f"the loss depends on no parameter called '{name}'; there are {known}")
         return parameter
 
-    def order(self, name: str) -> Order | None:
+    def order(self, name: str) -> GradientOrder | None:
         """Return the order of summation that gives the engine's gradients bit by bit; None if none of them does."""
         if name not in self._orders:
             uses = self._uses(name)
@@ -135,7 +135,7 @@ class Terms:
     def _uses(self, name: str) -> list[Use]:
         return [use for use in self.backward.uses[name] if use.output in self.step.gradients]
 
-    def _agrees(self, name: str, order: Order) -> bool:
+    def _agrees(self, name: str, order: GradientOrder) -> bool:
         """Whether an order gives the engine's gradients of some weights, bit by bit."""
         gradient, uses = self.step.gradients[self.parameter(name)], self._uses(name)
         if uses[0].kind in (CONV, TRANSPOSED):
@@ -150,7 +150,7 @@ class Terms:
             checks = ((gradient[index], self._sum(uses, index, order)) for index in _some(gradient.shape))
         return all(expected.tobytes() == found.tobytes() for expected, found in checks)
 
-    def _sum(self, uses: list[Use], index: Index, order: Order) -> Floats:
+    def _sum(self, uses: list[Use], index: Index, order: GradientOrder) -> Floats:
         parts = [windows(use, self.step, index) for use in uses]
         return sum_of_uses([dot(w.delta, w.values, order, w.inside) for w in parts])
 
@@ -163,7 +163,7 @@ def sum_of_uses(totals: Sequence[Floats | np.float32]) -> Floats:
     return result
 
 
-def _tap_sums(use: Use, step: Pass, order: Order, tap: int) -> Floats:
+def _tap_sums(use: Use, step: Pass, order: GradientOrder, tap: int) -> Floats:
     """Return the sums of some weights at one tap of a kernel: groups × filters × channels."""
     delta, under, inside = tap_windows(use, step, tap, MAX_CHECKED)
     return dot(delta, under, order, inside)

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opsin.backends.base import Program
 from opsin.base.concurrency import locked_cache
 from opsin.explain.arithmetic.evaluate import FUNCTIONS
 from opsin.explain.backpropagation.backward import Backward, Floats, Pass
-from opsin.explain.observer import compiled
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, input_tensor, variable
 from opsin.nn.optimizers import SGD, Adagrad, Adam, Optimizer
 
@@ -63,7 +61,7 @@ SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "/"}
 
 
 @dataclass(frozen=True)
-class Operation:
+class UpdateOperation:
     """One operation of a table: `symbol` = `operation`(`operands`), names of earlier rows or numbers.
 
     `formula` says it as text, such as "g − m"; `updates` is the name of the variable that takes the result, or empty.
@@ -77,9 +75,9 @@ class Operation:
 
 
 @locked_cache()
-def operations(optimizer: Optimizer) -> tuple[Operation, ...]:
+def operations(optimizer: Optimizer) -> tuple[UpdateOperation, ...]:
     """Return the operations of an optimizer's step for one number, in the order of its graph."""
-    rows: list[Operation] = []
+    rows: list[UpdateOperation] = []
     graph = _scalar_graph(optimizer)
     names: dict[Tensor, str | float] = {}
     new_values = {tensor: name for name, tensor in graph.updates.items()}
@@ -94,7 +92,7 @@ def operations(optimizer: Optimizer) -> tuple[Operation, ...]:
             symbol = f"{updated} new" if updated else f"t{_subscript(1 + sum(not row.updates for row in rows))}"
             operands = tuple(names[t] for t in node.inputs)
             names[tensor] = symbol
-            rows.append(Operation(symbol, node.op.name, operands, _formula(node, operands), updated))
+            rows.append(UpdateOperation(symbol, node.op.name, operands, _formula(node, operands), updated))
     return tuple(rows)
 
 
@@ -132,25 +130,16 @@ class Updates:
         """Return both steps with the rule's learning rate. The gradient of the second one is that after the first."""
         backward = self.backward
         weights = {name: backward.model.state[name] for name in self.first}
-        program = self._program(rule.optimizer)
-        program.load_state(weights)
-        steps = []
-        gradients = self.first
-        for _ in range(2):
+        program = backward.update_program(rule.optimizer, list(self.first))
+        program.load_state({name: np.zeros_like(array) for name, array in program.state().items()} | weights)
+
+        def step(gradients: Mapping[str, Floats]) -> Step:
             arrays = {f"gradient of {name}": gradient for name, gradient in gradients.items()}
             program.run(learning_rate=np.float32(rule.rate), **arrays)
-            state = program.state()
-            steps.append(Step(gradients, state))
-            gradients = backward.parameter_gradients(self.case, backward.model.state | state)
-        return steps[0], steps[1]
+            return Step(gradients, program.state())
 
-    def _program(self, optimizer: Optimizer) -> Program:
-        """Return the part of a training step after its gradients, as a program."""
-        backward, rate = self.backward, input_tensor("learning_rate", ())
-        parameters = [backward.parameters[name] for name in self.first]
-        gradients = [input_tensor(f"gradient of {name}", self.first[name].shape) for name in self.first]
-        graph = Graph((rate, *gradients), {}, optimizer.updates(parameters, gradients, rate))
-        return compiled(backward.model, graph, 1)
+        first = step(self.first)
+        return first, step(backward.parameter_gradients(self.case, {**backward.model.state, **first.state}))
 
 
 @dataclass(frozen=True, eq=False)

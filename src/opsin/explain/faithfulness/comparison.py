@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 RESAMPLES = 2000
 MIN_IMAGES = 5
 """Images from which bounds are given: resampling fewer says little."""
+MIN_CHANGE = 0.005
+"""Main figures up to this, of a method and of all baselines, say nothing: the confidence is the same for all images."""
 MAIN = "insertion_deletion"
 """The figure by which a method has to beat the baselines."""
 
@@ -71,8 +73,15 @@ class Comparison:
         sign = -1 if metric in LOWER_IS_BETTER else 1
         return bootstrap(sign * (self.methods[method][metric] - self.baselines[baseline][metric]))
 
+    def is_flat(self, method: str) -> bool:
+        """Whether the confidence hardly changes, neither by the method's maps nor by those of any baseline."""
+        figures = [self.methods[method][MAIN], *(each[MAIN] for each in self.baselines.values())]
+        return max(float(np.abs(values).max()) for values in figures) <= MIN_CHANGE
+
     def unbeaten(self, method: str) -> list[str]:
         """Return the baselines that a method does not beat: surely for several images, by any amount for few."""
+        if self.is_flat(method):
+            return list(self.baselines)
         names = []
         for name in self.baselines:
             gain = self.gain(method, name)
@@ -87,6 +96,11 @@ class Comparison:
     def sentence(self, method: str, title: str) -> str:
         """Return what the figures say of a method, in a sentence."""
         figure, names = self.figure(method, MAIN), self.unbeaten(method)
+        if self.is_flat(method):
+            return (
+                f"The confidence hardly changes, whichever pixels are removed ({figure}): nothing is known of how "
+                f"faithful {title} is."
+            )
         if not names:
             return f"{title} beats every baseline on insertion minus deletion: {figure}."
         unbeaten = listed([f"the {name} ({self.figure(name, MAIN).mean:.3f})" for name in names])

@@ -88,10 +88,10 @@ const arithmetic = (() => {
   }
 
   /**
-   * Add left[t] · right[t], or left[t] if `right` is null, in the order of a kernel (`kernels.summation`).
+   * Add left[t] · right[t], or left[t] if `right` is null, in the order of a kernel (`kernels.summation`); `weights` are those of its segments.
    * Returns {result, partial, lanes, lane}: `partial[t]` is the partial sum after term t, which belongs to `lane[t]`.
    */
-  function addTerms(left, right, order) {
+  function addTerms(left, right, order, weights = null) {
     const count = left.length;
     const partial = new Float32Array(count);
     const lane = new Uint8Array(count);
@@ -125,7 +125,8 @@ const arithmetic = (() => {
         partial[t + order.unroll - 1] = sum = add(sum, group);
       }
       for (; t < last; t++) partial[t] = sum = next(sum, t);
-      result = add(result, sum);
+      if (weights === null) result = add(result, sum);
+      else result = order.fused ? fma(sum, weights[first / segment], result) : add(multiply(sum, weights[first / segment]), result);
     }
     return { result, partial, lanes: [result], lane };
   }

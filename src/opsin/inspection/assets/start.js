@@ -39,6 +39,12 @@ function openView(name) {
   view.mount(root, page.subject.views[name], page);
 }
 
+/** Return the stage to begin with: the first convolution, or what follows the input. */
+function firstStage(stages) {
+  const convolution = stages.findIndex((stage) => stage.kind === 'convolution');
+  return convolution < 0 ? Math.min(START.stage, stages.length - 1) : convolution;
+}
+
 /** Set the state to that of an address. If the page has no such view, show the current one, or the first. */
 function follow(hash, returning = false) {
   const state = parseAddress(hash);
@@ -63,7 +69,8 @@ addEventListener('popstate', () => follow(location.hash, true));
   const { arrays, ...subject } = JSON.parse(document.getElementById('data').textContent);
   page.subject = subject;
   page.entries = arrays;
-  page.state.stage = Math.min(START.stage, subject.stages.length - 1);
+  START.stage = firstStage(subject.stages);
+  page.state.stage = START.stage;
   document.getElementById('left-out').textContent = subject.leftOut;
   follow(location.hash);
   showImages();

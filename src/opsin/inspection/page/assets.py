@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from opsin.viz.page_style import base_style
+
 SHARED_SCRIPTS = (
     "dom.js", "page.js", "number.js", "palette.js", "heat_map.js", "controls.js", "sprite.js", "arithmetic.js",
 )  # fmt: skip
@@ -24,7 +26,7 @@ def style(views: Sequence[str], more: str = "") -> str:
     """Return the style sheet of a page with these views."""
     root = _root()
     parts = [_text(file) for name in views for file in _files(root / "views" / name, ".css")]
-    return "\n".join([_text(root / "assets" / "page.css"), more, *parts])
+    return "\n".join([base_style(), _text(root / "assets" / "page.css"), more, *parts])
 
 
 def _root() -> Traversable:

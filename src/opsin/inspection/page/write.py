@@ -61,7 +61,7 @@ def title(subject: Subject) -> str:
     network = subject.model.network
     if len(subject.images) == 1:
         image = subject.images[0]
-        return f"{network} sees {image.name}: {image.answer}"
+        return f"{network} sees {image.name}: {image.summary}"
     return f"{network} sees {len(subject.images)} images"
 
 
@@ -72,6 +72,8 @@ def lead(subject: Subject) -> str:
         f"The network takes {show(preprocessing.input_shape)} values and answers with {model.task.subject()}.",
         "Every number here is the engine's own float32: rounded in the text, and complete when you point at it.",
     ]
+    if conversion := model.record.get("onnx", {}).get("outputs"):
+        parts.append(conversion)
     if not any(preprocessing.mean):
         parts.append(
             "The model file names no mean of its inputs, so they are not normalized. If the network was trained with "
@@ -95,10 +97,10 @@ def _subject_data(subject: Subject) -> dict[str, Any]:
         "labels": list(subject.model.labels),
         "images": [
             {
-                "name": image.name, "label": image.label, "answer": image.answer,
-                "thumbnail": thumbnail(image.pixels), "tiny": max(image.pixels.shape[1:]) <= TINY_SIDE,
+                "name": image.name, "label": image.label, "answer": image.summary,
+                "thumbnail": thumbnail(subject.shown_image(number)), "tiny": max(image.pixels.shape[1:]) <= TINY_SIDE,
             }
-            for image in subject.images
+            for number, image in enumerate(subject.images)
         ],
         "stages": [_stage_data(stage) for stage in subject.stages],
     }  # fmt: skip

@@ -46,8 +46,8 @@ class ClassifierOutput:
 
     name: str
     kind: str = LOGITS
-    sigmoid: bool = False
-    """Whether the removed activation is a sigmoid."""
+    removed: str = ""
+    """The operator of the activation that is removed: "Softmax", "Sigmoid" or none."""
     labels: tuple[str, ...] | None = None
 
 
@@ -69,7 +69,7 @@ def find_classifier_output(
     last_node = _source(name, producer)
     if last_node and last_node.op in ("Softmax", "Sigmoid") and last_node.inputs:
         producer.update(dict.fromkeys(last_node.outputs, _to_identity(last_node)))
-        return ClassifierOutput(name, sigmoid=last_node.op == "Sigmoid", labels=labels)
+        return ClassifierOutput(name, removed=last_node.op, labels=labels)
     return ClassifierOutput(name, _kind(name, producer, number, MAX_DEPTH), labels=labels)
 
 
@@ -201,7 +201,7 @@ def to_logits(values: Tensor, output: ClassifierOutput) -> tuple[Tensor, bool]:
     if output.kind == LOGITS:
         if is_single:
             return ops.concat([ops.broadcast_to(ops.constant(0.0), (BATCH, 1)), values], 1), False
-        return values, output.sigmoid
+        return values, output.removed == "Sigmoid"
     if output.kind == DISTRIBUTION and not is_single:
         return _log(values), False
     log_p = values if output.kind == LOG_PROBABILITIES else _log(values)
@@ -210,6 +210,21 @@ def to_logits(values: Tensor, output: ClassifierOutput) -> tuple[Tensor, bool]:
     if is_single:
         return ops.concat([log_complement, log_p], 1), False
     return ops.subtract(log_p, log_complement), True
+
+
+def conversion(output: ClassifierOutput, is_single: bool) -> str:
+    """Return in a sentence how `to_logits` changed the outputs of the file; "" if it did not."""
+    what = f"ends with a {output.removed.lower()}, which was removed" if output.removed else ""
+    if output.kind == LOG_PROBABILITIES:
+        what = "gives logarithms of probabilities"
+    elif output.kind != LOGITS:
+        what = "gives probabilities"
+    elif is_single and not what:
+        what = "has one output, a logit"
+    if not what:
+        return ""
+    result = "the logits" if output.kind == LOGITS else "logits that mean the same"
+    return f"The ONNX file {what}: the network here gives {result}{' of two classes' if is_single else ''}."
 
 
 def _log(probabilities: Tensor) -> Tensor:

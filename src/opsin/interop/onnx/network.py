@@ -20,6 +20,7 @@ from opsin.interop.onnx.classifier_output import (
     LAYOUT_OPERATORS,
     ClassifierOutput,
     constant_lookup,
+    conversion,
     find_classifier_output,
     to_logits,
 )
@@ -76,6 +77,8 @@ class Network:
     """The names of the classes, or None if the file has none."""
     byte_input: bool = False
     """Whether the file takes images as bytes, from 0 to 255."""
+    conversion: str = ""
+    """How the outputs of a classifier were changed, in a sentence; empty if they are those of the file."""
 
 
 @checked
@@ -110,7 +113,7 @@ def read(
         raise ModelError(f"{path} {error}") from None
     return Network(
         converted_graph, importer.state, importer.layers, graph.name or place.stem, record.producer, opset,
-        importer.independent, importer.output.labels, importer.byte_input,
+        importer.independent, importer.output.labels, importer.byte_input, importer.conversion,
     )  # fmt: skip
 
 
@@ -142,7 +145,7 @@ class Importer:
         """Names of the values with elements of type uint8."""
         self.byte_input = False
         self.output = ClassifierOutput("")
-        self.independent = False
+        self.independent, self.conversion = False, ""
         self._variables: dict[ConstantValue, Tensor] = {}
         self._names, self._paths = UniqueNames(), UniqueNames()
 
@@ -191,7 +194,9 @@ class Importer:
             raise report(self.problems, self.batch)
         results = {name: self._result(value) for name, value in outputs.items()}
         if classifier:
-            results["logits"], self.independent = to_logits(_by_class(results["logits"]), self.output)
+            values = _by_class(results["logits"])
+            results["logits"], self.independent = to_logits(values, self.output)
+            self.conversion = conversion(self.output, values.shape[1] == 1)
         else:
             self._check_declared_shapes(results)
         return Graph((images,), results).verify()

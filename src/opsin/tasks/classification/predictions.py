@@ -80,6 +80,10 @@ class Prediction:
         _warn_renamed("ranked", "ranking")
         return self.ranking
 
+    def summary(self) -> str:
+        """Return the answer in a few words."""
+        return str(self)
+
     def __str__(self) -> str:
         if self.labels is None:
             return f"{self.label} ({self.probability:.1%})"

@@ -123,7 +123,9 @@ class Classification:
         add_caption(result, [f"don't know, perhaps {text}" if answer.reliable is False else text])
         return result
 
-    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+    def explained_scores(
+        self, outputs: Outputs, label: str | None = None, count: int = 1, size: Size | None = None
+    ) -> list[ExplainedScore]:
         """Return the logits of the best classes of one image, or that of `label`."""
         return class_scores(outputs["logits"][0], self.labels, "softmax", label, count)
 

@@ -53,6 +53,10 @@ class FoundObjects:
         """Return the number of objects of each class that occurs, the most frequent first."""
         return dict(Counter(detection.label for detection in self.detections).most_common())
 
+    def summary(self) -> str:
+        """Return the counts, such as "2 dog, 1 cat"."""
+        return ", ".join(f"{count} {label}" for label, count in self.counts().items()) or "no objects"
+
     def to_data(self) -> dict[str, Any]:
         """Return the answer for JSON."""
         height, width = self.size
@@ -69,6 +73,5 @@ class FoundObjects:
     def __str__(self) -> str:
         """Return one line, such as "2 dog, 1 cat: dog 98.2% at 12, 30 to 150, 220; …"."""
         if not self.detections:
-            return "no objects"
-        counts = ", ".join(f"{count} {label}" for label, count in self.counts().items())
-        return f"{counts}: {'; '.join(map(str, self.detections))}"
+            return self.summary()
+        return f"{self.summary()}: {'; '.join(map(str, self.detections))}"

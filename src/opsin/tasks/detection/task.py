@@ -201,10 +201,12 @@ class ObjectDetection:
             reason="one of the fastest detectors on a processor",
         )  # fmt: skip
 
-    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+    def explained_scores(
+        self, outputs: Outputs, label: str | None = None, count: int = 1, size: Size | None = None
+    ) -> list[ExplainedScore]:
         """Return the class logits of the `count` best boxes of one image, of any class or of `label`."""
         number = None if label is None else self.labels.index(known(label, self.labels))
-        return box_scores(self.head, outputs, self.labels, number, count)
+        return box_scores(self.head, outputs, self.labels, number, count, size or self.input_size)
 
     def metric(self, balanced: bool) -> str:
         """Return the name of COCO's average precision, in which every class counts as much."""

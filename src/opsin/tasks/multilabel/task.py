@@ -172,7 +172,9 @@ class MultiLabel:
         add_caption(result, [listed(answer.labels or ()) or "no label"])
         return result
 
-    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+    def explained_scores(
+        self, outputs: Outputs, label: str | None = None, count: int = 1, size: Size | None = None
+    ) -> list[ExplainedScore]:
         """Return the logits of the best labels of one image, or that of `label`."""
         return class_scores(outputs["logits"][0], self.labels, "sigmoid", label, count)
 

@@ -42,6 +42,10 @@ class Measurement:
         """The first number."""
         return self.quantities[0].value
 
+    def summary(self) -> str:
+        """Return the answer in a few words."""
+        return str(self)
+
     def to_data(self) -> dict[str, Any]:
         """Return the answer for JSON."""
         return {"quantities": [asdict(each) for each in self.quantities]}

@@ -212,7 +212,9 @@ class Regression:
         limits = (abs(mean) + NEEDLE_DEVIATIONS * scale for mean, scale in zip(self.means, self.scales, strict=True))
         return dict(zip(self.labels, limits, strict=True))
 
-    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+    def explained_scores(
+        self, outputs: Outputs, label: str | None = None, count: int = 1, size: Size | None = None
+    ) -> list[ExplainedScore]:
         """Return the standardized values of the first `count` quantities of one image, or that of `label`."""
         names = self.labels[:count] if label is None else (known(label, self.labels),)
         shape = (len(self.labels),)

@@ -83,6 +83,10 @@ class Segmentation:
             return self
         return Segmentation(self.classes, resized(self.ids, size), self.shares, self.confidence)
 
+    def summary(self) -> str:
+        """Return the answer in a few words."""
+        return str(self)
+
     def to_data(self) -> dict[str, Any]:
         """Return the answer for JSON: each class that occurs, with its mask as a compressed run-length code of COCO."""
         numbers = [number for number, share in enumerate(self.shares) if share > 0]

@@ -29,7 +29,7 @@ from opsin.tasks.segmentation.draw import draw
 from opsin.tasks.segmentation.evaluation import SegmentationEvaluation
 from opsin.tasks.segmentation.losses import cross_entropy_dice
 from opsin.tasks.segmentation.masks import Masks
-from opsin.tasks.segmentation.metrics import FOREGROUND_IOU, main_metric
+from opsin.tasks.segmentation.metrics import FOREGROUND_IOU, has_background, main_metric
 from opsin.tasks.segmentation.results import PixelResults
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
@@ -199,16 +199,20 @@ class SemanticSegmentation:
         """Return the image with the classes in colour and a legend."""
         return draw(image, answer.at_size((image.height, image.width)))
 
-    def explained_scores(self, outputs: Outputs, label: str | None = None, count: int = 1) -> list[ExplainedScore]:
+    def explained_scores(
+        self, outputs: Outputs, label: str | None = None, count: int = 1, size: Size | None = None
+    ) -> list[ExplainedScore]:
         """Return the mean logit of a class over the pixels answered as it, for the largest classes or for `label`.
 
-        For a class that no pixel is answered as, it is the mean over all pixels. Averages over pixels are those of
-        Vinogradova, Dibrov & Myers, "Towards interpretable semantic segmentation via gradient-weighted class
-        activation mapping", 2020.
+        A class "background" comes last: what is of interest is what was found. For a class that no pixel is answered
+        as, it is the mean over all pixels. Averages over pixels are those of Vinogradova, Dibrov & Myers, "Towards
+        interpretable semantic segmentation via gradient-weighted class activation mapping", 2020.
         """
         logits = outputs["logits"][0]
         answer = logits.argmax(0)
         sizes = np.bincount(answer.reshape(-1), minlength=len(self.labels))
+        if has_background(self.labels):
+            sizes[0] = min(sizes[0], 1)
         order = [k for k in np.argsort(-sizes, kind="stable") if sizes[k]][:count]
         numbers = order if label is None else [self.labels.index(known(label, self.labels))]
         return [self._mean_logit(int(k), answer == k) for k in numbers]

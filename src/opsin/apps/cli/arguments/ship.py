@@ -12,7 +12,7 @@ from opsin.apps.cli.lazy import command
 
 def ship(
     model: ModelFile,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: web, a page for browsers.")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: web (a page), js (a module).")],
     out: Annotated[
         str | None,
         typer.Option(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from opsin.compiler.simplify import constant_value
-from opsin.explain.arithmetic.evaluate import CARRIED, MAXIMA, SUMS
+from opsin.explain.arithmetic.evaluate import CARRIED, MAXIMA, SUMS, WEIGHTED
 from opsin.explain.arithmetic.orders import Order
 from opsin.explain.arithmetic.words import POINTWISE_WORDS, order_words, step_words
 from opsin.explain.observer import Floats
@@ -17,7 +17,9 @@ from opsin.explain.stages import Step
 from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.views.convolution.regions import Region, is_map, read_regions, sides
 from opsin.ir import Node, Tensor, bind
+from opsin.kernels.resample import nonzero_runs
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
+from opsin.ops import axis_weights
 
 GEOMETRY = ("stride", "dilation", "padding", "groups", "window", "count_include_pad", "starts", "low", "exponent")
 """Attributes of operations that the page needs."""
@@ -56,9 +58,11 @@ class StepParts:
             return None
         numbers = sum(_united(regions, t)[0].count for t in self.stored()) * len(self.outputs)
         for node in self.step.nodes:
-            if node.op.name in ("conv2d", "matmul"):
+            if node.op.name in WEIGHTED:
                 filters = len(_united(regions, node.output)[0].channels)
                 numbers += filters * (self.parameters[node.inputs[1]].size // _filters(node))
+            if node.op.name == "resample2d":
+                numbers += sum(weights.size + starts.size for starts, weights in _tables(node))
         return FLOAT_BYTES * numbers
 
     def to_data(self, arrays: Arrays) -> dict[str, Any]:
@@ -106,15 +110,17 @@ class StepParts:
         if node.output in maps:
             data["map"] = maps.index(node.output)
         data["carried"] = name in CARRIED or _needs_logarithm(node)
-        operands = node.inputs[:1] if name in ("conv2d", "matmul") else node.inputs
+        operands = node.inputs[:1] if name in WEIGHTED else node.inputs
         channels = _united(regions, node.output)[0].channels
         data["operands"] = [self._operand(t, maps, numbers, channels, arrays) for t in operands]
-        if name in ("conv2d", "matmul"):
-            weights = self.parameters[node.inputs[1]]
-            if name == "matmul":
-                weights = weights if node.attrs["transpose_b"] else weights.T
+        if name in WEIGHTED:
+            weights = _by_filter(node, self.parameters[node.inputs[1]])
             data |= {"weights": arrays.add(weights[list(channels)]), "kernel": list(weights.shape)}
             data["filters"] = list(channels) if len(channels) < len(weights) else None
+        if name == "resample2d":
+            data["tables"] = [
+                {"starts": arrays.add(starts), "weights": arrays.add(weights)} for starts, weights in _tables(node)
+            ]
         if name in SUMS or name in MAXIMA:
             data |= _order_data(node, self.orders.get(node.output))
         return data
@@ -145,9 +151,9 @@ class StepParts:
 def can_show(step: Step) -> bool:
     """Whether the page knows how to compute a step: its parameters are weights, or one number for each channel."""
     for node in step.nodes:
-        if node.op.name in ("conv2d", "matmul") and (not is_map(node.inputs[0]) or is_map(node.inputs[1])):
+        if node.op.name in WEIGHTED and (not is_map(node.inputs[0]) or is_map(node.inputs[1])):
             return False
-        if node.op.name not in ("conv2d", "matmul"):
+        if node.op.name not in WEIGHTED:
             channels = sides(node.output.shape)[0] if node.output.rank in (2, 4) else 0
             parameters = [t for t in node.inputs if not is_map(t) and constant_value(t) is None]
             if any(not _is_by_channel(t, node, channels) for t in parameters):
@@ -170,7 +176,24 @@ def _needs_logarithm(node: Node) -> bool:
 
 def _filters(node: Node) -> int:
     shape: tuple[int, ...] = bind(node.inputs[1].shape, 1)
+    if node.op.name == "conv_transpose2d":
+        return int(shape[1] * node.attrs["groups"])
     return shape[0 if node.op.name == "conv2d" or node.attrs["transpose_b"] else 1]
+
+
+def _by_filter(node: Node, weights: Floats) -> Floats:
+    """Return the weights of a sum of products with the results' channels first: K × C/groups × kh × kw, or K × C."""
+    if node.op.name == "conv_transpose2d":
+        grouped = weights.reshape(node.attrs["groups"], -1, *weights.shape[1:]).swapaxes(1, 2)
+        return grouped.reshape(_filters(node), -1, *weights.shape[2:])
+    return weights if node.op.name == "conv2d" or node.attrs["transpose_b"] else weights.T
+
+
+def _tables(node: Node) -> list[tuple[Floats, Floats]]:
+    """Return the starts of the runs of rows, and of columns, that a resampling reads, and their weights."""
+    pairs = zip(node.attrs["source"], node.attrs["size"], strict=True)
+    runs = [nonzero_runs(axis_weights(node.attrs["mode"], source, size)) for source, size in pairs]
+    return [(starts.astype(np.float32), weights) for starts, _, weights in runs]
 
 
 def _united(regions: Sequence[dict[Tensor, Region]], tensor: Tensor) -> tuple[Region, list[tuple[int, int]]]:
@@ -197,5 +220,5 @@ def _order_data(node: Node, order: Order | None) -> dict[str, Any]:
             order.axes if order is not None and len(order.axes) == node.inputs[0].rank and not summation.axes else ()
         )
         data["axes"] = [axis for axis in (known or range(node.inputs[0].rank)) if axis in node.attrs["axes"]]
-    words = "" if node.op.name in MAXIMA else order_words(order, node.op.name in ("conv2d", "matmul"))
+    words = "" if node.op.name in MAXIMA else order_words(order, node.op.name in WEIGHTED | {"resample2d"})
     return {"order": data, "described": is_described, "orderWords": words}

@@ -88,10 +88,10 @@ class StepModel {
       inside[t] = sources.rows[t] >= 0 && sources.rows[t] < height && sources.columns[t] >= 0 && sources.columns[t] < width ? 1 : 0;
       if (inside[t]) left[t] = this.operand(operation.operands[0], [sources.channels[t], sources.rows[t], sources.columns[t]]);
     }
-    const right = sources.weights && Float32Array.from(sources.weights, (at) => this.array(operation.weights).data[at]);
+    const right = sources.factors ?? (sources.weights && Float32Array.from(sources.weights, (at) => this.array(operation.weights).data[at]));
     const terms = { ...sources, left, right, inside };
     if (operation.name === 'max' || operation.name === 'max_pool2d') return { ...terms, ...maximum(left, inside) };
-    const total = arithmetic.addTerms(left, right, operation.order);
+    const total = arithmetic.addTerms(left, right, operation.order, sources.segments);
     if (operation.name !== 'avg_pool2d') return { ...terms, ...total };
     const factor = Math.fround(1 / windowSize(operation, place, height, width));
     return { ...terms, ...total, sum: total.result, factor, result: arithmetic.multiply(total.result, factor) };
@@ -101,6 +101,8 @@ class StepModel {
   sources(operation, place) {
     const { name } = operation;
     if (name === 'conv2d') return this.convolutionSources(operation, place);
+    if (name === 'conv_transpose2d') return this.transposedSources(operation, place);
+    if (name === 'resample2d') return this.resamplingSources(operation, place);
     if (name === 'matmul') {
       const [, depth] = operation.kernel;
       const first = this.filterNumber(operation, place[0]) * depth;
@@ -128,6 +130,45 @@ class StepModel {
       channels: channel.map((c) => first + c),
       ...positions(operation, place, taps),
       weights: taps.all.map((_, t) => filter + (channel[t] * height + taps.row[t]) * width + taps.column[t]),
+    };
+  }
+
+  /** As `convolutionSources`: the numbers whose kernels reach the place. Windows are read in the order of the image, except along `descending` axes. */
+  transposedSources(operation, place) {
+    const [filters, channels, height, width] = operation.kernel;
+    const sizes = { row: height, column: width, channel: channels };
+    const taps = tapsOf(operation.order.axes, sizes);
+    const { stride, padding, dilation, order: { descending } } = operation;
+    const along = (name, t) => (descending.includes(name) ? taps[name][t] : sizes[name] - 1 - taps[name][t]);
+    const distance = (axis, tap) => place[axis + 1] + padding[axis][0] - tap * dilation[axis];
+    const first = Math.floor(place[0] / (filters / operation.groups)) * channels;
+    const filter = this.filterNumber(operation, place[0]) * channels * height * width;
+    const result = { channels: [], rows: [], columns: [], weights: [] };
+    for (let t = 0; t < taps.all.length; t += 1) {
+      const [row, column, channel] = [along('row', t), along('column', t), taps.channel?.[t] ?? 0];
+      const [down, across] = [distance(0, row), distance(1, column)];
+      if (down % stride[0] || across % stride[1]) continue;
+      result.channels.push(first + channel);
+      result.rows.push(down / stride[0]);
+      result.columns.push(across / stride[1]);
+      result.weights.push(filter + (channel * height + row) * width + column);
+    }
+    return result;
+  }
+
+  /** The numbers that a resampling reads: weights of columns are `factors`, and those of rows are `segments`. Where a weight is 0, nothing is read. */
+  resamplingSources({ tables, order }, place) {
+    const [rows, columns] = tables.map(({ starts, weights }, axis) => {
+      const { shape: [, taps], data } = this.array(weights);
+      const at = place[axis + 1];
+      return { start: this.array(starts).data[at], weights: data.subarray(at * taps, (at + 1) * taps) };
+    });
+    const taps = tapsOf(order.axes, { row: rows.weights.length, column: columns.weights.length });
+    return {
+      channels: taps.row.map(() => place[0]),
+      rows: taps.row.map((tap) => (rows.weights[tap] ? rows.start + tap : -1)),
+      columns: taps.column.map((tap) => (columns.weights[tap] ? columns.start + tap : -1)),
+      weights: null, factors: Float32Array.from(taps.column, (tap) => columns.weights[tap]), segments: rows.weights,
     };
   }
 

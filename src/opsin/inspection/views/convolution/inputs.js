@@ -37,7 +37,8 @@ function inputMap(model, main) {
   return {
     element,
     update(place, channel) {
-      const selected = windowOf(operation, place, area);
+      terms = operation.order ? model.terms(main, model.own(operation, place)) : null;
+      const selected = slides(operation) || !terms || operation.name === 'sum' ? windowOf(operation, place, area) : readArea(terms, area);
       const changes = { selected };
       if (channel !== shownChannel) {
         const all = values(channel);
@@ -46,7 +47,6 @@ function inputMap(model, main) {
       shownChannel = channel;
       name.textContent = count > 1 ? `Input, channel ${channel}` : 'Input';
       heat.update(changes);
-      terms = operation.order ? model.terms(main, model.own(operation, place)) : null;
       const dilated = Math.max(...(operation.dilation ?? [1])) > 1;
       const cells = dilated ? [...terms.channels.keys()].filter((t) => terms.channels[t] === channel) : [];
       fill(taps, cells.map((t) => h('rect', { class: 'tap', x: terms.columns[t] - area.column, y: terms.rows[t] - area.row, width: 1, height: 1 })));
@@ -58,10 +58,22 @@ function inputMap(model, main) {
   };
 }
 
+/** Whether a window of one size slides over the input. */
+const slides = (operation) => operation.stride !== undefined && operation.name !== 'conv_transpose2d';
+
+/** Return the smallest rectangle with everything that terms read, in the cells of the input's map: [row, column, height, width]. */
+function readArea(terms, area) {
+  const inside = [...terms.inside.keys()].filter((t) => terms.inside[t]);
+  if (!inside.length) return [0, 0, 0, 0];
+  const [rows, columns] = [terms.rows, terms.columns].map((each) => inside.map((t) => each[t]));
+  const [top, left] = [Math.min(...rows), Math.min(...columns)];
+  return [top - area.row, left - area.column, Math.max(...rows) - top + 1, Math.max(...columns) - left + 1];
+}
+
 /** Return the rows and columns of the input that the windows of the shown outputs cover, padding included. */
 function inputArea(operation, output, part, height, width) {
   const along = (axis, first, count, size) => {
-    if (!operation.stride) return [0, size];
+    if (!slides(operation)) return [0, size];
     const taps = (operation.window ?? operation.kernel.slice(2))[axis];
     const start = first * operation.stride[axis] - operation.padding[axis][0];
     const stop = (first + count - 1) * operation.stride[axis] - operation.padding[axis][0] + (taps - 1) * (operation.dilation ?? [1, 1])[axis] + 1;
@@ -69,8 +81,8 @@ function inputArea(operation, output, part, height, width) {
   };
   const clip = ([start, stop], first, count) => [Math.min(start, first), Math.max(stop, first + count)];
   const isWhole = part.rows === height && part.columns === width;
-  const [top, bottom] = operation.stride ? clip(along(0, output.row, output.rows, height), part.row, isWhole ? part.rows : 1) : [part.row, part.row + part.rows];
-  const [left, right] = operation.stride ? clip(along(1, output.column, output.columns, width), part.column, isWhole ? part.columns : 1) : [part.column, part.column + part.columns];
+  const [top, bottom] = slides(operation) ? clip(along(0, output.row, output.rows, height), part.row, isWhole ? part.rows : 1) : [part.row, part.row + part.rows];
+  const [left, right] = slides(operation) ? clip(along(1, output.column, output.columns, width), part.column, isWhole ? part.columns : 1) : [part.column, part.column + part.columns];
   return { row: top, column: left, rows: bottom - top, columns: right - left };
 }
 

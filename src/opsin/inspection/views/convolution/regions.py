@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opsin.compiler.simplify import constant_value
-from opsin.explain.arithmetic.evaluate import CARRIED, FUNCTIONS
+from opsin.explain.arithmetic.evaluate import CARRIED, FUNCTIONS, WEIGHTED
 from opsin.ir import Node, Shape, Tensor, bind
+from opsin.kernels.resample import nonzero_runs
+from opsin.ops import axis_weights
 
 Span = tuple[int, int]
 """The first index, and the one past the last."""
@@ -61,7 +63,7 @@ def read_regions(nodes: Sequence[Node], output: Region) -> dict[Tensor, Region] 
         if needed is None:
             continue
         for tensor in node.inputs:
-            if not is_map(tensor) or (tensor is not node.inputs[0] and node.op.name in ("conv2d", "matmul")):
+            if not is_map(tensor) or (tensor is not node.inputs[0] and node.op.name in WEIGHTED):
                 continue
             region = _read(node, tensor, needed)
             if region is None:
@@ -85,6 +87,15 @@ def _read(node: Node, tensor: Tensor, needed: Region) -> Region | None:
         inputs = tuple(g * channels + c for g in groups for c in range(channels))
         spans = _windows(needed, kernel, attrs["stride"], attrs["dilation"], attrs["padding"], full)
         return Region(inputs, *spans)
+    if name == "conv_transpose2d":
+        channels, filters, *kernel = bind(node.inputs[1].shape, 1)
+        per_group = channels // attrs["groups"]
+        groups = sorted({k // filters for k in needed.channels})
+        return Region(
+            tuple(g * per_group + c for g in groups for c in range(per_group)), *_reaching(needed, kernel, node)
+        )
+    if name == "resample2d":
+        return Region(needed.channels, *_resampled(needed, node))
     if name in WINDOWS:
         return Region(
             needed.channels, *_windows(needed, attrs["window"], attrs["stride"], (1, 1), attrs["padding"], full)
@@ -120,6 +131,26 @@ def _windows(
         start = first * stride[axis] - padding[axis][0]
         stop = (last - 1) * stride[axis] - padding[axis][0] + (kernel[axis] - 1) * dilation[axis] + 1
         spans.append(_inside((start, stop), (full.rows, full.columns)[axis][1]))
+    return spans[0], spans[1]
+
+
+def _reaching(needed: Region, kernel: Sequence[int], node: Node) -> tuple[Span, Span]:
+    """Return the rows and columns of a transposed convolution's input whose kernels reach `needed`."""
+    spans, attrs = [], node.attrs
+    for axis, (first, last) in enumerate((needed.rows, needed.columns)):
+        stride, before = attrs["stride"][axis], attrs["padding"][axis][0]
+        start = -(-(first + before - (kernel[axis] - 1) * attrs["dilation"][axis]) // stride)
+        size = sides(node.inputs[0].shape)[1 + axis]
+        spans.append(_inside((start, (last - 1 + before) // stride + 1), size))
+    return spans[0], spans[1]
+
+
+def _resampled(needed: Region, node: Node) -> tuple[Span, Span]:
+    """Return the rows and columns that `resample2d` reads."""
+    spans, attrs = [], node.attrs
+    for source, size, (first, last) in zip(attrs["source"], attrs["size"], (needed.rows, needed.columns), strict=True):
+        starts, counts, _ = nonzero_runs(axis_weights(attrs["mode"], source, size))
+        spans.append((int(starts[first:last].min()), int((starts + counts)[first:last].max())))
     return spans[0], spans[1]
 
 

@@ -30,7 +30,8 @@ function termsPanel(operation, terms, { open, onOpen, onTerm, labels }) {
   const isMaximum = terms.winner !== undefined;
   const parts = [];
   const own = termsOfChannel(terms, open);
-  const [height, width] = operation.window ?? operation.kernel?.slice(2) ?? [span(own, terms.rows), span(own, terms.columns)];
+  const slides = operation.name !== 'conv_transpose2d' && (operation.window ?? operation.kernel?.slice(2));
+  const [height, width] = slides || [span(own, terms.rows), span(own, terms.columns)];
   let grids = [];
   if (own.length > 1 && own.length === height * width && own.length <= MAX_CELLS) {
     grids = windowGrids(terms, own, height, width, open, isMaximum);
@@ -65,7 +66,7 @@ function windowGrids(terms, own, rows, columns, channel, isMaximum) {
   if (terms.right) {
     const right = pick(terms.right);
     const products = Float32Array.from(left, (value, i) => arithmetic.multiply(value, right[i]));
-    grids.push(numberGrid({ ...shape, values: right, name: 'Kernel', largest: largestOf(right) }));
+    grids.push(numberGrid({ ...shape, values: right, name: terms.segments ? 'Weights of the columns' : 'Kernel', largest: largestOf(right) }));
     grids.push(numberGrid({ ...shape, values: products, name: 'Products, rounded', largest: largestOf(products) }));
   }
   return grids;

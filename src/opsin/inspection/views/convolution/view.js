@@ -151,6 +151,7 @@ function kernelMap(operation, terms, channel) {
   if (operation.kernel?.length !== 4 || operation.kernel[2] * operation.kernel[3] === 1) return null;
   const [, , rows, columns] = operation.kernel;
   const values = Float32Array.from(opsin.termsOfChannel(terms, channel), (t) => terms.right[t]);
+  if (values.length !== rows * columns) return null; // a phase of a transposed convolution
   return [h('h3', { text: 'Kernel' }), heatMap({ values, rows, columns, name: `kernel, input channel ${channel}`, size: 120 }).element];
 }
 
@@ -165,14 +166,15 @@ function largestTerm(terms) {
 /** Return what an operation with terms is, such as "25 products, 9 of them in the padding". */
 function title(operation, terms, model) {
   const outside = terms.inside.reduce((count, each) => count + (each ? 0 : 1), 0);
-  const words = { conv2d: 'the sum of', matmul: 'the sum of', avg_pool2d: 'the mean of', sum: 'the sum of', max: 'the largest of', max_pool2d: 'the largest of' };
+  const words = { conv2d: 'the sum of', conv_transpose2d: 'the sum of', resample2d: 'the weighted mean of', matmul: 'the sum of', avg_pool2d: 'the mean of', sum: 'the sum of', max: 'the largest of', max_pool2d: 'the largest of' };
   const what = `${words[operation.name]} ${counted(terms.left.length, terms.right ? 'product' : 'value')}`;
-  const stride = operation.stride && Math.max(...operation.stride) > 1 ? `; the window moves by ${operation.stride.join(' × ')}` : '';
+  const moves = operation.name === 'conv_transpose2d' ? 'the kernels lie apart by' : 'the window moves by';
+  const stride = operation.stride && Math.max(...operation.stride) > 1 ? `; ${moves} ${operation.stride.join(' × ')}` : '';
   const dilation = operation.dilation && Math.max(...operation.dilation) > 1 ? `; its values are ${operation.dilation.join(' × ')} apart` : '';
   const [, inputs] = operation.kernel ?? [];
   const all = model.shapeOf(operation.operands[0])[0];
   const groups = operation.groups > 1 && inputs > 1 ? `; ${operation.groups} groups, each of which reads ${counted(inputs, 'channel')} of ${all}` : '';
-  return `${capitalized(what)}${outside ? `, ${outside} of them in the padding` : ''}${stride}${dilation}${groups}`;
+  return `${capitalized(what)}${outside && !terms.segments ? `, ${outside} of them in the padding` : ''}${stride}${dilation}${groups}`;
 }
 
 /** Make a chart of a step that is a function of single values, for the channel of the output. */

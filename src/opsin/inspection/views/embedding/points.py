@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from opsin.base import random_counter
 from opsin.base.errors import GraphError
 from opsin.data import Dataset, LabeledImages, Samples
-from opsin.explain.channels import affordable_images, batch_size
+from opsin.data.batches import batch_size
+from opsin.explain.channels import MAX_BATCH, affordable_images
 from opsin.explain.features import penultimate_graph
 from opsin.explain.observer import Floats
 from opsin.inspection.images import dataset_names
@@ -114,7 +115,7 @@ def _run(subject: Subject, graph: Graph, images: Samples) -> tuple[Floats, dict[
     """Return the features and the outputs by name of images."""
     observed = subject.model.graph.outputs
     names, tensors = list(observed), [graph.outputs["features"], *observed.values()]
-    size = batch_size(len(images), images.pixels.shape[1:])
+    size = batch_size(images.pixels.shape[1:], min(MAX_BATCH, len(images)))
     batches: list[list[Floats]] = []
     for numbers, results in subject.observer.run_batches(images.pixels, np.arange(len(images)), tensors, size):
         if len(batches) % PROGRESS_BATCHES == 0:

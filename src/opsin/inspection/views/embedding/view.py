@@ -39,7 +39,7 @@ class EmbeddingView:
         if points is None or len(points.features) < MIN_POINTS:
             return None
         count = len(points.features)
-        sheet = sprite(points.images.pixels, np.arange(count), int(SPRITE_SHARE * subject.budget))
+        sheet = sprite(points.images.single().pixels, np.arange(count), int(SPRITE_SHARE * subject.budget))
         splits = sorted(set(points.splits), key=points.splits.index)
         return {
             "maps": _maps_data(points.features, _maps(subject, points.features), arrays),

@@ -1,20 +1,24 @@
 // The image under a map.
 
 /** Draw the image, covered by colours where the map is large. Returns {element, update(strength)}. */
-function overlay({ pixels, page, answer, data }, map, size, strength, { bare = false } = {}) {
+function overlay({ pixels, page, image, answer, data }, map, size, strength, { bare = false } = {}) {
   const [, height, width] = pixels.shape;
   const share = bare ? Math.min(1, size / Math.max(height, width)) : 1;
   const drawn = [Math.round(height * share), Math.round(width * share)];
   const { shape: [rows, columns], data: values } = page.array(map.values);
   const shares = map.sentences.length ? new Float32Array(drawn[0] * drawn[1]) : displayed(values, rows, columns, ...drawn);
   const canvas = h('canvas', { 'aria-hidden': true });
-  const enlarged = size / Math.max(height, width);
+  const [imageHeight, imageWidth] = image.size;
+  const enlarged = size / Math.max(imageHeight, imageWidth);
   const title = `${data.methods[map.method].title} of '${answer.label}' over the image`;
   const box = h('div', {
     class: 'why-cover', role: bare ? null : 'img', 'aria-label': bare ? null : `${title}${map.sentences.length ? ': nothing to see' : ''}`,
-    style: { width: `${width * enlarged}px`, aspectRatio: `${width} / ${height}` },
+    style: { width: `${imageWidth * enlarged}px`, aspectRatio: `${imageWidth} / ${imageHeight}` },
   }, canvas);
-  const update = (amount) => drawOverlay(canvas, pixels, drawn, shares, amount);
+  const update = (amount) => {
+    drawOverlay(canvas, pixels, drawn, shares, amount);
+    if (answer.box) outline(canvas, answer.box);
+  };
   update(strength);
   return { element: box, update };
 }
@@ -37,6 +41,17 @@ function drawOverlay(canvas, { shape: [channels, height, width], data }, [drawnH
     }
   }
   context.putImageData(image, 0, 0);
+}
+
+/** Draw the edges of a box, whose corners are shares of the image's sides. */
+function outline(canvas, [left, top, right, bottom]) {
+  const context = canvas.getContext('2d');
+  const unit = Math.max(canvas.width, canvas.height) / 160;
+  for (const [colour, width] of [['#10151a', 3 * unit], ['#ffffff', 1.4 * unit]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.strokeRect(left * canvas.width, top * canvas.height, (right - left) * canvas.width, (bottom - top) * canvas.height);
+  }
 }
 
 /** Return a raw map in the size of the image, from 0 to 1: positive values, stretched, and enlarged bilinearly. */

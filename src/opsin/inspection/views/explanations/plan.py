@@ -35,7 +35,7 @@ class Plan:
     image_methods: tuple[str, ...]
     """Methods of the whole image, for the first answer only."""
     measured: tuple[str, ...]
-    """Methods whose faithfulness is measured, for the first answer only."""
+    """Methods whose faithfulness is measured, for the first answer only; none if there are many images."""
     left_out: str
 
     @classmethod
@@ -48,14 +48,16 @@ class Plan:
         )
         count = int(passes / PASSES) - BASELINE_MAPS
         order = [DEFAULT_METHOD, *(name for name in (*layer_methods, *image_methods) if name != DEFAULT_METHOD)]
-        measured = tuple(order[: max(1, count)])
         few = len(subject.images) <= FEW_IMAGES
+        measured = tuple(order[: max(1 if few else 0, count)])
         missing = [METHODS[name].title for name in METHODS if name not in (*layer_methods, *image_methods)]
         unmeasured = [METHODS[name].title for name in (*layer_methods, *image_methods) if name not in measured]
         parts = []
         if missing:
             parts.append(f"explanations without {' and '.join(missing)}, which take long for this network")
-        if unmeasured:
+        if not measured:
+            parts.append("no faithfulness of these maps, which takes long for so many images")
+        elif unmeasured:
             parts.append(f"no faithfulness of {', '.join(unmeasured)}")
         return cls(MAX_ANSWERS if few else ANSWERS_OF_MANY, layer_methods, image_methods, measured, "; ".join(parts))
 

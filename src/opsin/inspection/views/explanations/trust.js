@@ -8,8 +8,8 @@ function trustPart({ data, image, chosen }) {
   const sanity = check
     ? [h('h4', { text: 'Sanity check' }), h('p', { class: check.passed ? null : 'warning', text: check.sentence }),
       table({ caption: 'rank correlation with the maps of networks whose last layers are random', head: ['random layers', 'correlation'], rows: check.shares.map((share, n) => [`${Math.round(100 * share)}%`, rounded(check.correlations[n], 2)]) })]
-    : h('p', { class: 'note', text: `The sanity check was not made for ${data.methods[chosen.method].title}.` });
-  const figures = trust.methods[chosen.method];
+    : h('p', { class: 'note', text: `The sanity check was not made for ${data.methods[chosen.method].title}: ${data.methods[chosen.method].layer ? 'its map has too few places' : 'it takes many runs of the network'}.` });
+  const figures = trust?.methods[chosen.method];
   if (!figures || chosen.answer || chosen.layer) {
     const reason = figures ? 'Faithfulness is measured for the first answer and the first layer.' : 'Faithfulness was not measured for this method.';
     return h('div', {}, title, h('p', { class: 'note', text: reason }), sanity);
@@ -27,6 +27,7 @@ function trustPart({ data, image, chosen }) {
     h('details', {}, h('summary', { text: 'What the figures mean' }), h('ul', {}, [
       'Insertion: the area under the confidence while the most important pixels are restored in a blurred image, a tenth at a time. Deletion: while they are replaced by the mean colour (Petsiuk et al. 2018).',
       'ROAD: how much more the confidence falls without the most important pixels than without the least important ones, halved; removed pixels are interpolated (Rong et al. 2022).',
+      'The confidence is the probability of the answer. A number has the confidence 1 for the image itself and 0 if it is as far away as for an image of the mean colour.',
       'Average drop: the share of the confidence that is lost if the image is multiplied by the map. Increase: 1 if the confidence grows instead (Chattopadhay et al. 2018).',
       'The random map, the centred Gaussian and the edge detector do not depend on the network. For random maps, the range over several of them is given.',
       'The figures often disagree. No photo has pixels removed in this way, so compare the figures with those of the baselines, not with those of other networks.',

@@ -62,7 +62,8 @@ function markMethod(root, method) {
 }
 
 function controls({ data, image, answer, chosen }, choose) {
-  const answers = image.answers.map((each, n) => ({ value: n, text: each.label }));
+  const isUnique = new Set(image.answers.map((each) => each.label)).size === image.answers.length;
+  const answers = image.answers.map((each, n) => ({ value: n, text: isUnique ? each.label : `${n + 1}: ${each.label}` }));
   const methods = Object.keys(answer.maps).map((name) => ({ value: name, text: data.methods[name].title }));
   const layers = answer.maps[chosen.method].map((map, n) => ({ value: n, text: map.layer }));
   return [
@@ -93,11 +94,14 @@ function mapPart(view) {
     map.details.remark ? h('p', { class: 'warning', text: map.details.remark }) : null,
     cover.element, map.sentences.length ? null : strength.element,
     h('p', { class: 'note' }, `${capitalized(map.description)} is `, number(Math.fround(map.score), { name: map.description }), '. ',
-      `The colours go from 0 to ${rounded(map.largest)}, the largest value of this map.`),
+      `The colours go from 0 to ${rounded(map.largest)}, the largest value of this map.`,
+      answer.number ? ' Coloured parts make the number larger.' : null),
     h('details', {}, h('summary', { text: 'The raw map' }),
-      h('p', { class: 'note', text: `${capitalized(method.idea)} (${method.source}).${squares} ${method.unsigned ? '' : 'Negative values count against the answer.'}` }),
+      h('p', { class: 'note', text: `${capitalized(method.idea)} (${method.source}).${squares} ${method.unsigned ? '' : answer.number ? 'Negative values make the number smaller.' : 'Negative values count against the answer.'}` }),
       raw.element, detailsPart(map)),
     channelsPart(view, map),
+    view.image.drawing ? h('figure', { class: 'why-drawing' }, h('figcaption', { text: 'What the network answers' }),
+      h('img', { src: view.image.drawing, alt: `The image with the answer drawn on it: ${page.subject.images[page.state.image].answer}` })) : null,
   );
 }
 
@@ -137,8 +141,8 @@ function methodsPart(view, choose) {
   const { data, image, answer, chosen } = view;
   const cards = Object.entries(answer.maps).map(([name, maps]) => {
     const map = maps[Math.min(chosen.layer, maps.length - 1)];
-    const figures = !chosen.answer && !chosen.layer ? image.trust.methods[name] : null;
-    const doubtful = image.trust.unbeaten.includes(name);
+    const figures = !chosen.answer && !chosen.layer ? image.trust?.methods[name] : null;
+    const doubtful = image.trust?.unbeaten.includes(name);
     return h('button', { type: 'button', class: 'why-card', data: { method: name }, 'aria-pressed': String(name === chosen.method), on: { click: () => choose({ method: name }) } },
       opsin.mapOverlay(view, map, SMALL, 0.65, { bare: true }).element, h('span', { class: 'why-title', text: data.methods[name].title }),
       map.sentences.length ? h('span', { class: 'note', text: 'nothing to see' }) : null,
@@ -146,7 +150,7 @@ function methodsPart(view, choose) {
   });
   return [
     h('h3', { text: 'All methods' }),
-    h('p', { class: 'note', text: chosen.answer || chosen.layer ? '' : 'With insertion minus deletion: high is good, from −1 to 1.' }),
+    h('p', { class: 'note', text: chosen.answer || chosen.layer || !image.trust ? '' : 'With insertion minus deletion: high is good, from −1 to 1.' }),
     h('div', { class: 'why-cards' }, cards),
   ];
 }

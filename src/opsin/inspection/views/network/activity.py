@@ -36,8 +36,9 @@ def activity_of(
         return None
     places = _thumbnails(activities, channels)
     names = dataset_names(subject.data, images)
+    sheet = sprite(images.single().pixels, list(places), max_bytes)
     return {
-        "sprite": sprite(images.pixels, list(places), max_bytes).to_data(), "names": [names[n] for n in places],
+        "sprite": sheet.to_data(), "names": [names[n] for n in places],
         "stages": [_stage_data(subject, each, channels[each.stage], places, arrays) for each in activities],
     }  # fmt: skip
 

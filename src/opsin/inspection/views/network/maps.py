@@ -31,8 +31,11 @@ class Form:
 
 
 def as_maps(values: Floats) -> Floats:
-    """Return values as N × C × H × W, or N × C: further axes before the last two count as channels."""
-    if values.ndim == 3:
+    """Return values as N × C × H × W, or N × C: further axes before the last two count as channels.
+
+    A number for each image is one channel.
+    """
+    if values.ndim in (1, 3):
         return values[:, None]
     return values if values.ndim <= 4 else values.reshape(len(values), -1, *values.shape[-2:])
 

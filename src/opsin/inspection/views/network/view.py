@@ -69,9 +69,10 @@ class NetworkView:
 
     def _channels(self, subject: Subject, stage: Stage, step: Step, count: int) -> list[int]:
         """Return the channels of a step to show: those that the stage's last step uses most, if it has as many."""
-        observed, last = subject.observed, stage.steps[-1].output
-        chosen = last if last.shape[1] == step.output.shape[1] else step.output
-        return strongest_channels(as_maps(observed.values[chosen]), as_maps(observed.gradients[chosen]), count)
+        observed, last, own = subject.observed, stage.steps[-1].output, step.output
+        values = {t: as_maps(observed.values[t]) for t in (last, own)}
+        chosen = last if values[last].shape[1] == values[own].shape[1] else own
+        return strongest_channels(values[chosen], as_maps(observed.gradients[chosen]), count)
 
 
 def _left_out(maps: Collection[Maps]) -> str:

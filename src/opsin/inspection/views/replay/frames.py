@@ -15,28 +15,34 @@ from opsin.model import Model
 from opsin.runs.log import LOG, read_log
 from opsin.runs.replay import REPLAY, ReplayFiles
 from opsin.training.events import LOG_NAMES, STEPS, Epoch
-from opsin.training.replay import ReplayFrame
+from opsin.training.replay import ReplayFrame, ReplayImages
 
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """The frames of a run in the order of their steps, and its curves by name: pairs of a step and a value."""
+    """The frames of a run in the order of their steps, and its curves by name: pairs of a step and a value.
+
+    `images` are the held-out ones that the frames have outputs for; None if the run kept none.
+    """
 
     frames: tuple[ReplayFrame, ...]
     curves: dict[str, list[tuple[int, float]]]
+    images: ReplayImages | None = None
 
 
 def read_replay(folder: str | os.PathLike[str], model: Model) -> Replay:
     """Read the replay of the run in `folder`. Raise `UsageError` if there is none, or if it is of another network."""
     run = Path(folder)
-    frames = ReplayFiles(run / REPLAY).read()
+    files = ReplayFiles(run / REPLAY)
+    frames, images = files.read(), files.read_images()
     if not frames:
         raise UsageError(f"{run} holds no replay; train with `opsin train DATA --replay` to record one")
     variables, names = model.graph.variables, frames[-1].weights.keys()
     shapes = {name: tensor.shape for name, tensor in variables.items() if name in names}
     if any({name: w.shape for name, w in frame.weights.items()} != shapes for frame in frames):
         raise UsageError(f"{run} is the run of another network than {model.name}; give the run that trained it")
-    return Replay(tuple(frames), read_curves(run))
+    is_of_frames = images is not None and len(images.names) == len(frames[0].images)
+    return Replay(tuple(frames), read_curves(run), images if is_of_frames else None)
 
 
 def read_curves(run: Path) -> dict[str, list[tuple[int, float]]]:

@@ -123,21 +123,27 @@ function answersPart(data, page) {
 /** Show the answers to a few held-out images, as they were recorded in training. */
 function heldOutPart(data, page) {
   if (!data.held_out) return null;
-  const [answers, probabilities] = [page.array(data.held_out.answers).data, page.array(data.held_out.probabilities).data];
-  const { names } = data.held_out;
+  const { names, truth, thumbnails, texts } = data.held_out;
   const cells = names.map(() => ({ answer: h('span', {}), probability: h('span', {}) }));
-  const rows = names.map((name, n) => [name, cells[n].answer, cells[n].probability]);
-  const caption = 'answers and their probabilities at this snapshot';
+  const rows = names.map((name, n) => [
+    thumbnails ? h('span', { class: 'replay-image' }, h('img', { src: thumbnails[n], alt: '' }), h('span', { text: name })) : name,
+    ...(truth ? [truth[n]] : []), cells[n].answer, ...(texts ? [] : [cells[n].probability]),
+  ]);
+  const head = ['image', ...(truth ? ['right answer'] : []), 'answer', ...(texts ? [] : ['probability'])];
+  const caption = `answers${texts ? '' : ' and their probabilities'} at this snapshot`;
   return {
-    element: h('div', {}, h('h3', { text: 'Images it was not trained on' }), table({ caption, head: ['image', 'answer', 'probability'], rows })),
+    element: h('div', {}, h('h3', { text: 'Images it was not trained on' }), table({ caption, head, rows })),
     show(frame) {
       cells.forEach(({ answer, probability }, n) => {
-        const at = frame * names.length + n;
-        answer.textContent = page.subject.labels[answers[at]];
-        fill(probability, number(probabilities[at], { name: `probability of ${answer.textContent}` }));
+        const [text, share] = texts ? [texts[frame][n]] : recorded(frame * names.length + n);
+        answer.textContent = !texts && truth && text !== truth[n] ? `${text}, wrong` : text;
+        if (!texts) fill(probability, number(share, { name: `probability of ${text}` }));
       });
     },
   };
+  function recorded(at) {
+    return [page.subject.labels[page.array(data.held_out.answers).data[at]], page.array(data.held_out.probabilities).data[at]];
+  }
 }
 
 /** Show feature maps of the chosen image: their scale is the same for all snapshots. */
@@ -149,7 +155,7 @@ function mapsPart(data, page) {
     const size = rows * columns;
     const canvases = maps.channels.map((channel) => h('canvas', { role: 'img', 'aria-label': `channel ${channel}`, style: { width: `${enlarged(rows, columns) * columns}px` } }));
     const stage = page.subject.stages[maps.stage];
-    const text = `${stage.name}: channels ${maps.channels.join(', ')}. The scale ends at ${rounded(maps.largest)}.${maps.reduction > 1 ? ` Averages of ${maps.reduction} × ${maps.reduction} values.` : ''}`;
+    const text = `${stage.name}: ${maps.channels.length > 1 ? 'channels' : 'channel'} ${maps.channels.join(', ')}. The scale ends at ${rounded(maps.largest)}.${maps.reduction > 1 ? ` Averages of ${maps.reduction} × ${maps.reduction} values.` : ''}`;
     return {
       element: h('div', {}, h('p', { class: 'note', text }), h('div', { class: 'replay-maps' }, canvases)),
       show(frame) {

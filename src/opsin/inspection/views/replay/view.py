@@ -13,8 +13,10 @@ from opsin.inspection.images import image_name
 from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.network.maps import Form, Maps, as_bytes
-from opsin.inspection.views.replay.frames import Replay, computable, read_replay, replayed
+from opsin.inspection.views.replay.frames import Replay, computable, replayed
 from opsin.ir import Tensor
+from opsin.report.thumbnails import thumbnail
+from opsin.tasks.classification import Classification
 from opsin.viz import captions
 
 KERNEL_SHARE, MAP_SHARE = 0.08, 0.15
@@ -46,7 +48,7 @@ class ReplayView:
         if subject.replay is None:
             return None
         subject.progress("replay of the training")
-        replay = read_replay(subject.replay, subject.model)
+        replay: Replay = subject.replay
         kernels, all_kernels = _kernels(subject, replay, arrays)
         stages = computable(subject.model.graph, subject.stages, list(replay.frames[-1].weights))
         complete = len(replay.frames[-1].weights) == len(subject.model.graph.variables)
@@ -80,9 +82,14 @@ def _kernels(subject: Subject, replay: Replay, arrays: Arrays) -> tuple[list[dic
     return shown, len(shown) == count and not cut
 
 
+def _is_map(tensor: Tensor) -> bool:
+    """Whether a tensor has rows and columns: the average of a whole map has one place."""
+    return tensor.rank == 4 and max(int(str(size)) for size in tensor.shape[2:]) > 1
+
+
 def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: bool, arrays: Arrays) -> dict[str, Any]:
     """Return feature maps of the first stages, and the probabilities of labels if the weights are `complete`."""
-    shown = [stage for stage in stages if stage.unit.kind in MAP_KINDS and stage.output.rank == 4][:MAX_STAGES]
+    shown = [stage for stage in stages if stage.unit.kind in MAP_KINDS and _is_map(stage.output)][:MAX_STAGES]
     tensors: list[Tensor] = [stage.output for stage in shown]
     outputs = subject.model.graph.outputs if complete else {}
     inputs = subject.model.preprocessing.apply(subject.pixels[:MAX_IMAGES])
@@ -104,12 +111,21 @@ def _computed(subject: Subject, replay: Replay, stages: list[Stage], complete: b
 
 def _held_out(subject: Subject, replay: Replay, arrays: Arrays) -> dict[str, Any] | None:
     """Return the answers to held-out images (frames × images) that were recorded in training; None if none were."""
-    first, task = replay.frames[0], subject.model.task
-    if not hasattr(task, "probabilities") or not all(frame.outputs for frame in replay.frames):
+    first, images = replay.frames[0], replay.images
+    if not all(frame.outputs for frame in replay.frames):
         return None
-    probabilities = np.stack([task.probabilities(frame.outputs, subject.model.calibration) for frame in replay.frames])
-    return {
-        "names": [image_name(first.split, number) for number in first.images],
+    names = images.names if images else [image_name(first.split, number) for number in first.images]
+    data = {
+        "names": list(names), "truth": list(images.truth) if images else None,
+        "thumbnails": [thumbnail(pixels) for pixels in images.pixels] if images else None,
+    }  # fmt: skip
+    task, calibration = subject.model.task, subject.model.calibration
+    if task.name != Classification.name:
+        sizes = [subject.model.preprocessing.size] * len(first.images)
+        answers = [task.answers(frame.outputs, sizes, calibration, None) for frame in replay.frames]
+        return data | {"texts": [[answer.summary() for answer in every] for every in answers]}
+    probabilities = np.stack([task.probabilities(frame.outputs, calibration) for frame in replay.frames])
+    return data | {
         "answers": arrays.add(probabilities.argmax(axis=2).astype(np.int32)),
         "probabilities": arrays.add(probabilities.max(axis=2).astype(np.float32)),
     }

@@ -1,0 +1,311 @@
+"""The kernel IR as blocks of WebAssembly expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opsin.backends.wasm.encoding import F32, I32, V128
+from opsin.backends.wasm.lanes import Scalars, Vectors
+from opsin.backends.wasm.linear import Linear, times, value
+from opsin.backends.wasm.nodes import Blocks, Choice, Item, Node, Repeat, SetVariable, Store
+from opsin.base.errors import CompileError
+from opsin.kernels.ir import ELEMENT_BYTES, INDEX, U8, Branch, Instruction, Kernel, Loop, ScalarType
+from opsin.kernels.ir import F32 as FLOAT
+from opsin.kernels.ir import I32 as INT
+
+MAX_OFFSET = 2**20
+"""Constant parts of addresses below this become offsets of accesses. An engine adds offsets without wrapping around, so
+the rest of the address must not be negative: memory below this address holds no data (see `module.py`)."""
+
+NUMBER = ScalarType(INDEX)
+"""The kind of values that are kept as sums; vectors of indices are vectors of i32."""
+
+MEMORY_ELEMENTS = (FLOAT, INT, U8)
+
+
+class Lowering:
+    """Translates one kernel; `simd` selects vectors or scalars."""
+
+    def __init__(self, kernel: Kernel, simd: bool) -> None:
+        self.kernel, self.blocks = kernel, Blocks()
+        self.lanes = Vectors(self.blocks) if simd else Scalars(self.blocks)
+        self.parts: dict[Any, list[Node]] = {}
+        self.numbers: dict[Any, Linear] = {}
+        self.variables: dict[Any, list[Variable]] = {}
+        first = len(kernel.parameters)
+        for place, each in enumerate((kernel.begin, kernel.end, kernel.scratch_base), first):
+            self.numbers[each] = Linear.of(self._parameter(place))
+        for register in kernel.registers:
+            kind = register.kind
+            type = self.lanes.part_type(kind.element, kind.lanes)
+            self.variables[register] = [Variable(type) for _ in range(self.lanes.parts(kind.lanes))]
+        self._block(kernel.body)
+
+    @property
+    def body(self) -> list[Item]:
+        return self.blocks.body
+
+    def _parameter(self, place: int) -> Node:
+        return self.blocks.pure("parameter", I32, (), place)
+
+    # -- values -------------------------------------------------------------------------------
+
+    def _set(self, result: Any, parts: Sequence[Node]) -> None:
+        if result.kind == NUMBER:
+            self.numbers[result] = Linear.of(parts[0])
+        else:
+            self.parts[result] = list(parts)
+
+    def _get(self, operand: Any) -> list[Node]:
+        """Return the parts of a value; a whole number is one."""
+        return [value(self.blocks, self.numbers[operand])] if operand.kind == NUMBER else self.parts[operand]
+
+    def _number(self, operand: Any) -> Node:
+        return value(self.blocks, self.numbers[operand])
+
+    # -- control ------------------------------------------------------------------------------
+
+    def _block(self, items: Sequence[Any]) -> None:
+        for item in items:
+            if isinstance(item, Loop):
+                self._loop(item)
+            elif isinstance(item, Branch):
+                self._branch(item)
+            else:
+                self._instruction(item)
+
+    def _loop(self, loop: Loop) -> None:
+        start, stop, step = (self._number(each) for each in (loop.start, loop.stop, loop.step))
+        body: list[Item] = []
+        for _ in self.blocks.inside(body):
+            index = self.blocks.index()
+            self.numbers[loop.index] = Linear.of(index)
+            self._block(loop.body)
+        self.blocks.append(Repeat(index, start, stop, step, body))
+
+    def _branch(self, branch: Branch) -> None:
+        choice = Choice(self._get(branch.condition)[0])
+        for source, body in ((branch.body, choice.body), (branch.otherwise, choice.otherwise)):
+            for _ in self.blocks.inside(body):
+                self._block(source)
+        self.blocks.append(choice)
+
+    # -- instructions -------------------------------------------------------------------------
+
+    def _instruction(self, item: Instruction) -> None:
+        handler: Callable[[Instruction], None] | None = getattr(self, f"_do_{item.name}", None)
+        if handler is not None:
+            handler(item)
+        elif item.operands and item.result is not None and item.name in ELEMENTWISE:
+            if item.result.kind == NUMBER and item.name in ("add", "sub", "mul", "shl"):
+                self._linear(item)
+            else:
+                self._elementwise(item)
+        else:
+            raise CompileError(f"{self.kernel.name}: WebAssembly has no rendering of the instruction {item.name}")
+
+    def _linear(self, item: Instruction) -> None:
+        a, b = (self.numbers[each] for each in item.operands)
+        if item.name == "add":
+            self.numbers[item.result] = a + b
+        elif item.name == "sub":
+            self.numbers[item.result] = a - b
+        elif item.name == "mul":
+            self.numbers[item.result] = times(self.blocks, a, b)
+        elif b.terms:
+            self._elementwise(item)
+        else:
+            self.numbers[item.result] = a.scaled(2**b.constant)
+
+    def _elementwise(self, item: Instruction) -> None:
+        source = item.operands[0].kind
+        columns = zip(*(self._get(each) for each in item.operands), strict=True)
+        element = INT if source.element == INDEX else source.element
+        self._set(item.result, [self.lanes.compute(item.name, element, source.lanes, column) for column in columns])
+
+    def _do_parameter(self, item: Instruction) -> None:
+        self._set(item.result, [self._parameter(item.data)])
+
+    def _do_constant(self, item: Instruction) -> None:
+        kind = item.result.kind
+        if kind == NUMBER:
+            self.numbers[item.result] = Linear(item.data)
+            return
+        scalar = self.lanes.constant(kind.element, item.data)
+        self.parts[item.result] = [self.lanes.fill(kind.element, kind.lanes, scalar)] * self.lanes.parts(kind.lanes)
+
+    def _do_broadcast(self, item: Instruction) -> None:
+        kind = item.result.kind
+        part = self.lanes.fill(kind.element, kind.lanes, self._get(item.operands[0])[0])
+        self.parts[item.result] = [part] * self.lanes.parts(kind.lanes)
+
+    def _do_iota(self, item: Instruction) -> None:
+        count = item.result.kind.lanes
+        scalars = [self.lanes.constant(INT, lane) for lane in range(count)]
+        self.parts[item.result] = self.lanes.join(INT, scalars) if count > 1 else scalars
+
+    def _do_shuffle(self, item: Instruction) -> None:
+        element, sources = item.result.kind.element, [self._get(each) for each in item.operands]
+        lanes = item.operands[0].kind.lanes
+        unused = len(sources[0]) * self.lanes.width - lanes  # lanes at the end of the first operand's last part
+        picks = [pick if pick < lanes else pick + unused for pick in item.data]
+        parts = sources[0] + sources[1]
+        is_scalar = len(picks) == 1
+        self.parts[item.result] = (
+            [self.lanes.lane(element, parts, picks[0])] if is_scalar else self.lanes.shuffle(element, parts, picks)
+        )
+
+    def _do_reduce(self, item: Instruction) -> None:
+        source = item.operands[0]
+        element, lanes, parts = source.kind.element, source.kind.lanes, self._get(source)
+        while lanes > 1:
+            lanes //= 2
+            if lanes >= self.lanes.width > 1:
+                half = len(parts) // 2
+                pairs = zip(parts[:half], parts[half:], strict=True)
+                parts = [self.lanes.compute(item.data, element, lanes, pair) for pair in pairs]
+                continue
+            if lanes == 1 or self.lanes.width == 1:
+                scalars = [self.lanes.lane(element, parts, lane) for lane in range(2 * lanes)]
+                pairs = zip(scalars[:lanes], scalars[lanes:], strict=True)
+                parts = [self.lanes.scalar(item.data, element, pair) for pair in pairs]
+                continue
+            upper = self.lanes.shuffle(element, parts, [lanes + lane for lane in range(lanes)])
+            parts = [self.lanes.compute(item.data, element, lanes, (parts[0], upper[0]))]
+        self._set(item.result, parts)
+
+    def _do_get(self, item: Instruction) -> None:
+        variables = self.variables[item.operands[0]]
+        self._set(item.result, [self.blocks.ordered("variable", each.type, (), each) for each in variables])
+
+    def _do_set(self, item: Instruction) -> None:
+        register, source = item.operands
+        for variable, part in zip(self.variables[register], self._get(source), strict=True):
+            self.blocks.append(SetVariable(variable, part))
+
+    def _do_i32(self, item: Instruction) -> None:
+        self._set(item.result, self._get(item.operands[0]))
+
+    _do_index = _do_i32
+
+    def _do_prefetch(self, _item: Instruction) -> None:
+        """Do nothing: WebAssembly has no prefetch."""
+
+    # -- memory -------------------------------------------------------------------------------
+
+    def _do_address(self, item: Instruction) -> None:
+        base, index = (self.numbers[each] for each in item.operands)
+        self.numbers[item.result] = base + index.scaled(ELEMENT_BYTES[item.data])
+
+    def _place(self, number: Linear) -> tuple[Node, int]:
+        """Return an address as a node and a constant offset."""
+        offset = number.constant if 0 <= number.constant < MAX_OFFSET else 0
+        return value(self.blocks, Linear(number.constant - offset, number.terms)), offset
+
+    def _address(self, item: Instruction, element: str) -> Linear:
+        if element not in MEMORY_ELEMENTS:
+            raise CompileError(f"{self.kernel.name}: WebAssembly has no rendering of arrays of {element}")
+        return self.numbers[item.operands[0]] + self.numbers[item.operands[1]].scaled(ELEMENT_BYTES[element])
+
+    def _load(self, name: str, type: int, at: Linear, *operands: Node, lane: int = 0) -> Node:
+        address, offset = self._place(at)
+        return self.blocks.ordered(name, type, (address, *operands), (offset, lane))
+
+    def _scalar_load(self, element: str, at: Linear) -> Node:
+        name = {FLOAT: "f32.load", INT: "i32.load", U8: "i32.load8_u"}[element]
+        return self._load(name, F32 if element == FLOAT else I32, at)
+
+    def _do_load(self, item: Instruction) -> None:
+        kind = item.result.kind
+        at, size = self._address(item, kind.element), ELEMENT_BYTES[kind.element]
+        if kind.lanes == 1 or self.lanes.width == 1:
+            self._load_scalars(item, at, Linear(size))
+            return
+        self.parts[item.result] = [
+            self._load_part(kind.element, at + Linear(size * first), min(4, item.data - first))
+            for first in range(0, kind.lanes, 4)
+        ]
+
+    def _load_part(self, element: str, at: Linear, count: int) -> Node:
+        if count <= 0:
+            return self.lanes.fill(element, 4, self.lanes.constant(element, 0))
+        if count == 4:
+            return self._load("v128.load", V128, at)
+        part = self._load("v128.load32_zero" if count == 1 else "v128.load64_zero", V128, at)
+        return part if count < 3 else self._load("v128.load32_lane", V128, at + Linear(8), part, lane=2)
+
+    def _load_scalars(self, item: Instruction, at: Linear, step: Linear) -> None:
+        kind, loads = item.result.kind, []
+        for _ in range(item.data):
+            loads.append(self._scalar_load(kind.element, at))
+            at = at + step
+        zeros = [self.lanes.constant(kind.element, 0)] * (kind.lanes - item.data)
+        self.parts[item.result] = loads + zeros
+
+    def _do_gather(self, item: Instruction) -> None:
+        kind = item.result.kind
+        at = self._address(item, kind.element)
+        step = self.numbers[item.operands[2]].scaled(ELEMENT_BYTES[kind.element])
+        if self.lanes.width == 1:
+            self._load_scalars(item, at, step)
+            return
+        parts = []
+        for first in range(0, kind.lanes, 4):
+            count = min(4, item.data - first)
+            part = self._load_part(kind.element, at, min(1, count))
+            for lane in range(1, max(1, count)):
+                at = at + step
+                part = self._load("v128.load32_lane", V128, at, part, lane=lane)
+            at = at + step
+            parts.append(part)
+        self.parts[item.result] = parts
+
+    def _do_load_bytes(self, item: Instruction) -> None:
+        base, parts, lanes = self.numbers[item.operands[0]], self._get(item.operands[1]), item.result.kind.lanes
+        indices = [self.lanes.lane(INT, parts, lane) for lane in range(lanes)] if lanes > 1 else parts
+        loads = [self._scalar_load(U8, base + Linear.of(index)) for index in indices]
+        self.parts[item.result] = self.lanes.join(INT, loads) if lanes > 1 else loads
+
+    def _do_store(self, item: Instruction) -> None:
+        element = item.operands[2].kind.element
+        self._store(item, element, Linear(ELEMENT_BYTES[element]), contiguous=True)
+
+    def _do_scatter(self, item: Instruction) -> None:
+        element = item.operands[2].kind.element
+        self._store(item, element, self.numbers[item.operands[3]].scaled(ELEMENT_BYTES[element]), contiguous=False)
+
+    def _store(self, item: Instruction, element: str, step: Linear, contiguous: bool) -> None:
+        source, count = item.operands[2], item.data
+        at, parts = self._address(item, element), self._get(source)
+        is_scalar, lane = source.kind.lanes == 1 or self.lanes.width == 1, 0
+        while lane < count:
+            part, left = parts[lane if is_scalar else lane // 4], min(4 - lane % 4, count - lane)
+            size, name, place = 1, "v128.store32_lane", lane % 4
+            if is_scalar:
+                name = "f32.store" if element == FLOAT else "i32.store"
+            elif contiguous and left == 4:
+                size, name = 4, "v128.store"
+            elif contiguous and left >= 2:
+                size, name, place = 2, "v128.store64_lane", lane % 4 // 2
+            address, offset = self._place(at)
+            self.blocks.append(Store(name, address, offset, part, place if name.endswith("_lane") else None))
+            lane += size
+            for _ in range(size):
+                at = at + step
+
+
+class Variable:
+    """A mutable variable of a function."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, type: int) -> None:
+        self.type = type
+
+
+ELEMENTWISE = frozenset(
+    "add sub mul div rem min max and or xor shl shr lt le eq neg sqrt abs floor fma select float int float_bits "
+    "int_bits".split()
+)
+"""Instructions that act on each lane."""

@@ -1,0 +1,1 @@
+"""What runs a model in browsers and Node: a module, weights, a description, and a script without dependencies."""

@@ -1,0 +1,143 @@
+/* A model: pixels of an image in, an answer out. It checks itself before its first answer. */
+
+const BLOCK = 4
+const DARK_LIMIT = 160
+
+class Model {
+  constructor(network, description, goldens) {
+    this.network = network
+    this.description = description
+    this.goldens = goldens
+  }
+
+  /** Returns a model. Of the modules, the one with vectors is used where the engine has vectors, or if it is the only one. */
+  static async create(description, data, {vector, scalar = vector}) {
+    let module
+    try {
+      module = await WebAssembly.compile(WebAssembly.validate(vector) ? vector : scalar)
+    } catch (error) {
+      throw new OpsinError(`this browser does not run the module of the network (${error.message}); use another one`)
+    }
+    const instance = await WebAssembly.instantiate(module)
+    const constants = data.subarray(0, description.constantBytes)
+    const network = new Network(instance, description.module, constants)
+    const model = new Model(network, description, data.subarray(description.constantBytes))
+    await model.selfTest()
+    return model
+  }
+
+  get labels() { return this.description.task.labels }
+  get input() { return this.description.input }
+
+  /** Computes the golden images; throws an `OpsinError` unless every output and resized pixel is the expected one, to the bit. */
+  async selfTest() {
+    const {goldenDigests, frameDigest, input: {channels, height, width}} = this.description
+    const rows = Math.ceil(height / BLOCK), columns = Math.ceil(width / BLOCK), size = channels * rows * columns
+    for (const [number, expected] of goldenDigests.entries()) {
+      const blocks = this.goldens.subarray(number * size, (number + 1) * size)
+      const pixels = new Uint8Array(channels * height * width)
+      for (let i = 0; i < pixels.length; i++) {
+        const column = i % width, row = Math.floor(i / width) % height, channel = Math.floor(i / width / height)
+        pixels[i] = blocks[(channel * rows + Math.floor(row / BLOCK)) * columns + Math.floor(column / BLOCK)]
+      }
+      const outputs = Object.values(this.runOnce(pixels, false))
+      if (await sha256(joined(outputs)) !== expected) {
+        throw new OpsinError(`the self-test failed: golden image ${number + 1} gives other numbers here than where the ` +
+          'model was exported; do not use this copy here, and export it again')
+      }
+    }
+    if (await sha256(this.pixels(testImage(), TEST_WIDTH, TEST_HEIGHT)) !== frameDigest) {
+      throw new OpsinError('the self-test failed: images are resized to other pixels here than where the model was ' +
+        'exported; do not use this copy here, and export it again')
+    }
+  }
+
+  /** Returns the bytes that the network takes, channel by channel, for an image of RGBA, RGB or grey bytes. */
+  pixels(image, width, height) {
+    const words = imageWords(image, width, height, this.input.channels === 1)
+    const {channels, height: rows, width: columns, framing, darkBackground} = this.input
+    const pixels = this.network.resize(words, height, width, channels, framing, rows, columns)
+    if (darkBackground && borderMean(pixels, channels, rows, columns) > DARK_LIMIT) {
+      for (let i = 0; i < pixels.length; i++) pixels[i] = 255 - pixels[i]
+    }
+    return pixels
+  }
+
+  runOnce(pixels, mirrored) {
+    return this.network.run(pixels, this.input.scale, this.input.shift, mirrored)
+  }
+
+  /** Returns the outputs of the network by name, float32, for bytes as `pixels` returns them. */
+  outputs(pixels) {
+    const outputs = this.runOnce(pixels, false)
+    if (!this.description.mirrored) return outputs
+    const others = this.runOnce(pixels, true)
+    for (const [name, values] of Object.entries(outputs)) {
+      const shape = this.description.module.outputs[name].shape, width = shape.length === 4 ? shape[3] : 1
+      for (let i = 0; i < values.length; i++) {
+        const column = i % width
+        values[i] = Math.fround(values[i] + others[name][i - column + width - 1 - column]) / 2
+      }
+    }
+    return outputs
+  }
+
+  /** Returns the answer for an image of RGBA, RGB or grey bytes, row by row from the top left. */
+  predict(image, width, height) {
+    const {task} = this.description
+    const answer = ANSWERS[task.name](this.outputs(this.pixels(image, width, height)), task, {width, height})
+    return {task: task.name, ...answer}
+  }
+}
+
+/** Returns the bytes of arrays of numbers, one after the other. */
+function joined(arrays) {
+  const result = new Uint8Array(arrays.reduce((sum, array) => sum + array.byteLength, 0))
+  let at = 0
+  for (const array of arrays) {
+    result.set(new Uint8Array(array.buffer), at)
+    at += array.byteLength
+  }
+  return result
+}
+
+/** Returns the pixels as words: red, green and blue from the lowest byte on, or the luminance of ITU-R BT.601. */
+function imageWords(image, width, height, grey) {
+  const count = width * height, channels = image.length / count
+  if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
+    throw new OpsinError(`an image of ${width} × ${height} pixels; expected whole numbers above 0`)
+  }
+  if (count > MAX_PIXELS) throw new OpsinError(`the image has ${count} pixels, more than ${MAX_PIXELS}; make it smaller first`)
+  if (![1, 3, 4].includes(channels) || !(image instanceof Uint8Array || image instanceof Uint8ClampedArray)) {
+    throw new OpsinError(`expected ${count} × 4 (RGBA), × 3 (RGB) or × 1 (grey) bytes for ${width} × ${height} pixels, ` +
+      `not ${image.length}`)
+  }
+  const words = new Uint32Array(count)
+  for (let i = 0, at = 0; i < count; i++, at += channels) {
+    const red = image[at], green = channels > 1 ? image[at + 1] : red, blue = channels > 1 ? image[at + 2] : red
+    words[i] = grey ? (red * 19595 + green * 38470 + blue * 7471 + 32768) >>> 16 : red | green << 8 | blue << 16
+  }
+  return words
+}
+
+/** Returns the mean of the first and last rows and columns, each row and column counted as often. */
+function borderMean(pixels, channels, height, width) {
+  let rows = 0, columns = 0
+  for (let channel = 0; channel < channels; channel++) {
+    const start = channel * height * width
+    for (let column = 0; column < width; column++) rows += pixels[start + column] + pixels[start + (height - 1) * width + column]
+    for (let row = 0; row < height; row++) columns += pixels[start + row * width] + pixels[start + row * width + width - 1]
+  }
+  return (rows / (channels * 2 * width) + columns / (channels * 2 * height)) / 2
+}
+
+const TEST_WIDTH = 53, TEST_HEIGHT = 37
+
+/** Returns the image of which the resized pixels are checked: noise of a linear congruential generator, RGB. */
+function testImage() {
+  let state = 1
+  return Uint8Array.from({length: 3 * TEST_WIDTH * TEST_HEIGHT}, () => {
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
+    return (state >>> 16) & 255
+  })
+}

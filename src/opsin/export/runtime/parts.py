@@ -1,0 +1,100 @@
+"""The parts of an export for browsers and Node: two modules, the data, and the description."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from opsin.backends.portable import portable_program
+from opsin.backends.wasm import program_module
+from opsin.base.errors import UsageError
+from opsin.data.decode import Crop, Portable
+from opsin.data.preprocessing import portable_preprocessing
+from opsin.export.goldens import Goldens, make_goldens
+from opsin.export.runtime.tasks import task_description
+from opsin.kernels.ir import PORTABLE
+from opsin.kernels.resize import ResizeSeparable
+from opsin.model import Model
+
+TEST_IMAGE = 53, 37
+"""Width and height of the image of which the resized pixels are checked."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """`vector` and `scalar` are modules with and without vector instructions; the results are equal to the bit. `data`
+    are constants and golden images, and `description` everything else, as JSON takes it."""
+
+    vector: bytes
+    scalar: bytes
+    data: bytes
+    description: dict[str, Any]
+
+
+def make_parts(model: Model) -> Parts:
+    """Return the parts of a model. Raise `UsageError` if the script cannot run such a model."""
+    task = task_description(model)
+    if model.preprocessing.frames > 1:
+        raise UsageError(
+            f"{model.name} takes stacks of {model.preprocessing.frames} successive frames, and pages show single "
+            "images; ship a model that takes one image"
+        )
+    if model.preprocessing.channels not in (1, 3):
+        raise UsageError(f"{model.name} takes {model.preprocessing.channels} channels; pages show grey and RGB images")
+    program = portable_program(model.graph, model.state)
+    kernels = {"resize": ResizeSeparable().build(PORTABLE)}
+    vector, scalar = (program_module(program, simd, kernels) for simd in (True, False))
+    goldens = make_goldens(model)
+    description = {
+        "network": model.network,
+        "task": task,
+        "mirrored": model.tta == "hflip",
+        "input": _input(model),
+        "module": {
+            "constants": vector.constants,
+            "free": vector.free,
+            "inputs": {name: asdict(tensor) for name, tensor in vector.inputs.items()},
+            "outputs": {name: asdict(tensor) for name, tensor in vector.outputs.items()},
+        },
+        "constantBytes": len(program.constants),
+        "goldenDigests": golden_digests(goldens, list(vector.outputs)),
+        "frameDigest": hashlib.sha256(_test_pixels(model).tobytes()).hexdigest(),
+    }
+    return Parts(vector.code, scalar.code, program.constants + goldens.blocks.tobytes(), description)
+
+
+def golden_digests(goldens: Goldens, names: list[str]) -> list[str]:
+    """Return the SHA-256 digest of the outputs for each golden image, in the order of `names`."""
+    rows = zip(*(goldens.outputs[name] for name in names), strict=True)
+    return [hashlib.sha256(b"".join(array.tobytes() for array in row)).hexdigest() for row in rows]
+
+
+def _input(model: Model) -> dict[str, Any]:
+    preprocessing = model.preprocessing
+    scale, shift = preprocessing.scale_and_shift
+    crop = preprocessing.crop
+    framing: dict[str, Any] = {"kind": "fit", "interpolation": "bicubic"}
+    if isinstance(crop, Crop):
+        framing = {"kind": "crop", "resize": crop.resize, "interpolation": crop.interpolation}
+    elif crop is not None and not isinstance(crop, Portable):
+        framing = {"kind": "stretch", "interpolation": crop.interpolation}
+    return {
+        "channels": preprocessing.channels, "height": preprocessing.height, "width": preprocessing.width,
+        "scale": scale.tolist(), "shift": shift.tolist(), "darkBackground": preprocessing.dark_background,
+        "framing": framing,
+    }  # fmt: skip
+
+
+def _test_pixels(model: Model) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the pixels that the network takes for the noise that the script makes, too."""
+    width, height = TEST_IMAGE
+    state, octets = 1, bytearray()
+    for _ in range(3 * width * height):
+        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+        octets.append((state >> 16) & 255)
+    image = Image.frombytes("RGB", TEST_IMAGE, bytes(octets))
+    return portable_preprocessing(model.preprocessing).read(image, "the test image")
