@@ -10,7 +10,7 @@ from opsin.backends.wasm.lanes import Scalars, Vectors
 from opsin.backends.wasm.linear import Linear, times, value
 from opsin.backends.wasm.nodes import Blocks, Choice, Item, Node, Repeat, SetVariable, Store
 from opsin.base.errors import CompileError
-from opsin.kernels.ir import ELEMENT_BYTES, INDEX, U8, Branch, Instruction, Kernel, Loop, ScalarType
+from opsin.kernels.ir import ELEMENT_BYTES, I8, I16, I16_PAIR, INDEX, U8, Branch, Instruction, Kernel, Loop, ScalarType
 from opsin.kernels.ir import F32 as FLOAT
 from opsin.kernels.ir import I32 as INT
 
@@ -21,7 +21,15 @@ the rest of the address must not be negative: memory below this address holds no
 NUMBER = ScalarType(INDEX)
 """The kind of values that are kept as sums; vectors of indices are vectors of i32."""
 
-MEMORY_ELEMENTS = (FLOAT, INT, U8)
+WORDS = (FLOAT, INT, I16_PAIR)
+"""Elements of four bytes."""
+SCALAR_LOADS = {
+    FLOAT: "f32.load", INT: "i32.load", I16_PAIR: "i32.load", U8: "i32.load8_u", I8: "i32.load8_s", I16: "i32.load16_s"
+}  # fmt: skip
+SCALAR_STORES = {
+    FLOAT: "f32.store", INT: "i32.store", I16_PAIR: "i32.store", U8: "i32.store8", I8: "i32.store8", I16: "i32.store16"
+}  # fmt: skip
+"""The instructions that load and store each element; in WebAssembly's values, narrow integers have 32 bits."""
 
 
 class Lowering:
@@ -33,6 +41,8 @@ class Lowering:
         self.parts: dict[Any, list[Node]] = {}
         self.numbers: dict[Any, Linear] = {}
         self.variables: dict[Any, list[Variable]] = {}
+        self.unwrapped: set[Any] = set()
+        """Narrow numbers of which only the low bits count, as for stores."""
         first = len(kernel.parameters)
         for place, each in enumerate((kernel.begin, kernel.end, kernel.scratch_base), first):
             self.numbers[each] = Linear.of(self._parameter(place))
@@ -204,7 +214,7 @@ class Lowering:
         return value(self.blocks, Linear(number.constant - offset, number.terms)), offset
 
     def _address(self, item: Instruction, element: str) -> Linear:
-        if element not in MEMORY_ELEMENTS:
+        if element not in SCALAR_LOADS:
             raise CompileError(f"{self.kernel.name}: WebAssembly has no rendering of arrays of {element}")
         return self.numbers[item.operands[0]] + self.numbers[item.operands[1]].scaled(ELEMENT_BYTES[element])
 
@@ -213,8 +223,7 @@ class Lowering:
         return self.blocks.ordered(name, type, (address, *operands), (offset, lane))
 
     def _scalar_load(self, element: str, at: Linear) -> Node:
-        name = {FLOAT: "f32.load", INT: "i32.load", U8: "i32.load8_u"}[element]
-        return self._load(name, F32 if element == FLOAT else I32, at)
+        return self._load(SCALAR_LOADS[element], F32 if element == FLOAT else I32, at)
 
     def _do_load(self, item: Instruction) -> None:
         kind = item.result.kind
@@ -230,10 +239,25 @@ class Lowering:
     def _load_part(self, element: str, at: Linear, count: int) -> Node:
         if count <= 0:
             return self.lanes.fill(element, 4, self.lanes.constant(element, 0))
+        if element not in WORDS:
+            return self._load_narrow(element, at, count)
         if count == 4:
             return self._load("v128.load", V128, at)
         part = self._load("v128.load32_zero" if count == 1 else "v128.load64_zero", V128, at)
         return part if count < 3 else self._load("v128.load32_lane", V128, at + Linear(8), part, lane=2)
+
+    def _load_narrow(self, element: str, at: Linear, count: int) -> Node:
+        """Load up to four bytes or int16 into lanes of 32 bits."""
+        if count == 4 and element == I16:
+            return self._load("v128.load16x4_s", V128, at)
+        if count == 4:
+            sign = "u" if element == U8 else "s"
+            part = self._load("v128.load32_zero", V128, at)
+            half = self.blocks.pure(f"i16x8.extend_low_i8x16_{sign}", V128, (part,))
+            return self.blocks.pure(f"i32x4.extend_low_i16x8_{sign}", V128, (half,))
+        size = ELEMENT_BYTES[element]
+        loads = [self._scalar_load(element, at + Linear(size * lane)) for lane in range(count)]
+        return self.lanes.join(INT, loads + [self.lanes.constant(INT, 0)] * (4 - count))[0]
 
     def _load_scalars(self, item: Instruction, at: Linear, step: Linear) -> None:
         kind, loads = item.result.kind, []
@@ -247,8 +271,10 @@ class Lowering:
         kind = item.result.kind
         at = self._address(item, kind.element)
         step = self.numbers[item.operands[2]].scaled(ELEMENT_BYTES[kind.element])
-        if self.lanes.width == 1:
+        if self.lanes.width == 1 or kind.element not in WORDS:
             self._load_scalars(item, at, step)
+            if self.lanes.width > 1:
+                self.parts[item.result] = self.lanes.join(INT, self.parts[item.result])
             return
         parts = []
         for first in range(0, kind.lanes, 4):
@@ -264,7 +290,7 @@ class Lowering:
     def _do_load_bytes(self, item: Instruction) -> None:
         base, parts, lanes = self.numbers[item.operands[0]], self._get(item.operands[1]), item.result.kind.lanes
         indices = [self.lanes.lane(INT, parts, lane) for lane in range(lanes)] if lanes > 1 else parts
-        loads = [self._scalar_load(U8, base + Linear.of(index)) for index in indices]
+        loads = [self._scalar_load(item.data, base + Linear.of(index)) for index in indices]
         self.parts[item.result] = self.lanes.join(INT, loads) if lanes > 1 else loads
 
     def _do_store(self, item: Instruction) -> None:
@@ -283,7 +309,9 @@ class Lowering:
             part, left = parts[lane if is_scalar else lane // 4], min(4 - lane % 4, count - lane)
             size, name, place = 1, "v128.store32_lane", lane % 4
             if is_scalar:
-                name = "f32.store" if element == FLOAT else "i32.store"
+                name = SCALAR_STORES[element]
+            elif element not in WORDS:
+                size, name, part, place = self._narrow_part(element, part, lane % 4, contiguous and left == 4)
             elif contiguous and left == 4:
                 size, name = 4, "v128.store"
             elif contiguous and left >= 2:
@@ -293,6 +321,39 @@ class Lowering:
             lane += size
             for _ in range(size):
                 at = at + step
+
+    def _narrow_part(self, element: str, part: Node, lane: int, whole: bool) -> tuple[int, str, Node, int]:
+        """Return (lanes, instruction, vector, place in it) of a store: of all four lanes, or of one."""
+        size = ELEMENT_BYTES[element]
+        if not whole:
+            return 1, f"v128.store{8 * size}_lane", part, lane * (4 // size)
+        octets = [4 * each + octet for each in range(4) for octet in range(size)]
+        packed = self.blocks.pure("i8x16.shuffle bytes", V128, (part, part), (*octets, *range(len(octets), 16)))
+        return 4, f"v128.store{32 * size}_lane", packed, 0
+
+    # -- narrow numbers -----------------------------------------------------------------------
+
+    def _do_bits(self, item: Instruction) -> None:
+        (source,) = item.operands
+        if not {source.kind.element, item.result.kind.element} <= {INT, I16_PAIR}:
+            raise CompileError(f"{self.kernel.name}: WebAssembly has no rendering of the bits of {source.kind}")
+        self.parts[item.result] = self._get(source)
+
+    def _do_narrow(self, item: Instruction) -> None:
+        if item.result.kind.element not in (I8, I16, U8):
+            raise CompileError(f"{self.kernel.name}: WebAssembly has no rendering of {item.result.kind}")
+        self.unwrapped.add(item.result)
+        self.parts[item.result] = self._get(item.operands[0])
+
+    def _do_widen(self, item: Instruction) -> None:
+        (source,) = item.operands
+        parts, kind = self._get(source), source.kind
+        if source in self.unwrapped and kind.element == U8:
+            mask = self.lanes.fill(INT, kind.lanes, self.lanes.constant(INT, 0xFF))
+            parts = [self.lanes.compute("and", INT, kind.lanes, (part, mask)) for part in parts]
+        elif source in self.unwrapped:
+            parts = [self.lanes.signed(kind.lanes, part, 8 * ELEMENT_BYTES[kind.element]) for part in parts]
+        self.parts[item.result] = parts
 
 
 class Variable:
@@ -305,7 +366,7 @@ class Variable:
 
 
 ELEMENTWISE = frozenset(
-    "add sub mul div rem min max and or xor shl shr lt le eq neg sqrt abs floor fma select float int float_bits "
-    "int_bits".split()
+    "add sub mul div rem min max and or xor shl shr sar lt le eq neg sqrt abs floor fma select float int float_bits "
+    "int_bits mulh dot".split()
 )
 """Instructions that act on each lane."""
