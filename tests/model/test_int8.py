@@ -119,7 +119,8 @@ def test_the_cost_is_measured_on_labelled_images() -> None:
 
 def test_a_model_that_loses_too_much_refuses() -> None:
     model = model_of()
-    record = model.quantize(images(40))
+    record = model.quantize(images(40), labelled(model, 20))
+    assert model.predict(images(1), precision="int8")
     model.quantization = replace(record, comparison=Comparison(1000, 950, lost=40, won=10))
     with pytest.raises(ModelError, match=r"a drop of 3.00 points .* the limit is 1 points.*--layers.*--max-drop"):
         model.predict(images(1), precision="int8")
