@@ -151,8 +151,8 @@ def copy(k: Builder, source: Pointer, target: Pointer, start: Operand, stop: Val
     if source.element == I8 and target.element in (I8, I16):
         widens, size = target.element == I16, lanes * LANE_BYTES // ELEMENT_BYTES[target.element]
         main_end = start + (stop - start) // size * size
-        with k.loop(start, main_end, size) as i:
-            octets, result = k.offset(source, i), k.offset(target, i).of(PACKED[target.element])
+        with k.loop(start, main_end, size) as at:
+            octets, result = k.offset(source, at), k.offset(target, at).of(PACKED[target.element])
             k.store(result, 0, k.load_pairs(octets, 0, lanes) if widens else k.load(octets.of(QUAD), 0, lanes))
         first = main_end
     for i, n in range_loop(k, first, stop, lanes):
