@@ -126,6 +126,7 @@ def one_tab(chromium: Any, digits_page: Path) -> Iterator[Tab]:
         yield tab
 
 
+OPENED = f"document.querySelectorAll('{SHOWN} details[open]').length"
 OUTPUT, HEADING = (f"document.querySelector('{SHOWN} {tag}').textContent" for tag in ("output", "h3"))
 LISTED = f"document.querySelectorAll('{SHOWN} .map-list tbody tr').length"
 
@@ -149,7 +150,7 @@ def press(tab: Tab, selector: str, *keys: str) -> None:
         ("convolution?stage=1&step=0&row=3&column=3", ".cells[role=application]", ["ArrowDown"], "page.state.row"),
         ("convolution?stage=1&step=0", "input[type=range]", ["ArrowLeft"], OUTPUT),
         ("convolution?stage=1&step=0", "select", ["ArrowDown"], "page.state.stage"),
-        ("convolution?stage=1&step=0", "summary", ["Enter"], f"document.querySelectorAll('{SHOWN} details[open]').length"),
+        ("convolution?stage=1&step=0", "summary", ["Enter"], OPENED),
         ("explanations", "select", ["Home", "ArrowUp"], HEADING),
         ("explanations", ".why-card:nth-child(2)", ["Enter"], HEADING),
         ("explanations", "input[type=range]", ["ArrowLeft"], OUTPUT),

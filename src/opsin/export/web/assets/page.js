@@ -29,6 +29,7 @@ function answer(canvas, name, preview) {
   const value = predicted(canvas, preview)
   const time = performance.now() - start
   if (value.ids && preview) paintClasses(preview, value)
+  if (value.detections && preview) paintBoxes(preview, value)
   result.replaceChildren(...VIEWS[value.task](value), element('p', {class: 'note'}, `${name}, ${time.toFixed(time < 10 ? 1 : 0)} ms`))
 }
 
@@ -86,7 +87,7 @@ function build() {
 
 function lead({name, labels}) {
   const list = labels.length > 12 ? `${labels.slice(0, 10).join(', ')} and ${labels.length - 10} more` : labels.join(', ')
-  const start = {classification: 'Tells apart', multilabel: 'Finds', regression: 'Measures', segmentation: 'Finds the pixels of'}
+  const start = {classification: 'Tells apart', multilabel: 'Finds', regression: 'Measures', segmentation: 'Finds the pixels of', detection: 'Finds'}
   return `${start[name]} ${name === 'regression' || labels.length === 1 ? '' : `${labels.length} ${name === 'multilabel' ? 'labels' : 'classes'}: `}${list}.`
 }
 
