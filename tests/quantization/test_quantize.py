@@ -1,4 +1,4 @@
-"""Quantized networks: close to those of real numbers, in integers alone, and the same bits on every engine."""
+"""Quantized networks: close to those of real numbers, in integers alone, and bit-identical on every engine."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,18 +114,21 @@ def record_of(model: Model) -> Quantization:
     return model.quantization
 
 
-def quantized_network(model: Model, max_drop: float) -> QuantizedNetwork:
-    """Return the network of `model` in 8-bit integers.
-
-    Raise `ModelError` if it has no record of ranges, or if int8 loses more than `max_drop` percentage points.
-    """
+def accurate_record(model: Model) -> Quantization:
+    """Return what was observed for `model`; raise `ModelError` if nothing was, or if int8 loses too much."""
     record = record_of(model)
-    if record.comparison is not None and record.comparison.exceeds(max_drop):
+    if record.comparison is not None and record.comparison.exceeds(model.max_drop):
         raise ModelError(
-            f"{model.name} loses too much in int8: {record.comparison}; the limit is {max_drop:g} points. Predict in "
-            "float32, keep the layers that cost most in float32 (opsin evaluate --precision int8 --layers lists them), "
-            "or raise the limit with --max-drop, or model.max_drop"
+            f"{model.name} loses too much in int8: {record.comparison}; the limit is {model.max_drop:g} points. "
+            "Predict in float32, keep the layers that cost most in float32 (opsin evaluate --precision int8 --layers "
+            "lists them), or raise the limit with --max-drop, or model.max_drop"
         )
+    return record
+
+
+def quantized_network(model: Model) -> QuantizedNetwork:
+    """Return the network of `model` in 8-bit integers; raise `ModelError` as `accurate_record` does."""
+    record = accurate_record(model)
     ranges = ranges_from_data(record.ranges, model.graph)
     normalization = model.preprocessing.scale_and_shift
     return QuantizedNetwork(*quantize_graph(model.graph, model.state, ranges, record.float_layers, normalization))
@@ -160,12 +163,7 @@ def agreement_of(model: Model, pixels: NDArray[np.uint8]) -> Comparison | None:
 
 def results(model: Model, images: Samples, precision: str) -> list[Any]:
     """Return what the task keeps of the outputs for `images` in a precision, whatever it loses."""
-    before = model.precision, model.max_drop
-    try:
-        model.precision, model.max_drop = precision, np.inf
-        return list(model.results(images))
-    finally:
-        model.precision, model.max_drop = before
+    return list(replace(model, precision=precision, max_drop=np.inf).results(images))
 
 
 def _answers(parts: Sequence[Any]) -> NDArray[np.intp]:

@@ -40,6 +40,7 @@ from opsin.model.int8 import (
     INT8,
     Quantization,
     QuantizedNetwork,
+    accurate_record,
     comparison_of,
     model_precision,
     quantization_of,
@@ -161,6 +162,8 @@ class Model:
     def batches(self, pixels: Pixels, precision: str) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Yield the network's outputs for some images at a time."""
         kind = model_precision(precision)
+        if kind == INT8:
+            accurate_record(self)
         if not isinstance(pixels, np.ndarray | ImageView):
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
@@ -240,7 +243,7 @@ class Model:
 
         Raise `ModelError` if the model has no ranges for it, or if int8 loses more than `max_drop` percentage points.
         """
-        return quantized_network(self, self.max_drop)
+        return quantized_network(self)
 
     def _forget_quantization(self) -> None:
         self.quantization = None

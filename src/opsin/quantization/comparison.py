@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.tasks.score import readable
+
 MAX_DROP = 1.0
 """The largest drop in percentage points at which a model predicts in int8 unless told otherwise."""
 CONFIDENCE = 1.96
@@ -61,7 +63,7 @@ class Comparison:
         if self.drop is None:
             return same
         if self.interval is None:
-            return f"{self.metric} {self.drop:+.2f} points below float32, measured on {self.images:,} images"
+            return f"a drop of {self.drop:.2f} points in {readable(self.metric)}, measured on {self.images:,} images"
         low, high = self.interval
         return (
             f"{self.lost} answers lost and {self.won} won of {self.images:,} images: a drop of {self.drop:.2f} points "

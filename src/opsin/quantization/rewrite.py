@@ -140,6 +140,8 @@ class Rewriter:
         if factors is not None and as_integers:
             step = step.scaled(factors, np.zeros_like(factors))
         weights = integer_weights(step, x.scale, self.ranges.means.get(tensor))
+        if not weights.fits():
+            return  # it stays in float32
         window = step.window or Window()
         attrs = {
             "stride": window.stride, "padding": window.padding, "dilation": window.dilation, "groups": window.groups,

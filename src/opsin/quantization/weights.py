@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,9 @@ LARGEST = 127
 """Weights are symmetric, -127 to 127."""
 SHARES = np.linspace(1.0, 0.6, 17)
 """The shares of a channel's largest weight at which clipping is tried."""
-MAX_SUM = 2**31 - 1
-MAX_BIAS = 2**30
-"""Sums stay within 32 bits; half of their range is left to the bias."""
+MAX_SUM = 2**31 - 2**29
+MAX_BIAS = 2**29
+"""Sums stay within 32 bits; a quarter of their range is left to the bias, and one to the rounding."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,13 @@ class IntegerWeights:
     def scaled_to(self, scale: Scale) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return bias and multiplier for results of `scale`; half a step of the result in the bias rounds it."""
         multiplier = np.minimum(np.rint(2.0**32 * self.unit / scale.step), MAX_MULTIPLIER)
-        half_step = 2.0**31 / np.maximum(multiplier, 1.0)
+        half_step = np.minimum(2.0**31 / np.maximum(multiplier, 1.0), 2.0**29)  # where it is more, results are zero
         return np.rint(self.bias + half_step).astype(np.int32), multiplier.astype(np.int32)
+
+    def fits(self) -> bool:
+        """Whether every sum stays within 32 bits, whatever the input is."""
+        sums = 128 * np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(self.bias)
+        return bool(sums.max() < MAX_SUM)
 
     def smallest_step(self) -> float:
         """Return the smallest step of a result whose multipliers fit into 32 bits."""
@@ -68,7 +72,7 @@ def weight_steps(weight: Array, bias: Array, x: Scale) -> Array:
     """
     rows = weight.reshape(len(weight), -1)
     largest = np.abs(rows).max(axis=1)
-    smallest_step = np.maximum(np.abs(bias) / (x.step * MAX_BIAS / 2), 1e-12)
+    smallest_step = np.maximum(np.abs(bias) / (x.step * MAX_BIAS), 1e-12)
     errors = []
     for share in SHARES:
         steps = np.maximum(largest * share / LARGEST, smallest_step)[:, None]
@@ -82,9 +86,3 @@ def shift_of_mean(error: Array, mean: Array, groups: int) -> Array:
     channels = error.sum(axis=(2, 3))
     by_group = channels.reshape(groups, len(channels) // groups, -1) @ mean.reshape(groups, -1, 1)
     return np.asarray(by_group.reshape(-1))
-
-
-def need_sums(step: Product, weights: IntegerWeights, bias: Any) -> bool:
-    """Whether every possible sum of `step` stays within 32 bits."""
-    sums = 128 * np.abs(weights.weight.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(np.asarray(bias, np.int64))
-    return bool(sums.max() <= MAX_SUM)
