@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from opsin.kernels.conv import windows
 from opsin.kernels.conv_panels import ConvPanels
 from opsin.kernels.expression import Expression, Step
-from opsin.kernels.ir import I8, I16, I32, TARGETS, Target
+from opsin.kernels.ir import I8, I16, I32, PORTABLE, TARGETS, Target
 from opsin.kernels.panels import PackPanels, PanelShape, whole_panel_shape
 from opsin.kernels.quantized import AvgPoolWhole, Lookup, OffsetBias
 from opsin.kernels.quantized_taps import DepthwiseWhole, PackTaps, patterns, tap_groups, tile_rows
@@ -24,7 +25,8 @@ Run = Callable[..., None]
 DTYPES = {I8: np.int8, I16: np.int16}
 SCALING = (3, -100, 120)
 SCALED = Epilogue(Expression(3, (Step("requantize", (0, 1, 2), SCALING),), (3,)), ("channel", "channel"))
-each_element = pytest.mark.parametrize("element", DTYPES)
+KINDS = [PanelShape(1, 1, I8), PanelShape(1, 1, I16), PanelShape(1, 1, I8, pairs=True)]
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=str)
 each_seed = pytest.mark.parametrize("seed", range(2))
 
 
@@ -34,7 +36,7 @@ def random(rng: np.random.Generator, *shape: int) -> Array:
 
 def with_slack(x: Array) -> Array:
     """Return `x` with memory behind it that may be read, and must not matter."""
-    return np.concatenate([x.ravel(), np.full(64, 99, np.int8)])
+    return np.concatenate([x.ravel(), np.full(64, 99, x.dtype)])
 
 
 def scaled(sums: Array, bias: Array, multiplier: Array) -> Array:
@@ -63,11 +65,11 @@ def packed_panels(w: Array, shape: PanelShape, run: Run, target: Target) -> Arra
 
 
 @each_run
-@each_element
+@each_kind
 @pytest.mark.parametrize("interleave", [1, 2])
 @pytest.mark.parametrize(("depth", "filters"), [(9, 5), (4, 37), (3, 64)])
-def test_packed_panels(depth: int, filters: int, interleave: int, element: str, run: Run, target: Target) -> None:
-    shape = PanelShape(2, interleave * PanelShape(1, 1, element).pack, element)
+def test_packed_panels(depth: int, filters: int, interleave: int, kind: PanelShape, run: Run, target: Target) -> None:
+    shape = replace(kind, vectors=2, interleave=interleave * kind.pack)
     w = random(np.random.default_rng(depth), 2, 1, depth, filters)
     u = packed_panels(w, shape, run, target)
     width, n = shape.columns(target), shape.interleave
@@ -79,7 +81,7 @@ def test_packed_panels(depth: int, filters: int, interleave: int, element: str, 
 
 @each_run
 @each_seed
-@each_element
+@each_kind
 @pytest.mark.parametrize(
     ("channels", "filters", "vectors", "folds", "shares"),
     [(4, 21, 2, 1, 1), (3, 9, 1, 2, 1), (8, 36, 3, 2, 2), (1, 24, 3, 1, 1), (6, 50, 2, 4, 3)],
@@ -91,7 +93,7 @@ def test_panels(
     vectors: int,
     folds: int,
     shares: int,
-    element: str,
+    kind: PanelShape,
     run: Run,
     target: Target,
 ) -> None:
@@ -99,15 +101,15 @@ def test_panels(
     x, w, zero = random(rng, 2, *case.size, channels), random(rng, *case.kernel, channels, filters), seed - 120
     bias, multiplier = scales(rng, filters)
     y = guarded((2, *case.out, filters), np.int8)
-    shape = PanelShape(vectors, folds * PanelShape(1, 1, element).pack, element)
+    shape = replace(kind, vectors=vectors, interleave=folds * kind.pack)
     window, rows = case.window, 1 + seed % 3
     blocks = -(-case.out[0] // rows)
     spec = ConvPanels(window, filters, case.out[1], shape, True, False, shares, SCALED)
-    spec = spec.typed({"x": I8, "u": element, "e0": I32, "e1": I32, "y0": I8})
+    spec = spec.typed({"x": I8, "u": shape.element, "e0": I32, "e1": I32, "y0": I8})
     u = packed_panels(w.reshape(case.kernel[0], window.runs, window.run, filters), shape, run, target)
     words = {**case.words, "rows": rows, "blocks": blocks, "out_strides": [], "zero": [zero]}
     # Bytes of the image are multiplied as unsigned ones, 128 larger.
-    offset = 128 * w.astype(np.int32).sum((0, 1, 2), dtype=np.int32) if element == I8 else 0
+    offset = 128 * w.astype(np.int32).sum((0, 1, 2), dtype=np.int32) if shape.pack == 4 else 0
     args = arguments(spec, bias - offset, multiplier, y, x=with_slack(x), u=u, **words)
     reach = (rows - 1) * case.stride[0] + (case.kernel[0] - 1) * case.dilation[0] + 1
     run(spec, args, 0, 2 * blocks * shares, reach * case.padded_width * channels + 64, target)
@@ -125,7 +127,7 @@ def depthwise_sums(x: Array, w: Array, axes: tuple[Axis, Axis], out: tuple[int, 
 
 
 @each_run
-@each_element
+@pytest.mark.parametrize(("element", "pack"), [(I8, 4), (I16, 2), (I8, 2)])
 @pytest.mark.parametrize("channels", [5, 33])
 @pytest.mark.parametrize(
     ("rows", "columns", "size", "out"),
@@ -136,21 +138,21 @@ def depthwise_sums(x: Array, w: Array, axes: tuple[Axis, Axis], out: tuple[int, 
     ],
 )  # fmt: skip
 def test_depthwise(
-    rows: Axis, columns: Axis, size: tuple[int, int], out: tuple[int, int], channels: int, element: str, run: Run,
-    target: Target,
+    rows: Axis, columns: Axis, size: tuple[int, int], out: tuple[int, int], channels: int, element: str, pack: int,
+    run: Run, target: Target,
 ) -> None:  # fmt: skip
-    rng, pack, zero = np.random.default_rng(channels), PanelShape(1, 1, element).pack, -77
+    rng, zero, tile = np.random.default_rng(channels), -77, tile_rows(rows, pack) if element == I16 or pack == 4 else 1
     x, w = random(rng, 2, *size, channels), random(rng, rows.taps, columns.taps, channels)
     bias, multiplier = scales(rng, channels)
-    taps = patterns(rows, out[0], pack)
+    taps = patterns(rows, out[0], tile, pack)
     u = guarded((columns.taps, len(taps), channels, pack), DTYPES[element])
     packing = PackTaps(channels, columns.taps, taps).typed({"u": element})
     run(packing, arguments(packing, w=w, u=u), 0, columns.taps, target=target)
     y = guarded((2, *out, channels), np.int8)
-    spec = DepthwiseWhole(channels, size[0], out[0], rows, columns, None, 1 + channels % 3, SCALED)
+    spec = DepthwiseWhole(channels, size[0], out[0], rows, columns, None, pack, tile, 1 + channels % 3, SCALED)
     spec = spec.typed({"u": element, "e0": I32, "e1": I32, "y0": I8})
-    offset = 128 * w.astype(np.int32).sum((0, 1), dtype=np.int32) if element == I8 else 0
-    args = arguments(spec, bias - offset, multiplier, y, x=x, u=u, W=size[1], OW=out[1], x_zero=zero)
+    offset = 128 * w.astype(np.int32).sum((0, 1), dtype=np.int32) if pack == 4 else 0
+    args = arguments(spec, bias - offset, multiplier, y, x=x, u=with_slack(u), W=size[1], OW=out[1], x_zero=zero)
     run(spec, args, 0, 2 * -(-out[1] // spec.tile_columns), target=target)
     np.testing.assert_array_equal(y, scaled(depthwise_sums(x, w, (rows, columns), out, zero), bias, multiplier))
     assert margins_hold(u) and margins_hold(y)
@@ -162,7 +164,7 @@ def test_groups_of_rows_serve_several_results() -> None:
     groups = tap_groups(axis, 2, 4)
     assert groups.positions == ((-1, 0, 1, 2),)
     assert groups.products == ((0, 0, (0, 1, 2, None)), (1, 0, (None, 0, 1, 2)))
-    assert patterns(axis, 3, 4) == ((0, 1, 2, None), (None, 0, 1, 2))
+    assert patterns(axis, 3, 2, 4) == ((0, 1, 2, None), (None, 0, 1, 2))
 
 
 @each_run
@@ -204,11 +206,11 @@ def test_avg_pool(padding: int, run: Run, target: Target) -> None:
     assert margins_hold(y)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda row: row.name)
-@each_element
-def test_shapes_fill_lanes_and_registers(element: str, target: Target) -> None:
+@pytest.mark.parametrize("target", [*TARGETS, replace(TARGETS[0], byte_dot=True), PORTABLE], ids=str)
+def test_shapes_fill_lanes_and_registers(target: Target) -> None:
     for filters in (8, 24, 96, 1000):
-        shape = whole_panel_shape(filters, 64, 3, 14, target, element)
+        shape = whole_panel_shape(filters, 64, 3, 14, target)
+        assert (shape.element, shape.pack) == ((I8, 4) if target.byte_dot else (I8 if target.keeps_bytes else I16, 2))
         used = shape.rows(target) * shape.vectors + shape.vectors + 2
         assert used <= target.registers
         lanes = shape.count(filters, target) * shape.vectors * target.lanes / shape.folds

@@ -70,7 +70,7 @@ class ConvPanels(KernelSpec):
             k.constant(self.filters, out_height.kind),
         )
         rows_of_output = _OutputRow(self, k, target, kernel, pixel_step, self.epilogue.bind(k, self.element))
-        images = ConvInput(k, self.window, x, height, width, self.shape.element)
+        images = ConvInput(k, self.window, x, height, width, self.shape.factor)
         with k.loop(k.begin, k.end) as block:
             number, row_block = block // self.shares // blocks, block // self.shares % blocks
             first = row_block * rows
@@ -159,7 +159,7 @@ class _OutputRow:
                 def numbers(row: int, i: Value = i, source: Pointer = source) -> Value:
                     return k.load(k.offset(source, i * pack + row * step).of(shape.lane), 0, shape.folds)
 
-                sums.accumulate(numbers, weights.of(shape.lane), i * width)
+                sums.accumulate(numbers, weights if shape.pairs else weights.of(shape.lane), i * width)
 
     def _store(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:
         """Store `columns` columns from `column` on; `first` is the element of the first result."""

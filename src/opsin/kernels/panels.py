@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from opsin.kernels.ir import ELEMENT_BYTES, F32, I8, I16, PACKED, WIDE, Builder, Kernel, Operand, Pointer, Target, Value
@@ -30,18 +30,24 @@ class PanelShape:
     end.
 
     Each lane holds `pack` of the interleaved numbers, whose products are added at once: 1 float32, 2 bfloat16 or int16,
-    or 4 int8.
+    or 4 int8. `pairs`: int8 are widened to int16 when they are loaded, and 2 of them are in a lane.
     """
 
     vectors: int
     interleave: int
     element: str = F32
     """The element kind of a packed matrix."""
+    pairs: bool = False
+
+    @property
+    def factor(self) -> str:
+        """The element kind in which numbers are multiplied."""
+        return I16 if self.pairs else self.element
 
     @property
     def pack(self) -> int:
         """The numbers of a lane."""
-        return LANE_BYTES // ELEMENT_BYTES[self.element]
+        return LANE_BYTES // ELEMENT_BYTES[self.factor]
 
     @property
     def folds(self) -> int:
@@ -51,7 +57,7 @@ class PanelShape:
     @property
     def lane(self) -> str:
         """The element kind of a lane of its vectors."""
-        return PACKED.get(self.element, self.element)
+        return PACKED.get(self.factor, self.factor)
 
     @property
     def is_whole(self) -> bool:
@@ -90,9 +96,9 @@ def panel_shape(columns: int, depth: int, target: Target, element: str = F32) ->
     return min(shapes, key=lambda shape: (shape.cost(columns, target), shape.interleave, shape.vectors))
 
 
-def whole_panel_shape(columns: int, run: int, runs: int, pixels: int, target: Target, element: str) -> PanelShape:
-    """Return the fastest shape for whole numbers: sums over `runs` times `run` numbers, for rows of `pixels`."""
-    pack = PanelShape(1, 1, element).pack
+def whole_panel_shape(columns: int, run: int, runs: int, pixels: int, target: Target) -> PanelShape:
+    """Return the fastest shape for int8: sums over `runs` times `run` numbers, for rows of `pixels`."""
+    kind = PanelShape(1, 1, I8 if target.byte_dot or target.keeps_bytes else I16, pairs=target.keeps_bytes)
 
     def cost(shape: PanelShape) -> float:
         steps = runs * shape.depth(run) // shape.interleave
@@ -101,7 +107,8 @@ def whole_panel_shape(columns: int, run: int, runs: int, pixels: int, target: Ta
         end = pixels * shape.vectors * (RESULT_COST / shape.folds + 2 * (shape.folds - 1))
         return shape.count(columns, target) * (steps * products + end)
 
-    shapes = [PanelShape(vectors, n * pack, element) for n in (1, 2, 4) for vectors in range(1, 7)]
+    interleaves = [n * kind.pack for n in (1, 2, 4)]
+    shapes = [replace(kind, vectors=vectors, interleave=n) for n in interleaves for vectors in range(1, 7)]
     return min(shapes, key=lambda shape: (cost(shape), shape.interleave, shape.vectors))
 
 

@@ -67,9 +67,9 @@ def tile_rows(axis: Axis, pack: int) -> int:
 
 
 @cache
-def patterns(axis: Axis, out_height: int, pack: int) -> tuple[Pattern, ...]:
-    """Return every pattern that the tiles of `out_height` rows need."""
-    sizes = {size for _, size in row_ranges(out_height, tile_rows(axis, pack))}
+def patterns(axis: Axis, out_height: int, rows: int, pack: int) -> tuple[Pattern, ...]:
+    """Return every pattern that `out_height` rows need in tiles of `rows`."""
+    sizes = {size for _, size in row_ranges(out_height, rows)}
     found = {pattern: None for size in sorted(sizes) for _, _, pattern in tap_groups(axis, size, pack).products}
     return tuple(found)
 
@@ -78,7 +78,7 @@ def patterns(axis: Axis, out_height: int, pack: int) -> tuple[Pattern, ...]:
 class PackTaps(KernelSpec):
     """u[s, n, c] = the weights w[r, s, c] of the taps r of pattern n, in one lane; w is kh × kw × channels of int8.
 
-    `u` has elements of int16 or int8. A block is one column of the window.
+    `u` has elements of int16 or int8, as many in a lane as a pattern has taps. A block is one column of the window.
     """
 
     signature: ClassVar[Signature] = Signature(("w", "u"), elements={"w": I8, "u": I8})
@@ -91,18 +91,15 @@ class PackTaps(KernelSpec):
         k = Builder("pack_taps")
         w, u = self.bind(k)[0]
         pack = len(self.taps[0])
-        bits, packed = 32 // pack, PACKED[u.element]
         with k.loop(k.begin, k.end) as s:
             for number, pattern in enumerate(self.taps):
-                result = k.offset(u.of(packed), (s * len(self.taps) + number) * self.channels)
+                result = k.offset(u, (s * len(self.taps) + number) * (self.channels * pack))
                 for c, count in vector_loop(k, self.channels, target.lanes):
-                    lane = k.broadcast(0, target.lanes, I32)
                     for place, tap in enumerate(pattern):
+                        value = k.broadcast(0, target.lanes, I32)
                         if tap is not None:
-                            at = (tap * self.columns + s) * self.channels + c
-                            number_bits = k.load(w, at, target.lanes, count) & ((1 << bits) - 1)
-                            lane = lane | (number_bits << (bits * place))
-                    k.store(result, c, k.bits(lane, packed), count)
+                            value = k.load(w, (tap * self.columns + s) * self.channels + c, target.lanes, count)
+                        k.store(result, c * pack + place, value, count, stride=pack)
         return k.kernel()
 
 
@@ -111,20 +108,19 @@ class DepthwiseWhole(DepthwiseSpec):
     """`y = epilogue(x ∗ w)`, channel by channel, of int8 with sums of int32; `x_zero` is the value of padding.
 
     `x` is N × height × W × channels, `u` the weights from `PackTaps`, and the epilogue's arrays are
-    N × out_height × OW × channels. A block is `tile_columns` columns of the results of one image, fewer at its end.
+    N × out_height × OW × channels. Tiles are `tile_rows` rows of `tile_columns` columns, and `pack` is the rows of a
+    group: 4 bytes, or 2 int16, which are stored as such or as bytes. A block is `tile_columns` columns of the results
+    of one image, fewer at its end.
     """
 
     signature: ClassVar[Signature] = Signature(
         ("x", "u"), ("W", "OW", "x_zero"), epilogue=True, elements={"x": I8, "u": I8}
     )
 
+    pack: int
+    tile_rows: int
     tile_columns: int
     epilogue: Epilogue = PLAIN
-
-    @property
-    def pack(self) -> int:
-        """The rows of a group."""
-        return 4 if self.element("u") == I8 else 2
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise_whole")
@@ -136,7 +132,7 @@ class DepthwiseWhole(DepthwiseSpec):
             number, column = block // per_image, block % per_image * self.tile_columns
             image = k.offset(x, number * self.height * width * self.channels)
             for main_range, remainder in self._channel_ranges(k, lanes, lanes, self.channel_block):
-                for run in self.rows.runs(self.height, self.out_height, tile_rows(self.rows, self.pack)):
+                for run in self.rows.runs(self.height, self.out_height, self.tile_rows):
                     for row, base in run.loop(k):
                         first = (number * self.out_height + row) * out_width + column
                         start = k.offset(image, base * width * self.channels)
@@ -235,8 +231,14 @@ class _Tile:
     ) -> None:  # fmt: skip
         """Add the products of one column of the window; `channels` are (first, count)."""
         k, spec, (channel, count) = self.k, self.spec, channels
-        taps = patterns(spec.rows, spec.out_height, spec.pack)
-        weights = k.offset(self.weights.of(PACKED[self.weights.element]), channel)
+        taps, weights = patterns(spec.rows, spec.out_height, spec.tile_rows, spec.pack), self.weights
+        widens = spec.pack == 2 and weights.element == I8
+        lane = weights if widens else weights.of(PACKED[weights.element])
+        start = k.offset(weights, channel * spec.pack)
         for i, number, pattern in products:
             place = (tap * len(taps) + taps.index(pattern)) * spec.channels
-            sums[i].set(k.dot(groups[number], k.load(weights, place, self.lanes, count), sums[i].get()))
+            if widens:  # also beyond the last channel, where the results are not stored
+                weight = k.load_pairs(start, place * spec.pack, self.lanes)
+            else:
+                weight = k.load(start.of(lane.element), place, self.lanes, count)
+            sums[i].set(k.dot(groups[number], weight, sums[i].get()))

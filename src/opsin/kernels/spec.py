@@ -8,11 +8,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
-from opsin.kernels.ir import BF16, F32, WIDE, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import (
+    BF16,
+    ELEMENT_BYTES,
+    F32,
+    I8,
+    I16,
+    PACKED,
+    QUAD,
+    WIDE,
+    Builder,
+    Kernel,
+    Operand,
+    Pointer,
+    Target,
+    Value,
+)
 from opsin.kernels.summation import Summation
 
 CACHE_LINE = 16
 """Float32 elements of a cache line."""
+LANE_BYTES = ELEMENT_BYTES[F32]
 KERNEL_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 """The C type of a compiled kernel: the address of its arguments, the first block, the one past the last, scratch."""
 
@@ -130,8 +146,16 @@ def move(k: Builder, source: Pointer, at: Operand, target: Pointer, to: Operand,
 
 
 def copy(k: Builder, source: Pointer, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
-    """Copy the elements from `start` up to `stop`."""
-    for i, n in range_loop(k, start, stop, lanes):
+    """Copy the elements from `start` up to `stop`; of bytes, 2 or 4 share a lane."""
+    first: Operand = start
+    if source.element == I8 and target.element in (I8, I16):
+        widens, size = target.element == I16, lanes * LANE_BYTES // ELEMENT_BYTES[target.element]
+        main_end = start + (stop - start) // size * size
+        with k.loop(start, main_end, size) as at:
+            octets, result = k.offset(source, at), k.offset(target, at).of(PACKED[target.element])
+            k.store(result, 0, k.load_pairs(octets, 0, lanes) if widens else k.load(octets.of(QUAD), 0, lanes))
+        first = main_end
+    for i, n in range_loop(k, first, stop, lanes):
         move(k, source, i, target, i, n, n)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from opsin.kernels.expression import IDENTITY, Expression
-from opsin.kernels.ir import F32, QUAD, WIDE, Builder, Operand, Pointer, Register, Target, Value
+from opsin.kernels.ir import F32, I8, QUAD, WIDE, Builder, Operand, Pointer, Register, Target, Value
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,15 @@ class Tile:
 
         Whole vectors are read even if the last has fewer columns; the other lanes are never stored. If `left` returns
         several lanes, they are repeated along the vector; the right operand must be interleaved to match (see
-        `panels.PanelShape`). If lanes hold several narrow numbers, the products of all are added.
+        `panels.PanelShape`). If lanes hold several narrow numbers, the products of all are added; bytes are
+        widened to pairs.
         """
         k = self.k
-        row = [k.load(right, index + j * self.lanes, self.lanes) for j in range(self.columns.vectors)]
+        places = [index + j * self.lanes for j in range(self.columns.vectors)]
+        if right.element == I8:
+            row = [k.load_pairs(right, 2 * place, self.lanes) for place in places]
+        else:
+            row = [k.load(right, place, self.lanes) for place in places]
         multiply_add = k.fma if row[0].kind.element == F32 else k.dot  # bfloat16 in memory is float32 when loaded
         for i in range(self.rows):
             factor = self._repeat(left(i))

@@ -133,6 +133,22 @@ def test_pairs_of_two_vectors(target: Target) -> None:
 
 
 @each_target
+@pytest.mark.parametrize("first", [0, 1])
+def test_bytes_are_loaded_as_pairs(first: int, target: Target) -> None:
+    lanes = target.lanes
+    k = Builder("pairs")
+    x, y = k.buffer("x", I8), k.buffer("y", I16)
+    k.store(y.of(I16_PAIR), 0, k.load_pairs(x, first, lanes))
+    k.store(y.of(I16_PAIR), lanes, k.load_pairs(x, first))
+    arrays = [numbers(I8, 2 * lanes + 1), np.full(2 * lanes + 3, 77, np.int16)]
+    x_actual, y_actual = agree(k.kernel(), arrays, target)
+    np.testing.assert_array_equal(y_actual[: 2 * lanes], x_actual[first : first + 2 * lanes])
+    assert y_actual[2 * lanes :].tolist() == [*x_actual[first : first + 2], 77]
+    with pytest.raises(TypeError, match="pairs are loaded from i8, not from i16"):
+        k.load_pairs(y, 0)
+
+
+@each_target
 @pytest.mark.parametrize("divisor", [1, 2, 16])
 def test_multiply_high(target: Target, divisor: int) -> None:
     lanes = max(1, target.lanes // divisor)

@@ -15,6 +15,7 @@ from opsin.kernels.ir import (
     BOOL,
     ELEMENT_BYTES,
     F32,
+    I8,
     PACKED,
     TILE_ROWS,
     U8,
@@ -297,6 +298,13 @@ class Renderer(NarrowText):
         pointer = self.pointer(address, self.name(index), element)
         self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(to_write)}, i32 3, i32 1)")
 
+    def do_load_pairs(self, item: Instruction) -> None:
+        kind: ScalarType = item.result.kind
+        pointer, count = self.pointer(item.operands[0], self.name(item.operands[1]), I8), 2 * kind.lanes
+        octets = self.assign(None, f"load <{count} x i8>, ptr {pointer}, align 1")
+        wide = self.assign(None, f"sext <{count} x i8> {octets} to <{count} x i16>")
+        self.assign(item.result, f"bitcast <{count} x i16> {wide} to {llvm_type(kind)}")
+
     def do_load_bytes(self, item: Instruction) -> None:
         address, places = item.operands
         kind: ScalarType = places.kind
@@ -398,7 +406,7 @@ def accesses(body: list[Any]) -> int:
         if isinstance(item, Branch):
             count += accesses(item.body) + accesses(item.otherwise)
         elif isinstance(item, Instruction):
-            count += item.name in ("load", "load_bytes", "gather", "store", "scatter")
+            count += item.name in ("load", "load_pairs", "load_bytes", "gather", "store", "scatter")
     return count
 
 

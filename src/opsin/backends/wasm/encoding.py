@@ -46,7 +46,7 @@ LANE_OPCODES = {
 
 LOAD_OPCODES = {
     "i32.load": 0x28, "f32.load": 0x2A, "i32.load8_s": 0x2C, "i32.load8_u": 0x2D, "i32.load16_s": 0x2E,
-    "v128.load": 0x00, "v128.load16x4_s": 0x03, "v128.load32_splat": 0x09,
+    "v128.load": 0x00, "v128.load8x8_s": 0x01, "v128.load16x4_s": 0x03, "v128.load32_splat": 0x09,
     "v128.load32_zero": 0x5C, "v128.load64_zero": 0x5D,
 }  # fmt: skip
 STORE_OPCODES = {"i32.store": 0x36, "f32.store": 0x38, "i32.store8": 0x3A, "i32.store16": 0x3B, "v128.store": 0x0B}

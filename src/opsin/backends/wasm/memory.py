@@ -141,6 +141,21 @@ class MemoryLowering:
             parts.append(part)
         self.parts[item.result] = parts
 
+    def _do_load_pairs(self, item: Instruction) -> None:
+        at, lanes = self._address(item, I8), item.result.kind.lanes
+        if lanes % 4 == 0 and self.lanes.width == 4:
+            self.parts[item.result] = [
+                self._load("v128.load8x8_s", V128, at + Linear(2 * first)) for first in range(0, lanes, 4)
+            ]
+            return
+        pairs = []
+        for first in range(0, 2 * lanes, 2):
+            low, high = (self._scalar_load(I8, at + Linear(first + octet)) for octet in (0, 1))
+            low = self.lanes.scalar("and", INT, (low, self.lanes.constant(INT, 0xFFFF)))
+            high = self.lanes.scalar("shl", INT, (high, self.lanes.constant(INT, 16)))
+            pairs.append(self.lanes.scalar("or", INT, (low, high)))
+        self.parts[item.result] = self.lanes.join(INT, pairs) if lanes > 1 else pairs
+
     def _do_load_bytes(self, item: Instruction) -> None:
         base, parts, lanes = self.numbers[item.operands[0]], self._get(item.operands[1]), item.result.kind.lanes
         indices = [self.lanes.lane(INT, parts, lane) for lane in range(lanes)] if lanes > 1 else parts

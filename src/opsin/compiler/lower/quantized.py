@@ -1,8 +1,9 @@
 """Operations on 8-bit integers.
 
 Convolutions have 32-bit sums. If the processor multiplies bytes, the signed numbers of the image become unsigned ones
-by adding 128, and the bias makes up for that; otherwise both factors are widened to 16 bits. Sums of whole numbers do
-not depend on their order, so the results are the same.
+by adding 128, and the bias makes up for that; otherwise both factors are widened to 16 bits: the weights once, or, in
+exported programs, when they are multiplied. Sums of whole numbers do not depend on their order, so the results are the
+same.
 """
 
 from __future__ import annotations
@@ -34,12 +35,7 @@ from opsin.kernels.conv_panels import ConvPanels
 from opsin.kernels.ir import ELEMENT_BYTES, I8, I16, I32
 from opsin.kernels.panels import whole_panel_shape
 from opsin.kernels.quantized import AvgPoolWhole, Lookup, OffsetBias
-from opsin.kernels.quantized_taps import DepthwiseWhole, PackTaps, patterns
-
-
-def factor_element(lowering: Lowering) -> str:
-    """Return the element kind in which the processor multiplies 8-bit integers."""
-    return I8 if lowering.target.byte_dot else I16
+from opsin.kernels.quantized_taps import DepthwiseWhole, PackTaps, patterns, tile_rows
 
 
 def conv2d(
@@ -103,12 +99,12 @@ def _convolve(
     lowering: Lowering, x: View, w: View, geometry: Geometry, epilogue: LoweredEpilogue, x_zero: int, macs: int
 ) -> list[KernelCall]:
     """Return the calls for one group of channels, with the weights w (K C kh kw)."""
-    costs, window, kh, element = lowering.costs, geometry.window, geometry.kernel[0], factor_element(lowering)
+    costs, window, kh = lowering.costs, geometry.window, geometry.kernel[0]
     height, out_height, out_width = geometry.height, *geometry.out
     if geometry.is_in_place:  # Rows of pixels may have any length.
         out_width = _row_length(geometry.out, costs.gemm_pixels)
         height = out_height = geometry.out[0] * geometry.out[1] // out_width
-    shape = whole_panel_shape(geometry.filters, window.run, kh * window.runs, out_width, lowering.target, element)
+    shape = whole_panel_shape(geometry.filters, window.run, kh * window.runs, out_width, lowering.target)
     filter_step, channel_step, row_step, column_step = w.strides
     run_shape = kh, window.runs, window.run, geometry.filters
     runs = View(w.buffer, run_shape, (row_step, column_step, channel_step, filter_step), w.offset)
@@ -116,7 +112,7 @@ def _convolve(
     panels = shape.count(geometry.filters, lowering.target)
     pieces = max(1, -(-costs.min_blocks // x.shape[0]))
     reach = (geometry.out[0] - 1) * geometry.stride[0] + (kh - 1) * geometry.dilation[0] + 1
-    is_padded = geometry.is_padded or geometry.top != 0 or reach > geometry.height or element != I8
+    is_padded = geometry.is_padded or geometry.top != 0 or reach > geometry.height or shape.factor != I8
     blocks = pieces if w.size <= 4 * costs.direct_max_weights else row_blocks(geometry, pieces, panels, costs)
     rows = -(-out_height // min(blocks, out_height))
     row_size = geometry.padded_width * window.pixel * (out_width // geometry.out[1] if geometry.is_in_place else 1)
@@ -134,7 +130,7 @@ def _convolve(
     strided = geometry.groups > 1
     filters = geometry.filters * geometry.groups
     pixels = geometry.out[0] * geometry.out[1]
-    scratch = -(-rows_read(rows) * row_size * ELEMENT_BYTES[element] // WORD_BYTES) + lowering.target.lanes
+    scratch = -(-rows_read(rows) * row_size * ELEMENT_BYTES[shape.factor] // WORD_BYTES) + lowering.target.lanes
     call = lowering.call(
         ConvPanels(
             window, geometry.filters, out_width, shape, is_padded, strided, shares, epilogue.epilogue, prefetches=False
@@ -172,10 +168,12 @@ def _depthwise(lowering: Lowering, node: Node, x: View, w: View, epilogue: Lower
     _, channels, height, width = x.shape
     out_height, out_width = epilogue.results[0].shape[2:]
     rows, columns = depthwise.axes(node, w.shape[2:])
-    element = factor_element(lowering)
-    pack = WORD_BYTES // ELEMENT_BYTES[element]
-    taps = patterns(rows, out_height, pack)
-    size = columns.taps * len(taps) * channels * pack
+    target = lowering.target
+    pack = 4 if target.byte_dot else 2
+    # A tile of one row needs the fewest patterns, which store each weight once.
+    tile = 1 if target.keeps_bytes else tile_rows(rows, pack)
+    taps = patterns(rows, out_height, tile, pack)
+    size, element = columns.taps * len(taps) * channels * pack, I16 if pack == 2 and not target.keeps_bytes else I8
     u = View(Buffer(size, element, "temporary"), (size,), (1,))
     packing = lowering.call(
         PackTaps(channels, columns.taps, taps),
@@ -187,7 +185,7 @@ def _depthwise(lowering: Lowering, node: Node, x: View, w: View, epilogue: Lower
     tile_columns = 4 if lowering.target.registers >= 32 else 2
     block = depthwise.channel_block(lowering, channels, columns.taps * len(taps))
     call = lowering.call(
-        DepthwiseWhole(channels, height, out_height, rows, columns, block, tile_columns, epilogue.epilogue),
+        DepthwiseWhole(channels, height, out_height, rows, columns, block, pack, tile, tile_columns, epilogue.epilogue),
         pointers={"x": x, "u": u},
         words={"W": width, "OW": out_width, "x_zero": node.attrs["x_zero"]},
         epilogue=epilogue.arguments,

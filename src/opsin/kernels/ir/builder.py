@@ -326,6 +326,13 @@ class Builder:
             "gather", ScalarType(buffer.element, lanes), (*location, self.constant(stride, ScalarType(INDEX))), count
         )
 
+    def load_pairs(self, buffer: Pointer, index: Operand, lanes: int = 1) -> Value:
+        """Load signed bytes from `index` on as pairs of i16: two in each lane."""
+        if buffer.element != I8:
+            raise TypeError(f"{self.name}: pairs are loaded from {I8}, not from {buffer.element}")
+        location = (buffer.address, self.constant(index, ScalarType(INDEX)))
+        return self.emit("load_pairs", ScalarType(I16_PAIR, lanes), location)
+
     def load_bytes(self, buffer: Pointer, indices: Value) -> Value:
         """Load the bytes, unsigned or signed ones, at `indices` (i32, any number of lanes) as i32."""
         if buffer.element not in (U8, I8) or indices.kind.element != I32:

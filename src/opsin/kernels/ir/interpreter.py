@@ -252,6 +252,11 @@ class Interpreter:
         values, element = self.values[item.operands[0]], item.result.kind.element
         self.values[item.result] = bfloat16.narrow(values) if element == BF16 else values.astype(DTYPES[element])
 
+    def _do_load_pairs(self, item: Instruction) -> None:
+        address, index = (int(self.values[v][0]) for v in item.operands)
+        octets = self.memory.locate_strided(address, index, 2 * item.result.kind.lanes, 1, np.int8)
+        self.values[item.result] = octets.astype(np.int16).view(np.uint32)
+
     def _do_load_bytes(self, item: Instruction) -> None:
         address, indices = (self.values[v] for v in item.operands)
         dtype = DTYPES[item.data]

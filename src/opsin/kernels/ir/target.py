@@ -24,9 +24,11 @@ class Target:
     `bf16_dot`: there are instructions that round to bfloat16 and that multiply pairs of them. `tiles`: there are
     registers for tiles of a matrix, and instructions that multiply them in bfloat16 (AMX). `byte_dot`: there is an
     instruction that adds four products of unsigned and signed bytes without saturation (VNNI). Rows of the table have
-    none of them; `with_features` adds them for a processor. `masks_bytes`: one instruction loads a part
-    of a vector of bytes. `flush_denormals`: programs compute with denormal numbers as zero, because arithmetic on them
-    is slow.
+    none of them; `with_features` adds them for a processor.
+
+    `masks_bytes`: one instruction loads a part of a vector of bytes. `keeps_bytes`: weights of 8 bits stay so in
+    memory, as stored programs should be small. `flush_denormals`: programs compute with denormal numbers as zero,
+    because arithmetic on them is slow.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Target:
     tiles: bool = False
     byte_dot: bool = False
     masks_bytes: bool = False
+    keeps_bytes: bool = False
     flush_denormals: bool = True
 
     def with_features(self, features: Collection[str]) -> Target:
@@ -58,7 +61,7 @@ TARGETS = (
 )
 """All rows, widest first."""
 
-PORTABLE = Target("portable", 4, 11, False, (), flush_denormals=False)
+PORTABLE = Target("portable", 4, 11, False, (), keeps_bytes=True, flush_denormals=False)
 """What every processor and language computes bit by bit: IEEE 754 float32, each operation rounded once, no fused
 multiply-add, denormal numbers kept. Exported programs are made for it; `opsin predict --portable` runs it here.
 
