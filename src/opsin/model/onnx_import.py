@@ -18,7 +18,8 @@ from opsin.interop import onnx
 from opsin.ir import show
 from opsin.ir.arguments import instance, wholes
 from opsin.ir.checked import checked
-from opsin.model.model import Model, check_consistency, described_fields
+from opsin.model.loading import check_consistency, described_fields
+from opsin.model.model import Model
 from opsin.model.pretrained import imagenet_labels
 from opsin.tasks.classification import Classification
 from opsin.tasks.multilabel import MultiLabel

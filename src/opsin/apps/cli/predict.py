@@ -12,13 +12,13 @@ import typer
 
 from opsin.apps.answer_data import answer_data
 from opsin.apps.cli.annotated_copies import AnnotatedCopies
+from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.images import paths_of, warn_about_frames
 from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError, OpsinError
 from opsin.base.formatting import percent
-from opsin.compiler.precision import Precision, precision_named
 from opsin.data.batches import MAX_BATCH
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.video_names import is_video
@@ -51,8 +51,7 @@ def run(
     out: str | None,
     follow: bool = False,
     idle: float | None = None,
-    precision: str = Precision.FLOAT32.value,
-    portable: bool = False,
+    arithmetic: ArithmeticOptions = (),
 ) -> int:
     """Print a line per image with the model's answer, or "don't know" if the model is not sure enough.
 
@@ -60,11 +59,11 @@ def run(
     that cannot be read are reported after the answers for the others. The exit code is then 1. Videos, cameras, and
     with `follow` folders are read by frames.
     """
-    precision = precision_named(precision)
+    settings = Arithmetic(*arithmetic).checked()
     if follow or any(map(is_video, images)):
-        return command("follow")(name, images, as_json, top, out, idle, precision, portable)
+        return command("follow")(name, images, as_json, top, out, idle, arithmetic)
     model = open_model(name)
-    model.precision, model.portable = precision, portable
+    settings.apply(model)
     copies = AnnotatedCopies(Path(out), model.task) if out else None
     contents, results = [each for image in images for each in _contents(image)], list[Result]()
     warn_about_frames(len(contents), model.preprocessing)

@@ -24,7 +24,7 @@ from opsin.compiler.schedule import CallGroup
 from opsin.compiler.tight_arena import place_tightly
 from opsin.compiler.views import WORD_BYTES, Buffer, View
 from opsin.ir import Graph
-from opsin.kernels.ir import ELEMENT_BYTES, F32, PORTABLE, Kernel
+from opsin.kernels.ir import DTYPES, ELEMENT_BYTES, F32, PORTABLE, Kernel
 
 
 class Segment(Enum):
@@ -98,7 +98,7 @@ class Array:
 
     def of(self, memory: NDArray[np.uint8]) -> NDArray[Any]:
         """Return the array in the bytes of its segment, as a view."""
-        data = memory[self.address.offset :].view(np.int32 if self.element == "i32" else np.float32)
+        data: NDArray[Any] = memory[self.address.offset :].view(DTYPES[self.element])
         return np.lib.stride_tricks.as_strided(data, self.shape, self.strides)
 
 
