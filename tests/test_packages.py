@@ -37,6 +37,9 @@ OPTIONAL = {
     "tensorboardX": "",
     "pyarrow": "",
     "av": "",
+    "starlette": "apps/serve/application.py",
+    "uvicorn": "apps/serve/connections.py",
+    "httptools": "",
 }
 """The module that may import each at its top; others ask `base.optional`."""
 WORKERS = "apps/benchmark/workers/"

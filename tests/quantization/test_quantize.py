@@ -116,6 +116,29 @@ def test_what_has_no_integer_arithmetic_stays_in_float32() -> None:
     assert noise(run(*quantized, images), run(graph, state, images)) < 0.03
 
 
+@pytest.mark.parametrize(("spread", "kernel"), [(1.0, "conv2d_int32"), (0.0, "matmul")])
+def test_a_layer_whose_sums_might_overflow_stays_in_float32(spread: float, kernel: str) -> None:
+    """With weights that are all as large as possible, 120,000 products may exceed 32 bits."""
+    graph = nn.trace(nn.Sequential(nn.Flatten(), nn.Linear(2)), (3, 200, 200))
+    rng = np.random.default_rng(0)
+    state = {name: np.full(t.shape, 0.01, np.float32) for name, t in graph.variables.items()}  # type: ignore[arg-type]
+    state["1.weight"] *= (1 - spread * rng.uniform(0, 1, state["1.weight"].shape)).astype(np.float32)
+    images = rng.normal(size=(4, 3, 200, 200)).astype(np.float32)
+    quantized, integers = quantize_graph(graph, state, calibrated(graph, state, images, reference))
+    assert kernel in {node.op.name for node in quantized.nodes}
+    assert noise(run(quantized, integers, images), run(graph, state, images)) < 0.05
+
+
+def test_operands_of_a_concatenation_share_a_scale_if_their_ranges_are_alike() -> None:
+    graph, state, images = network("branches")
+    steps, ranges = steps_of(graph, state), calibrated(graph, state, images, reference)
+    (join,) = (step for step in steps if isinstance(step, Join))
+    widths = [high - low for low, high in (ranges.bounds[t] for t in (join.output, *join.inputs))]
+    shared = [ranges.scale(t) == ranges.scale(join.output) for t in join.inputs]
+    assert any(shared) and not all(shared)
+    assert all(width >= 0.6 * widths[0] for width, same in zip(widths[1:], shared, strict=True) if same)
+
+
 def test_batch_normalization_and_activation_are_folded() -> None:
     graph, state, images = network("depthwise")
     first = steps_of(graph, state)[0]

@@ -35,18 +35,13 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
         graph = from_data(renamed_graph(description["graph"]), OPS.get)
         preprocessing = Preprocessing.from_data(description["preprocessing"])
         task = described_task(description)
-        network, record = str(description["network"]), dict(renamed(description["training"]))
-        calibration = (
-            task.calibration_from_data(renamed(description["calibration"])) if "calibration" in description else None
-        )
-        quantization = (
-            Quantization.from_data(description["quantization"], graph) if "quantization" in description else None
-        )
-        layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
-        tta = "hflip" if description.get("mirrored", False) else None
+        record = dict(renamed(description["training"]))
         tensors = {TENSORS.get(name, name): tensor for name, tensor in tensors.items()}
         goldens = tensors.pop("golden.images"), tensors.pop("golden.logits")
-        _check_consistency(graph, tensors, preprocessing, task)
+        check_consistency(graph, tensors, preprocessing, task)
+        described = described_fields(description, task)
+        if "quantization" in description:
+            described["quantization"] = Quantization.from_data(description["quantization"], graph)
         if goldens[1].shape != (len(goldens[0]), len(range(0, *golden_values(graph)))):
             raise ModelError("its golden images and outputs do not match")
     except OpsinError as error:
@@ -54,12 +49,23 @@ def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads:
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} lacks a part of a model file ({error}); train it again") from None
     return Model(
-        network, graph, tensors, preprocessing, task, layers, record, goldens, str(path), engine, threads,
-        calibration, tta, quantization=quantization,
+        graph=graph, state=tensors, preprocessing=preprocessing, task=task, record=record, goldens=goldens,
+        name=str(path), engine=engine, threads=threads, **described,
     )  # fmt: skip
 
 
-def _check_consistency(
+def described_fields(description: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Return the fields of a model that `Model.description` wrote, but for its task and its preprocessing."""
+    data = description.get("calibration")
+    return {
+        "network": str(description["network"]),
+        "layers": {str(path): str(kind) for path, kind in dict(description["layers"]).items()},
+        "tta": "hflip" if description.get("mirrored", False) else None,
+        "calibration": None if data is None else task.calibration_from_data(renamed(data)),
+    }
+
+
+def check_consistency(
     graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, task: Task
 ) -> None:
     """Raise `ModelError` or `ShapeError` unless graph, tensors, preprocessing and task are consistent."""

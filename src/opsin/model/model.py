@@ -115,6 +115,11 @@ class Model:
         """Whether each label has its own probability, by a sigmoid: several labels may be true of an image."""
         return bool(self.task.name == MULTILABEL)
 
+    @property
+    def largest_batch(self) -> int:
+        """The number of images that are computed at once, if there are many."""
+        return 1 if self.portable else batch_size(self.preprocessing.input_shape)
+
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.
 
@@ -173,7 +178,7 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = 1 if self.portable else batch_size(pixels.shape[1:])
+        largest = self.largest_batch
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
             yield self._run(pixels[first : first + batch], batch, kind)
@@ -354,21 +359,22 @@ class Model:
             )
         return deviation
 
+    def description(self) -> dict[str, Any]:
+        """Return data for JSON that describes the model, without its graph, its parameters and its training."""
+        data = {
+            "network": self.network,
+            "layers": self.layers,
+            "preprocessing": self.preprocessing.to_data(),
+            **describe_task(self.task),
+            "mirrored": self.tta == "hflip",
+        }
+        return data | ({"calibration": self.calibration.to_data()} if self.calibration else {})
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file atomically."""
         target = Path(sound_path("the model's file", path))
         self.goldens = pixels, logits = self.goldens or make_goldens(self)
-        description: dict[str, Any] = {
-            "network": self.network,
-            "layers": self.layers,
-            "graph": to_data(self.graph),
-            "preprocessing": self.preprocessing.to_data(),
-            **describe_task(self.task),
-            "training": self.record,
-            "mirrored": self.tta == "hflip",
-        }
-        if self.calibration:
-            description["calibration"] = self.calibration.to_data()
+        description = {**self.description(), "graph": to_data(self.graph), "training": self.record}
         if self.quantization:
             description["quantization"] = self.quantization.to_data()
         tensors = {**self.state, "golden.images": pixels, "golden.logits": logits}

@@ -101,4 +101,4 @@ def _share(steps: Sequence[Step], ranges: Ranges) -> None:
                 continue
             own = ranges.bounds[operand]
             if own[1] - own[0] >= SHARED_RANGE * (high - low):
-                ranges.bounds[operand] = min(low, own[0]), max(high, own[1])
+                ranges.bounds[operand] = low, high

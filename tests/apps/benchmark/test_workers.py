@@ -80,7 +80,7 @@ def ask(
     np.savez(folder / "weights.npz", **state)
     np.savez(folder / "inputs.npz", **inputs, **targets)
     if task == "infer":
-        write_onnx(folder / "network.onnx", description, state, BATCH)
+        write_onnx(folder / "network.onnx", graph, state, BATCH)
     request = {
         "do": "open", "task": task, "mode": mode, "batch": BATCH, "threads": 1, "network": description.to_data(),
         "weights": str(folder / "weights.npz"), "inputs": str(folder / "inputs.npz"), "rate": RATE,

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from opsin.apps.answer_data import answer_data
 from opsin.apps.cli.annotated_copies import AnnotatedCopies
 from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.images import paths_of, warn_about_frames
@@ -81,7 +82,7 @@ def run(
 def _print_results(results: Sequence[Result], as_json: bool) -> int:
     """Print answers, and then errors; return the exit code."""
     if as_json:
-        print_json([_data(result) for result in results])
+        print_json([answer_data(result.name, result.answer) for result in results])
     else:
         answers = [result for result in results if not isinstance(result.answer, DataError)]
         for line in table([_row(result.name, result.answer) for result in answers], left=(0, 1, 3)):
@@ -159,16 +160,3 @@ def _row(name: str, answer: Any) -> tuple[str, ...]:
 
 def _listed(ranked: Sequence[tuple[str, float]]) -> str:
     return ", ".join(f"{label} ({percent(probability)})" for label, probability in ranked)
-
-
-def _data(result: Result) -> dict[str, Any]:
-    answer = result.answer
-    if isinstance(answer, DataError):
-        return {"image": result.name, "error": str(answer)}
-    if not isinstance(answer, Prediction):
-        return {"image": result.name, **answer.to_data()}
-    ranked = [{"label": label, "probability": probability} for label, probability in answer.ranking]
-    reliability = {} if answer.reliable is None else {"known": answer.reliable}
-    labels = {} if answer.labels is None else {"labels": list(answer.labels)}
-    label = {"label": answer.label, "probability": answer.probability}
-    return {"image": result.name, **label, **reliability, **labels, "ranked": ranked}

@@ -23,7 +23,7 @@ function findBoxes({class_logits: logits, box_offsets: offsets}, task) {
     const own = offsets.subarray(4 * candidate.position, 4 * candidate.position + 4), place = places[candidate.position]
     const edges = task.levels.length ? aroundDefault(place, own) : aroundPoint(place, own, task)
     candidate.box = edges.map((edge) => Math.fround(Math.min(Math.max(edge, 0), 1)))
-    const covered = kept.some((other) => other.number === candidate.number && overlap(other.box, candidate.box) > task.maxOverlap)
+    const covered = kept.some(({box, number}) => number === candidate.number && overlap(box, candidate.box) > task.maxOverlap)
     if (!covered) kept.push(candidate)
     if (kept.length === task.maxDetections) break
   }
@@ -44,7 +44,8 @@ function points({strides, inputSize: [height, width]}) {
 }
 
 function aroundPoint([x, y, stride], [left, top, right, bottom], {inputSize: [height, width]}) {
-  return [(x - left * stride) / width, (y - top * stride) / height, (x + right * stride) / width, (y + bottom * stride) / height]
+  const edges = [x - left * stride, y - top * stride, x + right * stride, y + bottom * stride]
+  return edges.map((edge, i) => edge / (i % 2 ? height : width))
 }
 
 /** Returns the default boxes of all maps as shares: centre, width and height. */
@@ -69,7 +70,8 @@ function aroundDefault([x, y, width, height], offsets) {
 
 /** Returns the intersection over union of two boxes. */
 function overlap(a, b) {
-  const shared = Math.max(Math.min(a[2], b[2]) - Math.max(a[0], b[0]), 0) * Math.max(Math.min(a[3], b[3]) - Math.max(a[1], b[1]), 0)
+  const common = (low) => Math.max(Math.min(a[low + 2], b[low + 2]) - Math.max(a[low], b[low]), 0)
+  const shared = common(0) * common(1)
   const area = (box) => (box[2] - box[0]) * (box[3] - box[1])
   return shared > 0 ? Math.fround(shared / (area(a) + area(b) - shared)) : 0
 }
