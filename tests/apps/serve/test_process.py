@@ -165,6 +165,7 @@ def test_bad_arguments_are_refused(
             (str(model), "--token-file", str(token)): "has at least 16 characters",
             (str(model), "--token-file", str(tmp_path / "none")): "cannot be read: No such file or directory",
             (str(model), "--precision", "int3"): "int3",
+            (str(model), "--precision", "int8"): "has no ranges for 8-bit integers",
             (str(model), "--max-connections", "100000000"): "open files; give at most",
         }
         for arguments, text in cases.items():

@@ -10,11 +10,11 @@ from typing import Any
 
 import typer
 
+from opsin.apps.cli.arithmetic import Arithmetic
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_warning
 from opsin.base.errors import UsageError
 from opsin.base.optional import require
-from opsin.compiler.precision import precision_named
 from opsin.model import Model
 
 LIBRARIES = ("starlette", "uvicorn", "httptools")
@@ -31,7 +31,7 @@ def run(
     names: Sequence[str], host: str, port: int, token_file: str | None, precision: str, limits: dict[str, Any]
 ) -> int:
     """Serve models until Ctrl-C or SIGTERM; `limits` are fields of `Limits` that were given, the others are None."""
-    kind = precision_named(precision)
+    arithmetic = Arithmetic(precision).checked()
     for library in LIBRARIES:
         require(library, UsageError, MISSING)
     process: Any = require("opsin.apps.serve.process", UsageError, MISSING)
@@ -42,7 +42,7 @@ def run(
 
     def open_with_precision(name: str) -> Model:
         model = open_model(name)
-        model.precision = kind
+        arithmetic.apply(model)
         return model
 
     process.run(
