@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from opsin.backends.c import prelude, render_kernel
+from opsin.backends.c.expressions import memory_type
 from opsin.base.errors import CompileError
-from opsin.kernels.ir import BF16, F32, I32, Builder, Kernel, Pointer, Value
+from opsin.kernels.ir import BF16, DTYPES, F32, I8, I16, I16_PAIR, I32, U8, Builder, Kernel, Pointer, Value
 from opsin.kernels.ir.interpreter import Interpreter
 from tests.backends.c.support import VARIANTS, library
 
@@ -23,6 +24,8 @@ FLOATS = np.array(
 OTHERS = np.roll(FLOATS, 5)
 INTS = np.array([0, 1, -1, 7, -8, 2**31 - 1, -(2**31), 123456, 5, 3, 31, 16, -77, 9, 12, 2], np.int32)
 SMALL = np.array([1, 2, 3, 4, 31, 0, 7, 16, 5, 9, 11, 13, 8, 6, 10, 30], np.int32)
+BYTES = np.array([-128, 127, 0, -1, 1, 77, -78, 5, 100, -100, 3, 64, -65, 9, 12, -2], np.int8)
+SHORTS = np.array([-32768, 32767, 0, -1, 1, 300, -12345, 5, 32767, -32768, 3, 255, 256, 9, -129, 2], np.int16)
 FLOAT_BINARY = ("add", "sub", "mul", "div", "min", "max")
 INT_BINARY = ("add", "sub", "mul", "min", "max", "and", "or", "xor")
 
@@ -45,6 +48,10 @@ INT_OPERATIONS: dict[str, Operation] = {
     **{name: (lambda k, a, b, name=name: k.binary(name, a, b)) for name in INT_BINARY},
     "shift left": lambda k, a, b: a << (b & 31),
     "shift right": lambda k, a, b: a >> (b & 31),
+    "arithmetic shift": lambda k, a, b: k.shift_arithmetic(a, b & 31),
+    "multiply high": lambda k, a, b: k.multiply_high(a, b << 20),
+    "dot": lambda k, a, b: k.dot(k.bits(a, I16_PAIR), k.bits(b * 77777, I16_PAIR), a),
+    "low bits": lambda k, a, b: k.widen(k.narrow(a, I8)) + (k.widen(k.narrow(a, U8)) << 8) + k.widen(k.narrow(a, I16)),
     "quotient": lambda k, a, b: k.maximum(a, -(2**31) + 1) // k.maximum(b & 1023, 1),
     "remainder": lambda k, a, b: k.maximum(a, -(2**31) + 1) % k.maximum(b & 1023, 1),
     "compared": lambda k, a, b: k.select(a < b, a, k.select(k.equal(a, b), a + 5, b)),
@@ -111,6 +118,46 @@ def lanes_kernel() -> Kernel:
     return k.kernel()
 
 
+def narrow_kernel() -> Kernel:
+    """Bytes and int16, signed and not: whole vectors and parts, with strides, pairs of them, and tables."""
+    k = Builder("narrow")
+    x, y, z, n = k.buffer("x", I8), k.buffer("y", I16), k.buffer("z", I32), k.index("n")
+    place = 0
+    for element in (I8, U8, I16):
+        kept = k.scratch.of(element)
+        source: Pointer = y if element == I16 else x
+        for count in (1, 2, 3, 4):
+            k.store(kept, 16 * count, k.load(source, count, 4, count), 4)
+            k.store(kept, 16 * count + 5, k.load(source, 1, 4, count, stride=3), count)
+            k.store(kept, 16 * count + 10, k.load(source, 2, 4), count, stride=n - 1)
+            k.store(kept, 16 * count + 9, k.load(source, n))
+        for at in range(16, 80, 4):
+            k.store(z, place, k.load(kept, at, 4))
+            place += 4
+        k.store(z, place, k.load(k.offset(kept, 3), n + 20))
+        place += 4
+    weights, zeros = k.load_pairs(x, 3, 4), k.broadcast(0, 4, I32)
+    k.store(z, place, k.dot(k.load_pairs(x, 0, 4), weights, zeros))
+    k.store(z, place + 4, k.dot(k.broadcast(k.load_pairs(x, 1), 4, I16_PAIR), weights, zeros + 9))
+    k.store(z, place + 8, k.dot(k.load_pairs(x, n), k.load_pairs(x, 1), k.broadcast(5, 1, I32)))
+    k.store(
+        z, place + 9, k.dot(k.pair(k.load(y, 8, 4), k.load(y, 0, 4)), k.pair(k.load(y, 1, 4), k.load(y, 9, 4)), zeros)
+    )
+    k.store(z, place + 16, k.load_bytes(x, k.load(x, 7, 4, 1) + k.iota(4)))
+    k.store(z, place + 20, k.load_bytes(x, k.load(x, 7)))
+    shorts, pairs = k.scratch.of(I16), k.offset(k.scratch.of(I16), 1).of(I16_PAIR)
+    for at in (0, 4, 8):
+        k.store(shorts, at, k.load(y, at, 4))
+    k.store(pairs, 6, k.load_narrow(pairs, 0, 4))  # from and to the middle of words
+    k.store(pairs, 10, k.load_narrow(pairs, n))
+    k.store(pairs, 11, k.load_narrow(pairs, 1, 4, 2), 2)
+    k.store(pairs, 13, k.load_narrow(pairs, 0, 4, stride=2), stride=2)
+    for at in range(0, 44, 4):
+        k.store(z, place + 28 + at, k.load(shorts, at, 4))
+    k.store(z, place + 24, k.load_bytes(k.scratch.of(U8), k.iota(4) * 3 + 16))
+    return k.kernel()
+
+
 def kernels() -> list[tuple[Kernel, np.ndarray, np.ndarray, list[int], int]]:
     """Return kernels, their inputs, further numbers, and how many blocks they have."""
     cases: list[tuple[Kernel, np.ndarray, np.ndarray, list[int], int]] = []
@@ -121,6 +168,7 @@ def kernels() -> list[tuple[Kernel, np.ndarray, np.ndarray, list[int], int]]:
             cases.append((elementwise(name, operation, I32, lanes), INTS, SMALL, [], 16 // lanes))
     cases.append((memory_kernel(F32), FLOATS, OTHERS, [3], 1))
     cases.append((memory_kernel(I32), INTS, SMALL, [3], 1))
+    cases.append((narrow_kernel(), BYTES, SHORTS, [3], 1))
     cases.append((lanes_kernel(), FLOATS, OTHERS, [], 1))
     return cases
 
@@ -131,7 +179,7 @@ def test_instructions_have_the_bits_of_the_interpreter(variant: str, tmp_path: P
     for number, (kernel, *_, words, _) in enumerate(cases):
         rendered = render_kernel(kernel, f"k{number}", {3: words[0]} if words and number % 2 else {})
         functions |= rendered.functions
-        pointers = ("x", "y", "z") if kernel.parameters[0].element == F32 else ("(word *)x", "(word *)y", "(word *)z")
+        pointers = [f"({memory_type(p.element)} *){name}" for p, name in zip(kernel.parameters, "xyz", strict=False)]
         arguments = [pointers[place] if place < 3 else str(words[place - 3]) for place in rendered.parameters]
         arguments += ["0"] * rendered.begin + ["blocks"] * rendered.end + ["scratch"] * rendered.scratch
         head = f"void c{number}(float *x, float *y, float *z, int blocks, float *scratch)"
@@ -139,7 +187,8 @@ def test_instructions_have_the_bits_of_the_interpreter(variant: str, tmp_path: P
         texts += [rendered.text, f"{head};\n{head} {{ {unused} k{number}({', '.join(arguments)}); }}\n"]
     built = library(tmp_path, {"kernels.c": "\n".join([prelude(functions), *texts])}, VARIANTS[variant])
     for number, (kernel, x, y, words, blocks) in enumerate(cases):
-        expected, found, scratch = np.zeros(128, x.dtype), np.zeros(128, x.dtype), np.zeros(64, np.float32)
+        dtype = DTYPES[kernel.parameters[2].element]
+        expected, found, scratch = np.zeros(320, dtype), np.zeros(320, dtype), np.zeros(64, np.float32)
         interpreter = Interpreter(kernel, fused=False)
         interpreter.run([x, y, expected, *words], 0, blocks, 64)
         pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (x, y, found)]

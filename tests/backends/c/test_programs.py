@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from opsin import nn, ops
 from opsin.backends.c import prelude, render_program
+from opsin.backends.native import compile as native
 from opsin.backends.portable import COMPACT, PortableProgram, compile, portable_program
+from opsin.backends.reference import Reference
 from opsin.ir import Graph
 from opsin.ops import OPS
+from opsin.quantization.quantize import calibrated, quantize_graph
 from tests.backends.c.support import VARIANTS, library
-from tests.support import QUANTIZED, forward_graph
+from tests.support import forward_graph
 
 
 def source(program: PortableProgram, name: str) -> str:
@@ -41,7 +45,7 @@ def cases() -> dict[str, tuple[Graph, dict[str, Any], PortableProgram]]:
     """Return graphs of one operation each, with inputs."""
     rng = np.random.default_rng(5)
     found = {}
-    for name in (name for name in sorted(OPS) if name not in QUANTIZED):
+    for name in sorted(OPS):
         for number in range(2):
             sample = OPS[name].sample(rng)
             graph = forward_graph(name, sample)
@@ -69,3 +73,42 @@ def test_every_operation_has_the_bits_of_the_engine(
         expected = compile(graph, 1, 1).run(**inputs)
         found = run(built, name, program, inputs)
         assert {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in expected.items()}, name
+
+
+class Block(nn.Layer):
+    """Convolutions, one of them by channel, around an addition."""
+
+    def __init__(self) -> None:
+        self.first, self.last = nn.Conv2d(10, 3, padding=1), nn.Conv2d(6, 1)
+        self.depthwise, self.pool = nn.Conv2d(10, 3, 2, 1, groups=10), nn.AvgPool2d(2)
+
+    def forward(self, x: Any) -> Any:
+        x = ops.relu(self.first(x))
+        return self.last(ops.add(ops.relu(self.depthwise(x)), self.pool(x)))
+
+
+def network_in_8_bits() -> tuple[Graph, dict[str, Any], dict[str, Any]]:
+    """Return a quantized graph, its state, and inputs."""
+    network = nn.Sequential(Block(), nn.SiLU(), nn.MaxPool2d(2), nn.GlobalAvgPool2d(), nn.Flatten(), nn.Linear(5))
+    graph = nn.trace(network, (3, 12, 10))
+    state = nn.initial_state(graph, 1)
+    x = np.random.default_rng(2).standard_normal((1, 3, 12, 10)).astype(np.float32)
+    whole, whole_state = quantize_graph(graph, state, calibrated(graph, state, x, native))
+    return whole, dict(whole_state), {"inputs": x}
+
+
+@pytest.mark.parametrize("options", [(), ("-DSCALARS",)])
+def test_networks_in_8_bits_have_the_bits_of_the_reference(
+    options: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph, state, inputs = network_in_8_bits()
+    program = portable_program(graph, state, COMPACT)
+    command = ("gcc", "-O1", "-fsanitize=undefined", *options)
+    built = library(tmp_path, {"network.c": source(program, "network")}, command)
+    found = run(built, "network", program, inputs)
+    engine, reference = compile(graph, 1, 1), Reference(graph, 1, np.float32)
+    for each in (engine, reference):
+        each.load_state(state)
+        expected = each.run(**inputs)
+        assert {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in expected.items()}
+    assert capfd.readouterr().err == "", "undefined behaviour"

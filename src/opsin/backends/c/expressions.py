@@ -7,12 +7,17 @@ import struct
 from dataclasses import dataclass
 
 from opsin.base.errors import CompileError
-from opsin.kernels.ir import BOOL, F32, I32, INDEX, ScalarType
+from opsin.kernels.ir import BOOL, F32, I8, I16, I16_PAIR, I32, INDEX, U8, ScalarType
 
-SCALARS = {F32: "float", I32: "int32_t", INDEX: "idx", BOOL: "int"}
-MEMORY = {F32: "float", I32: "word"}
-"""The type through which each element is accessed; `word` may alias float, because programs reuse memory."""
-VECTORS = {F32: "f", I32: "i", BOOL: "i"}
+NARROW = {I8: "b", U8: "u", I16: "h"}
+"""The letter of each narrow element in names of functions; as a value, it is an int32_t."""
+MEMORY_LETTERS = {**NARROW, I16_PAIR: "p"}
+"""The letters of elements that functions load and store otherwise than int32_t."""
+SCALARS = {F32: "float", INDEX: "idx", BOOL: "int", **dict.fromkeys((I32, I16_PAIR, *NARROW), "int32_t")}
+MEMORY = {F32: "float", I32: "word", I16_PAIR: "pair", I8: "int8_t", U8: "uint8_t", I16: "short_word"}
+"""The type through which each element is accessed; all may alias float, because programs reuse memory. Pairs begin at
+any int16."""
+VECTORS = {F32: "f", **dict.fromkeys((I32, BOOL, I16_PAIR, *NARROW), "i")}
 LANES = (2, 4)
 
 OTHER, SUM, PRODUCT, ATOM = range(4)

@@ -12,18 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from opsin.backends.c.expressions import SUM, Expression, literal, memory_type, type_name
+from opsin.backends.c.expressions import ATOM, NARROW, SUM, Expression, literal, memory_type, type_name
 from opsin.backends.c.liveness import STORES, Liveness
-from opsin.backends.c.values import Pointer, Values, prefix
-from opsin.kernels.ir import BOOL, F32, INDEX, Branch, Instruction, Kernel, Loop, ScalarType, Value
+from opsin.backends.c.memory import Memory, Pointer, memory_prefix
+from opsin.kernels.ir import BOOL, F32, I16_PAIR, INDEX, Branch, Instruction, Kernel, Loop, ScalarType, Value
 
 RESERVED = re.compile(
-    r"([fi][24]?(_\w*)?|[npvr]\d+|idx\w*|word|begin|end|scratch|auto|break|case|char|const|continue|default|do|double|"
+    r"([fibuh][24]?(_\w*)?|[npvr]\d+|idx\w*|word|short_word|pair|begin|end|scratch|auto|break|case|char|const|continue|default|do|double|"
     r"else|enum|extern|float|for|goto|if|inline|int|long|register|restrict|return|short|signed|sizeof|static|struct|"
     r"switch|typedef|union|unsigned|void|volatile|while)"
 )
 """Names that parameters cannot have."""
-LOADS = ("load", "gather", "load_bytes")
+LOADS = ("load", "gather", "load_bytes", "load_pairs")
+RENAMED = ("bits", "narrow")
+"""Instructions whose result is the same expression."""
 MAX_EXPRESSION = 70
 """Characters of an expression that is repeated in place instead of being a variable."""
 
@@ -53,7 +55,7 @@ def render_kernel(kernel: Kernel, name: str, numbers: Mapping[int, int] | None =
     return _Renderer(kernel, name, numbers or {}).render()
 
 
-class _Renderer(Values):
+class _Renderer(Memory):
     def __init__(self, kernel: Kernel, name: str, numbers: Mapping[int, int]) -> None:
         super().__init__(kernel.name)
         self.kernel, self.name, self.numbers = kernel, name, numbers
@@ -171,7 +173,7 @@ class _Renderer(Values):
     def assign(self, item: Instruction, rest: list[Any]) -> None:
         """Write the statement of an instruction, or keep its expression for the place where it is used."""
         result, value = item.result, self.expression(item)
-        if item.name in ("constant", "iota") or self.is_repeatable(item, value, rest):
+        if item.name in ("constant", "iota", *RENAMED) or self.is_repeatable(item, value, rest):
             self.values[result] = value
         elif rest and _is_set(rest[0], result) and self.live.uses[result] == 1:
             self.line(f"{self.text(rest[0].operands[0])} = {value.text};")
@@ -199,14 +201,19 @@ class _Renderer(Values):
     def store(self, item: Instruction) -> None:
         address, index, value = item.operands[:3]
         kind: ScalarType = value.kind
+        if kind.lanes == 1 and kind.element == I16_PAIR:
+            self.line(self.call("p_store", self.place(address, index, kind.element), self.text(value)).text + ";")
+            return
         if kind.lanes == 1:
-            self.line(f"{self.element(address, index, kind)} = {self.text(value)};")
+            cast = f"({memory_type(kind.element)})" if kind.element in NARROW else ""
+            source = self.values[value]
+            self.line(f"{self.element(address, index, kind)} = {cast}{source.within(ATOM) if cast else source.text};")
             return
         place, stride = self.place(address, index, kind.element), [self.text(v) for v in item.operands[3:]]
         name, count = item.name, "" if item.data == kind.lanes and not stride else str(item.data)
         if item.data == 1:
             name, stride = "store", []
-        self.line(self.call(f"{prefix(kind)}_{name}{count}", place, *stride, self.text(value)).text + ";")
+        self.line(self.call(f"{memory_prefix(kind)}_{name}{count}", place, *stride, self.text(value)).text + ";")
 
 
 def _declaration(pointer: Pointer) -> str:

@@ -56,6 +56,9 @@ typedef int32_t idx;
 typedef ptrdiff_t idx; /* an index; 32 bits are enough */
 #endif
 typedef int32_t ALIAS word; /* a whole number where memory may also hold floats */
+typedef int16_t ALIAS short_word;
+typedef struct { int16_t low, high; } ALIAS pair;
+typedef char shifts_keep_the_sign[(-1 >> 1) == -1 ? 1 : -1]; /* which C leaves to the compiler */
 """
 
 VECTORS = """\
@@ -66,6 +69,7 @@ typedef int32_t i4 __attribute__((vector_size(16)));
 typedef uint32_t i4_unsigned __attribute__((vector_size(16)));
 typedef float f4_memory __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t i4_memory __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int32_t i4_pairs __attribute__((vector_size(16), aligned(2), may_alias));
 #else
 typedef struct { float a, b, c, d; } f4;
 typedef struct { int32_t a, b, c, d; } i4;

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opsin.backends.c.expressions import memory_type
+from opsin.backends.c.expressions import NARROW, memory_type
 from opsin.backends.c.kernel import CKernel, render_kernel
 from opsin.backends.portable import Address, Call, PortableProgram, Segment
 from opsin.kernels.ir import F32
 
 WORDS_PER_LINE = 10
 WORD_BYTES = 4
+BYTE_ORDER = """\
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "weights of 8 bits are written in words for processors with the lowest byte first"
+#endif
+"""
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,10 @@ def render_program(program: PortableProgram) -> CProgram:
     ]
     elements = [[parameter.element for parameter in kernel.parameters] for kernel in program.kernels]
     lines = [line for call in program.calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
+    constants = _constants(program.constants)
+    is_narrow = any(name in NARROW for names in elements for name in names)
     return CProgram(
-        _constants(program.constants),
+        BYTE_ORDER + constants if is_narrow else constants,
         "static union { float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; } arena DATA;\n",
         "\n".join(kernel.text for kernel in kernels),
         "\n".join(lines) + "\n",
@@ -66,7 +73,8 @@ def _common_numbers(calls: list[Call]) -> dict[int, int]:
 def _constants(data: bytes) -> str:
     """Return the definition of the weights as words, which is exact and has the same value on every processor."""
     words = np.frombuffer(data, "<u4")
-    head = f"static const union {{ uint32_t words[{len(words)}]; float f[{len(words)}]; }} weights DATA = {{{{\n"
+    members = f"uint32_t words[{len(words)}]; float f[{len(words)}]; uint8_t bytes[{len(data)}];"
+    head = f"static const union {{ {members} }} weights DATA = {{{{\n"
     text = np.full((len(words), len("0x01234567,\n")), ord("\n"), np.uint8)
     text[:, :2], text[:, 10] = [ord("0"), ord("x")], ord(",")
     text[:, 2:10] = np.frombuffer(words.astype(">u4").tobytes().hex().encode(), np.uint8).reshape(-1, 8)
@@ -95,8 +103,8 @@ def _argument(value: Address | int, element: str) -> str:
         return str(value)
     name = "weights" if value.segment is Segment.CONSTANTS else "arena"
     words, rest = divmod(value.offset, WORD_BYTES)
-    assert not rest, "elements of less than a word"
     kind = memory_type(element)
     cast = "" if kind == "float" else f"({'const ' if value.segment is Segment.CONSTANTS else ''}{kind} *)"
-    place = f"{name}.f + {words}" if words else f"{name}.f"
+    array, index = (f"{name}.bytes", value.offset) if rest else (f"{name}.f", words)
+    place = f"{array} + {index}" if index else array
     return f"{cast}({place})" if cast else place

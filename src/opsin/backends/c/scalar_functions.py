@@ -69,6 +69,21 @@ INLINE float f_sqrt(float a)
 }
 """
 
+DOT = """\
+/* Sums wrap around. The products of two pairs fit, except for four times -32768. */
+INLINE int32_t i_dot(int32_t a, int32_t b, int32_t c)
+{
+#if defined(__GNUC__) && defined(__ARM_FEATURE_DSP) && defined(__thumb__)
+  int32_t r;
+  __asm__("smlad %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(c));
+  return r;
+#else
+  const int32_t low = (int16_t)a * (int16_t)b, high = (a >> 16) * (b >> 16);
+  return (int32_t)((uint32_t)c + (uint32_t)low + (uint32_t)high);
+#endif
+}
+"""
+
 SQRT_NEEDED = (
     "#if !defined(__GNUC__) || !(defined(__SSE2__) || defined(__aarch64__) || "
     "(defined(__ARM_FP) && (__ARM_FP & 4) && !defined(__SOFTFP__)))\n"
@@ -96,6 +111,27 @@ SCALAR_FUNCTIONS: dict[str, CFunction] = {
     "f_max": CFunction(_function("float f_max(float a, float b)", "return a > b ? a : b;")),
     "i_min": CFunction(_function("int32_t i_min(int32_t a, int32_t b)", "return a < b ? a : b;")),
     "i_max": CFunction(_function("int32_t i_max(int32_t a, int32_t b)", "return a > b ? a : b;")),
+    "i_sar": CFunction(_function("int32_t i_sar(int32_t a, int32_t b)", "return a >> b;")),
+    "i_mulh": CFunction(
+        _function("int32_t i_mulh(int32_t a, int32_t b)", "return (int32_t)(((int64_t)a * (int64_t)b) >> 32);")
+    ),
+    "i_low_b": CFunction(_function("int32_t i_low_b(int32_t a)", "return (int8_t)a;")),
+    "i_low_u": CFunction(_function("int32_t i_low_u(int32_t a)", "return (uint8_t)a;")),
+    "i_low_h": CFunction(_function("int32_t i_low_h(int32_t a)", "return (int16_t)a;")),
+    "i_load_pair": CFunction(
+        _function(
+            "int32_t i_load_pair(const int8_t *p)", "return (int32_t)((uint16_t)p[0] | (uint32_t)(int32_t)p[1] << 16);"
+        )
+    ),
+    "p_load": CFunction(
+        _function(
+            "int32_t p_load(const pair *p)", "return (int32_t)((uint16_t)p->low | (uint32_t)(int32_t)p->high << 16);"
+        )
+    ),
+    "p_store": CFunction(
+        _function("void p_store(pair *p, int32_t a)", "p->low = (int16_t)a; p->high = (int16_t)(a >> 16);")
+    ),
+    "i_dot": CFunction(DOT),
     "i_div": CFunction(_function("int32_t i_div(int32_t a, int32_t b)", "return a / b;")),
     "i_rem": CFunction(_function("int32_t i_rem(int32_t a, int32_t b)", "return a % b;")),
     "f_fma": CFunction(_function("float f_fma(float a, float b, float c)", "float p = a * b; return p + c;")),

@@ -1,40 +1,27 @@
-"""The values of a kernel as expressions of C: instructions without effects, and places in memory."""
+"""The values of a kernel as expressions of C: instructions without effects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from opsin.backends.c.expressions import (
     ATOM,
     OTHER,
-    PRODUCT,
     SUM,
     Expression,
     infix,
     literal,
-    memory_type,
     type_name,
 )
-from opsin.base.errors import CompileError
-from opsin.kernels.ir import BOOL, F32, I32, INDEX, Instruction, ScalarType, Value
-
-
-@dataclass(frozen=True)
-class Pointer:
-    name: str
-    element: str
-    constant: bool
+from opsin.kernels.ir import BOOL, F32, INDEX, Instruction, ScalarType
 
 
 class Values:
-    """The expressions of the values of one kernel, its pointers, and the functions of the prelude that they call."""
+    """The expressions of the values of one kernel, and the functions of the prelude that they call."""
 
-    def __init__(self, kernel: str) -> None:
-        self.kernel_name = kernel
+    def __init__(self) -> None:
         self.values: dict[Any, Expression] = {}
-        self.pointers: dict[Any, Pointer] = {}
         self.functions: set[str] = set()
 
     def text(self, value: Any) -> str:
@@ -123,51 +110,12 @@ class Values:
     def do_index(self, item: Instruction) -> Expression:
         return Expression(f"(idx){self.values[item.operands[0]].within(ATOM)}", OTHER)
 
-    # -- memory -------------------------------------------------------------------------------
-
-    def place(self, address: Value, index: Value, element: str) -> str:
-        """Return a pointer to an element of the array at `address`."""
-        pointer, at = self.pointers.get(address), self.values[index]
-        if pointer is None:
-            raise CompileError(f"{self.kernel_name}: an address that is not that of an array")
-        name = pointer.name
-        if memory_type(element) != memory_type(pointer.element):
-            constant = "const " if pointer.constant else ""
-            name = f"({constant}{memory_type(element)} *){name}"
-        return (
-            name if at.text == "0" else f"{name} + {at.within(PRODUCT) if at.text.startswith('-') else at.within(SUM)}"
-        )
-
-    def element(self, address: Value, index: Value, kind: ScalarType) -> str:
-        """Return the expression of one element in memory."""
-        place = self.place(address, index, kind.element)
-        if place.isidentifier():
-            return f"{place}[0]"
-        name, plus, at = place.partition(" + ")
-        return f"{name}[{at}]" if plus and name.isidentifier() else f"*({place})"
-
-    def do_load(self, item: Instruction) -> Expression:
-        kind: ScalarType = item.result.kind
-        address, index = item.operands
-        if kind.lanes == 1:
-            return Expression(self.element(address, index, kind)) if item.data else literal(0, kind.element)
-        count = "" if item.data == kind.lanes else str(item.data)
-        return self.call(f"{prefix(kind)}_load{count}", self.place(address, index, kind.element))
-
-    def do_gather(self, item: Instruction) -> Expression:
-        kind: ScalarType = item.result.kind
-        address, index, stride = item.operands
-        place = self.place(address, index, kind.element)
-        if item.data == 1:
-            return self.call(f"{prefix(kind)}_load1", place)
-        return self.call(f"{prefix(kind)}_gather{item.data}", place, self.text(stride))
-
 
 def prefix(kind: ScalarType) -> str:
     """Return the beginning of the names of the functions on values of a type."""
     if kind.lanes > 1:
         return type_name(kind)
-    return {F32: "f", I32: "i", INDEX: "idx", BOOL: "idx"}[kind.element]
+    return {F32: "f", INDEX: "idx", BOOL: "idx"}.get(kind.element, "i")
 
 
 def _simple(name: str, a: Expression, b: Expression) -> Expression:

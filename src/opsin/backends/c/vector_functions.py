@@ -9,8 +9,11 @@ from opsin.backends.c.scalar_functions import SCALAR_FUNCTIONS
 from opsin.base.errors import CompileError
 
 FIELDS = "abcd"
-ELEMENTS = {"f": "float", "i": "int32_t"}
-MEMORY = {"f": "float", "i": "word"}
+ELEMENTS = {"f": "float"}
+MEMORY = {"f": "float", "i": "word", "b": "int8_t", "u": "uint8_t", "h": "short_word", "p": "pair"}
+WHOLE = {"f": "f4_memory", "i": "i4_memory", "p": "i4_pairs"}
+"""The type in memory by the letter of a name, and that of whole vectors; whole numbers are int32_t as values."""
+UNARY = ("sqrt", "floor", "abs", "low_b", "low_u", "low_h")
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "and": "&", "or": "|", "xor": "^"}
 COMPARISONS = {"lt": "<", "le": "<=", "eq": "=="}
 
@@ -35,12 +38,12 @@ def vector_function(name: str) -> VectorFunction:
 class _Writer:
     def __init__(self, element: str, lanes: int) -> None:
         self.element, self.lanes = element, lanes
-        self.kind, self.fields = f"{element}{lanes}", FIELDS[:lanes]
-        self.scalar, self.memory = ELEMENTS[element], MEMORY[element]
+        self.kind, self.fields = f"{element if element == 'f' else 'i'}{lanes}", FIELDS[:lanes]
+        self.scalar, self.memory = ELEMENTS.get(element, "int32_t"), MEMORY[element]
         self.ints = f"i{lanes}"
 
     def write(self, name: str, operation: str) -> VectorFunction:
-        for prefix in ("load", "store", "gather", "scatter", "shuffle_", "reduce_"):
+        for prefix in ("load_pairs", "load_bytes", "load", "store", "gather", "scatter", "shuffle_", "reduce_"):
             if operation.startswith(prefix):
                 return getattr(self, prefix.rstrip("_"))(name, operation.removeprefix(prefix))  # type: ignore[no-any-return]
         handler = getattr(self, operation, None)
@@ -78,7 +81,7 @@ class _Writer:
             return self.function(self.head(name, self.kind, "ab"), f"return a {operator} b;", body)
         if scalar not in SCALAR_FUNCTIONS:
             raise CompileError(f"C programs have no instruction {operation} of {self.kind}")
-        unary = operation in ("sqrt", "floor", "abs")
+        unary = operation in UNARY
         head = self.head(name, self.kind, "a" if unary else "ab")
         arguments = "a[@]" if unary else "a[@], b[@]"
         vector = self.gathered(self.kind, f"{scalar}({arguments})")
@@ -137,6 +140,24 @@ class _Writer:
     def shr(self, name: str) -> VectorFunction:
         return self.shift(name, "shr", ">>")
 
+    def sar(self, name: str) -> VectorFunction:
+        body = self.by_lane(self.kind, "i_sar(a.@, b.@)")
+        return self.function(self.head(name, self.kind, "ab"), "return a >> b;", body, ("i_sar",))
+
+    def dot(self, name: str) -> VectorFunction:
+        head = self.head(name, self.kind, "abc")
+        general = (
+            "i4 x = (i4)((i4_unsigned)a << 16) >> 16, y = (i4)((i4_unsigned)b << 16) >> 16;"
+            " return (i4)((i4_unsigned)c + (i4_unsigned)(x * y) + (i4_unsigned)((a >> 16) * (b >> 16)));"
+        )
+        function = self.function(head, general, self.by_lane(self.kind, "i_dot(a.@, b.@, c.@)"), ("i_dot",))
+        vector = (
+            f"#ifdef __SSE2__\nINLINE {head} {{ typedef short h8 __attribute__((vector_size(16)));"
+            " return (i4)((i4_unsigned)__builtin_ia32_pmaddwd128((h8)a, (h8)b) + (i4_unsigned)c); }\n"
+            f"#else\n{function.vector}\n#endif"
+        )
+        return VectorFunction(vector, function.scalar, function.vector_calls, function.scalar_calls)
+
     def shift(self, name: str, operation: str, operator: str) -> VectorFunction:
         scalar = f"i_{operation}"
         vector = f"return (i4)((i4_unsigned)a {operator} (i4_unsigned)b);"
@@ -181,6 +202,10 @@ class _Writer:
             raise CompileError(f"C programs have no vectors of {len(numbers)} lanes")
         sources = [f"{'ab'[n // self.lanes]}.{FIELDS[n % self.lanes]}" for n in numbers]
         head = self.head(name, result, "ab")
+        if len(numbers) > self.lanes:  # pairs are structures in both forms
+            unused = "" if "b" in {s[0] for s in sources} else " (void)b;"
+            text = f"INLINE {head} {{ {result} r = {{{', '.join(sources)}}};{unused} return r; }}"
+            return VectorFunction(text, text)
         vectors = [f"{'ab'[n // self.lanes]}[{n % self.lanes}]" for n in numbers]
         vector = f"{result} r = {{{', '.join(vectors)}}}; return r;"
         body = f"{result} r; " + " ".join(f"r.{f} = {s};" for f, s in zip(FIELDS[: len(numbers)], sources, strict=True))
@@ -219,32 +244,49 @@ class _Writer:
 
     def load(self, name: str, count: str) -> VectorFunction:
         head = f"{self.kind} {name}(const {self.memory} *p)"
-        if not count:
-            vector = f"return *(const {self.kind}_memory *)p;"
-            return self.function(head, vector, f"{self.kind} r = {{{self.elements(self.lanes)}}}; return r;")
-        body = f"{self.kind} r = {{{self.elements(int(count))}}}; return r;"
-        return self.function(head, body, body)
+        body = f"{self.kind} r = {{{self.elements(int(count or self.lanes))}}}; return r;"
+        is_whole = not count and self.element in WHOLE
+        vector = f"return *(const {WHOLE[self.element]} *)p;" if is_whole else body
+        return self.function(head, vector, body, ("p_load",))
+
+    def load_pairs(self, name: str, _: str) -> VectorFunction:
+        pairs = ", ".join(f"i_load_pair(p + {2 * lane})" if lane else "i_load_pair(p)" for lane in range(self.lanes))
+        body = f"{self.kind} r = {{{pairs}}}; return r;"
+        return self.function(f"{self.kind} {name}(const {self.memory} *p)", body, body, ("i_load_pair",))
+
+    def load_bytes(self, name: str, _: str) -> VectorFunction:
+        head = f"{self.kind} {name}(const {self.memory} *p, {self.kind} a)"
+        return self.function(head, self.gathered(self.kind, "p[a[@]]"), self.by_lane(self.kind, "p[a.@]"))
 
     def gather(self, name: str, count: str) -> VectorFunction:
         head = f"{self.kind} {name}(const {self.memory} *p, idx s)"
         body = f"{self.kind} r = {{{self.elements(int(count), ' * s')}}}; return r;"
-        return self.function(head, body if int(count) > 1 else body.replace(" r =", " r =", 1), body)
+        return self.function(head, body, body, ("p_load",))
 
     def elements(self, count: int, stride: str = "") -> str:
         """Return the first `count` elements at p, and zeros for the other lanes."""
         zero = "0.0f" if self.element == "f" else "0"
-        present = [f"p[{lane}{stride}]" if lane > 1 or not stride else ("p[0]", "p[s]")[lane] for lane in range(count)]
+        places = [f"{lane}{stride}" if lane > 1 or not stride else ("0", "s")[lane] for lane in range(count)]
+        present = [f"p_load(p + {place})" if self.element == "p" else f"p[{place}]" for place in places]
         return ", ".join(present + [zero] * (self.lanes - count))
 
     def store(self, name: str, count: str) -> VectorFunction:
         head = f"void {name}({self.memory} *p, {self.kind} a)"
-        number = int(count) if count else self.lanes
-        scalar = " ".join(f"p[{lane}] = a.{FIELDS[lane]};" for lane in range(number))
-        vector = " ".join(f"p[{lane}] = a[{lane}];" for lane in range(number))
-        return self.function(head, vector if count else f"*({self.kind}_memory *)p = a;", scalar)
+        vector, scalar = self.stored(int(count or self.lanes), "")
+        is_whole = not count and self.element in WHOLE
+        vector = f"*({WHOLE[self.element]} *)p = a;" if is_whole else vector
+        return self.function(head, vector, scalar, ("p_store",))
 
     def scatter(self, name: str, count: str) -> VectorFunction:
         head = f"void {name}({self.memory} *p, idx s, {self.kind} a)"
-        scalar = " ".join(f"p[{lane} * s] = a.{FIELDS[lane]};" for lane in range(int(count)))
-        vector = " ".join(f"p[{lane} * s] = a[{lane}];" for lane in range(int(count)))
-        return self.function(head, vector, scalar)
+        return self.function(head, *self.stored(int(count), " * s"), ("p_store",))
+
+    def stored(self, count: int, stride: str) -> tuple[str, str]:
+        """Return the statements that store the first `count` lanes of a vector and of a structure."""
+        form = f"p[@] = {f'({self.memory})' if self.element in 'buh' else ''}a"
+        end = ";"
+        if self.element == "p":
+            form, end = "p_store(p + @, a", ");"
+        texts = [form.replace("@", f"{lane}{stride}") for lane in range(count)]
+        vector = " ".join(f"{text}[{lane}]{end}" for lane, text in enumerate(texts))
+        return vector, " ".join(f"{text}.{FIELDS[lane]}{end}" for lane, text in enumerate(texts))
