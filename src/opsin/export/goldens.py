@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from opsin.backends.portable import compile
 from opsin.base import random_counter
-from opsin.model import Model
+from opsin.export.precision import Network
 
 COUNT, BLOCK = 8, 4
 """The number of images, and the side of their blocks in pixels."""
@@ -35,15 +35,15 @@ class Goldens:
         return _enlarged(self.blocks, self.shape)
 
 
-def make_goldens(model: Model) -> Goldens:
-    """Return the golden images of a model and the outputs of its network for them."""
-    channels, height, width = shape = model.preprocessing.input_shape
+def make_goldens(network: Network) -> Goldens:
+    """Return the golden images of a network and its outputs for them."""
+    channels, height, width = shape = network.model.preprocessing.input_shape
     rows, columns = -(-height // BLOCK), -(-width // BLOCK)
     words = random_counter.words(COUNT * channels * rows * columns, 0, random_counter.GOLDEN)
     blocks = (words >> np.uint64(56)).astype(np.uint8).reshape(COUNT, channels, rows, columns)
-    program = compile(model.graph, 1, 1)
-    program.load_state(model.state)
-    images = model.preprocessing.apply(_enlarged(blocks, shape))
+    program = compile(network.graph, 1, 1)
+    program.load_state(network.state)
+    images = network.inputs(_enlarged(blocks, shape))
     runs = [program.run(inputs=images[number : number + 1]) for number in range(COUNT)]
     return Goldens(blocks, shape, {name: np.concatenate([run[name] for run in runs]) for name in runs[0]})
 

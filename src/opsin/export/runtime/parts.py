@@ -15,6 +15,7 @@ from opsin.base.errors import UsageError
 from opsin.data.decode import Crop, Portable
 from opsin.data.preprocessing import portable_preprocessing
 from opsin.export.goldens import Goldens, make_goldens
+from opsin.export.precision import network_of
 from opsin.export.runtime.tasks import task_description
 from opsin.kernels.ir import PORTABLE
 from opsin.kernels.resize import ResizeSeparable
@@ -40,8 +41,11 @@ class Parts:
         return _module(self.program, simd=False).code
 
 
-def make_parts(model: Model) -> Parts:
-    """Return the parts of a model. Raise `UsageError` if the script cannot run such a model."""
+def make_parts(model: Model, precision: str) -> Parts:
+    """Return the parts of a model in "float32" or "int8".
+
+    Raise `UsageError` if the script cannot run such a model, and `ModelError` if it cannot predict in int8.
+    """
     task = task_description(model)
     if model.preprocessing.frames > 1:
         raise UsageError(
@@ -50,11 +54,13 @@ def make_parts(model: Model) -> Parts:
         )
     if model.preprocessing.channels not in (1, 3):
         raise UsageError(f"{model.name} takes {model.preprocessing.channels} channels; pages show grey and RGB images")
-    program = portable_program(model.graph, model.state)
+    network = network_of(model, precision)
+    program = portable_program(network.graph, network.state)
     vector = _module(program, simd=True)
-    goldens = make_goldens(model)
+    goldens = make_goldens(network)
     description = {
         "network": model.network,
+        "precision": precision,
         "task": task,
         "mirrored": model.tta == "hflip",
         "input": _input(model),
