@@ -14,7 +14,7 @@ from opsin.backends.wasm import WasmModule, program_module
 from opsin.base.errors import UsageError
 from opsin.data.decode import Crop, Portable
 from opsin.data.preprocessing import portable_preprocessing
-from opsin.export.goldens import Goldens, make_goldens
+from opsin.export.goldens import Goldens, make_goldens, noise
 from opsin.export.precision import network_of
 from opsin.export.runtime.tasks import task_description
 from opsin.kernels.ir import PORTABLE
@@ -27,7 +27,7 @@ TEST_IMAGE = 53, 37
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """`vector` is the module of `program`, `data` are constants and golden images, and `description` is everything
+    """`vector` is the module of `program`, `data` are its constants, and `description` is everything
     else, as JSON takes it."""
 
     program: PortableProgram
@@ -70,11 +70,10 @@ def make_parts(model: Model, precision: str) -> Parts:
             "inputs": {name: asdict(tensor) for name, tensor in vector.inputs.items()},
             "outputs": {name: asdict(tensor) for name, tensor in vector.outputs.items()},
         },
-        "constantBytes": len(program.constants),
         "goldenDigests": golden_digests(goldens, list(vector.outputs)),
         "frameDigest": hashlib.sha256(_test_pixels(model).tobytes()).hexdigest(),
     }
-    return Parts(program, vector.code, program.constants + goldens.blocks.tobytes(), description)
+    return Parts(program, vector.code, program.constants, description)
 
 
 def _module(program: PortableProgram, simd: bool) -> WasmModule:
@@ -106,9 +105,5 @@ def _input(model: Model) -> dict[str, Any]:
 def _test_pixels(model: Model) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the pixels that the network takes for the noise that the script makes, too."""
     width, height = TEST_IMAGE
-    state, octets = 1, bytearray()
-    for _ in range(3 * width * height):
-        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-        octets.append((state >> 16) & 255)
-    image = Image.frombytes("RGB", TEST_IMAGE, bytes(octets))
+    image = Image.frombytes("RGB", TEST_IMAGE, noise(3 * width * height).tobytes())
     return portable_preprocessing(model.preprocessing).read(image, "the test image")
