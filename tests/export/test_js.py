@@ -81,12 +81,15 @@ def encoded(image: np.ndarray) -> dict[str, Any]:
 
 @needs_node
 @pytest.mark.parametrize("scalar", [False, True], ids=["vector", "scalar"])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
 @pytest.mark.parametrize("name", list(models()))
-def test_results_are_those_of_portable_prediction(name: str, scalar: bool, tmp_path: Path) -> None:
-    model = models()[name]
+def test_results_are_those_of_portable_prediction(name: str, precision: str, scalar: bool, tmp_path: Path) -> None:
+    model, given = models()[name], images()
     model.portable = True
-    opsin.ship(model, "js", tmp_path)
-    given = images()
+    if precision == "int8":
+        model.quantize(given)
+        model.precision = precision
+    opsin.ship(model, "js", tmp_path, precision=precision)
     results = node(ANSWERS, {"folder": str(tmp_path), "images": [encoded(image) for image in given], "scalar": scalar})
     for image, result, answer in zip(given, results, model.predict(given), strict=True):
         pixels = model.reader.read(Image.fromarray(image), "the image")

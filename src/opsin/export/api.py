@@ -58,10 +58,7 @@ def ship(model: Model, to: str, out: str | os.PathLike[str] | None = None, **opt
     """
     instance("the model", model, Model, "opsin.load(FILE), opsin.import_onnx(FILE) or opsin.pretrained(NETWORK)")
     form = find(to)
-    unknown = [name for name in options if name not in form.options]
-    if unknown:
-        known = f"its options are {', '.join(form.options)}" if form.options else "it has no options"
-        raise UsageError(f"the format {to} has no option {unknown[0]!r}; {known}")
+    form.check_options(options)
     if out is not None:
         check_target(form, Path(sound_path("the export's path", out)))
     export = Export(form, form.export(model, **options), form.default_path(_stem(model)))

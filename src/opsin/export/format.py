@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from opsin.base.errors import UsageError
 
 Files: TypeAlias = Mapping[str, bytes]
 """The content of each file by its name; names in a folder may contain "/"."""
@@ -30,6 +32,13 @@ class Format:
         """The names of the options that `export` takes."""
         parameters = inspect.signature(self.export).parameters.values()
         return tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
+
+    def check_options(self, names: Iterable[str]) -> None:
+        """Raise `UsageError` if one of the names is not an option."""
+        known = f"its options are {', '.join(self.options)}" if self.options else "it has no options"
+        for name in names:
+            if name not in self.options:
+                raise UsageError(f"the format {self.name} has no option {name!r}; {known}")
 
     def default_path(self, stem: str) -> str:
         """Return where a model called `stem` is written if no path is given."""

@@ -1,7 +1,7 @@
 """Golden images: what an export computes for them, to the bit, travels with it, and it tests itself before it answers.
 
-The images are random blocks of 4 × 4 pixels, because training images would be passed on with an export. They are kept
-as blocks, which take a sixteenth of the space.
+The images are noise in blocks of 4 × 4 pixels, because training images would be passed on with an export. An export
+makes them itself, which takes less space than to hold them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.backends.portable import compile
-from opsin.base import random_counter
-from opsin.model import Model
+from opsin.export.precision import Network
 
 COUNT, BLOCK = 8, 4
 """The number of images, and the side of their blocks in pixels."""
@@ -21,34 +20,34 @@ COUNT, BLOCK = 8, 4
 
 @dataclass(frozen=True, eq=False)
 class Goldens:
-    """`blocks` are the pixel values, uint8 N × channels × rows × columns, of images as the network takes them; each
-    value fills a square of `BLOCK` pixels, cut off at the right and the bottom. `outputs` are the network's outputs for
-    them, as portable programs compute them."""
+    """`images` are uint8 N × channels × height × width; `outputs` are the network's outputs for them, as portable
+    programs compute them."""
 
-    blocks: NDArray[np.uint8]
-    shape: tuple[int, int, int]
+    images: NDArray[np.uint8]
     outputs: dict[str, NDArray[np.float32]]
 
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        """The images, uint8 N × channels × height × width."""
-        return _enlarged(self.blocks, self.shape)
+
+def noise(count: int) -> NDArray[np.uint8]:
+    """Return bytes of noise: a hash of their numbers. `noise` in `runtime/assets/model.js` is the same."""
+    x = np.arange(1, count + 1, dtype=np.uint32)
+    x = (x ^ x >> np.uint32(16)) * np.uint32(0x7FEB352D)
+    x = (x ^ x >> np.uint32(15)) * np.uint32(0x846CA68B)
+    return ((x ^ x >> np.uint32(16)) >> np.uint32(24)).astype(np.uint8)
 
 
-def make_goldens(model: Model) -> Goldens:
-    """Return the golden images of a model and the outputs of its network for them."""
-    channels, height, width = shape = model.preprocessing.input_shape
+def golden_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return the images for a network's input shape; blocks are cut off at the right and the bottom."""
+    channels, height, width = shape
     rows, columns = -(-height // BLOCK), -(-width // BLOCK)
-    words = random_counter.words(COUNT * channels * rows * columns, 0, random_counter.GOLDEN)
-    blocks = (words >> np.uint64(56)).astype(np.uint8).reshape(COUNT, channels, rows, columns)
-    program = compile(model.graph, 1, 1)
-    program.load_state(model.state)
-    images = model.preprocessing.apply(_enlarged(blocks, shape))
-    runs = [program.run(inputs=images[number : number + 1]) for number in range(COUNT)]
-    return Goldens(blocks, shape, {name: np.concatenate([run[name] for run in runs]) for name in runs[0]})
+    blocks = noise(COUNT * channels * rows * columns).reshape(COUNT, channels, rows, columns)
+    return np.ascontiguousarray(blocks.repeat(BLOCK, axis=2).repeat(BLOCK, axis=3)[:, :, :height, :width])
 
 
-def _enlarged(blocks: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    _, height, width = shape
-    enlarged = blocks.repeat(BLOCK, axis=2).repeat(BLOCK, axis=3)[:, :, :height, :width]
-    return np.ascontiguousarray(enlarged)
+def make_goldens(network: Network) -> Goldens:
+    """Return the golden images of a network and its outputs for them."""
+    images = golden_images(network.model.preprocessing.input_shape)
+    program = compile(network.graph, 1, 1)
+    program.load_state(network.state)
+    inputs = network.inputs(images)
+    runs = [program.run(inputs=inputs[number : number + 1]) for number in range(COUNT)]
+    return Goldens(images, {name: np.concatenate([run[name] for run in runs]) for name in runs[0]})

@@ -7,6 +7,7 @@ import json
 from importlib.resources import files
 
 from opsin.export.format import Files, Format
+from opsin.export.precision import FLOAT32
 from opsin.export.runtime.parts import make_parts
 from opsin.export.runtime.script import CHECKS, RUNTIME, runtime_script, scripts, text
 from opsin.model import Model
@@ -20,9 +21,9 @@ ANSWER_TYPES = {
 }
 
 
-def export(model: Model) -> Files:
-    """Return the module `index.js` and what belongs to it."""
-    parts = make_parts(model)
+def export(model: Model, *, precision: str = FLOAT32) -> Files:
+    """Return the module `index.js` of a model in "float32" or "int8", and what belongs to it."""
+    parts = make_parts(model, precision)
     loaded = {
         "model.json": json.dumps(parts.description, indent=1).encode("utf-8"),
         "weights.bin": parts.data,

@@ -14,7 +14,8 @@ from opsin.backends.wasm import WasmModule, program_module
 from opsin.base.errors import UsageError
 from opsin.data.decode import Crop, Portable
 from opsin.data.preprocessing import portable_preprocessing
-from opsin.export.goldens import Goldens, make_goldens
+from opsin.export.goldens import Goldens, make_goldens, noise
+from opsin.export.precision import network_of
 from opsin.export.runtime.tasks import task_description
 from opsin.kernels.ir import PORTABLE
 from opsin.kernels.resize import ResizeSeparable
@@ -26,7 +27,7 @@ TEST_IMAGE = 53, 37
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """`vector` is the module of `program`, `data` are constants and golden images, and `description` is everything
+    """`vector` is the module of `program`, `data` are its constants, and `description` is everything
     else, as JSON takes it."""
 
     program: PortableProgram
@@ -40,8 +41,11 @@ class Parts:
         return _module(self.program, simd=False).code
 
 
-def make_parts(model: Model) -> Parts:
-    """Return the parts of a model. Raise `UsageError` if the script cannot run such a model."""
+def make_parts(model: Model, precision: str) -> Parts:
+    """Return the parts of a model in "float32" or "int8".
+
+    Raise `UsageError` if the script cannot run such a model, and `ModelError` if it cannot predict in int8.
+    """
     task = task_description(model)
     if model.preprocessing.frames > 1:
         raise UsageError(
@@ -50,11 +54,13 @@ def make_parts(model: Model) -> Parts:
         )
     if model.preprocessing.channels not in (1, 3):
         raise UsageError(f"{model.name} takes {model.preprocessing.channels} channels; pages show grey and RGB images")
-    program = portable_program(model.graph, model.state)
+    network = network_of(model, precision)
+    program = portable_program(network.graph, network.state)
     vector = _module(program, simd=True)
-    goldens = make_goldens(model)
+    goldens = make_goldens(network)
     description = {
         "network": model.network,
+        "precision": precision,
         "task": task,
         "mirrored": model.tta == "hflip",
         "input": _input(model),
@@ -64,11 +70,10 @@ def make_parts(model: Model) -> Parts:
             "inputs": {name: asdict(tensor) for name, tensor in vector.inputs.items()},
             "outputs": {name: asdict(tensor) for name, tensor in vector.outputs.items()},
         },
-        "constantBytes": len(program.constants),
         "goldenDigests": golden_digests(goldens, list(vector.outputs)),
         "frameDigest": hashlib.sha256(_test_pixels(model).tobytes()).hexdigest(),
     }
-    return Parts(program, vector.code, program.constants + goldens.blocks.tobytes(), description)
+    return Parts(program, vector.code, program.constants, description)
 
 
 def _module(program: PortableProgram, simd: bool) -> WasmModule:
@@ -100,9 +105,5 @@ def _input(model: Model) -> dict[str, Any]:
 def _test_pixels(model: Model) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the pixels that the network takes for the noise that the script makes, too."""
     width, height = TEST_IMAGE
-    state, octets = 1, bytearray()
-    for _ in range(3 * width * height):
-        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-        octets.append((state >> 16) & 255)
-    image = Image.frombytes("RGB", TEST_IMAGE, bytes(octets))
+    image = Image.frombytes("RGB", TEST_IMAGE, noise(3 * width * height).tobytes())
     return portable_preprocessing(model.preprocessing).read(image, "the test image")

@@ -6,9 +6,15 @@ from typing import Annotated
 
 import typer
 
-from opsin.apps.cli.arguments.shared import ModelFile
+from opsin.apps.cli.arguments.shared import Calibrate, MaxDrop, ModelFile
 from opsin.apps.cli.lazy import command
 
+ExportPrecision = Annotated[
+    str,
+    typer.Option(
+        "--precision", metavar="NAME", help="web, js: float32; or int8, which multiplies 8-bit integers, in less space."
+    ),
+]
 FORMATS = "The format: web (a page), js (a module), c (C99), onnx (for other runtimes), torch (weights for PyTorch)."
 
 
@@ -21,6 +27,9 @@ def ship(
             metavar="PATH", show_default="the model's name, here", help="The file or folder to write, as the format is."
         ),
     ] = None,
+    precision: ExportPrecision = "float32",
+    calibrate: Calibrate = None,
+    max_drop: MaxDrop = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="c: measure flash and stack with the compilers that are installed.")
     ] = False,
@@ -35,5 +44,6 @@ def ship(
     ] = None,
 ) -> int:
     """Export a model, with its preprocessing, as files that are used without Opsin."""
+    arithmetic = precision, False, calibrate, max_drop
     options = {"measure": measure or None, "preprocessing": preprocessing or None, "tta": tta}
-    return command("ship")(model, to, out, options)
+    return command("ship")(model, to, out, arithmetic, options)

@@ -57,15 +57,18 @@ class Network {
 
   /** Runs the network on bytes, channel by channel, and returns its outputs by name; mirrored from left to right if asked. */
   run(pixels, scale, shift, mirrored) {
-    const {address, shape: [, channels, height, width], strides: [, perChannel, perRow, perColumn]} =
+    const {address, element, shape: [, channels, height, width], strides: [, perChannel, perRow, perColumn]} =
       this.description.inputs.inputs
-    const values = new Float32Array(this.exports.memory.buffer), table = new Float32Array(256)
+    const integers = element === 'i8', Values = integers ? Int8Array : Float32Array, size = Values.BYTES_PER_ELEMENT
+    const values = new Values(this.exports.memory.buffer), table = new Values(256)
     for (let channel = 0, i = 0; channel < channels; channel++) {
-      for (let value = 0; value < 256; value++) table[value] = Math.fround(value * scale[channel]) + shift[channel]
+      for (let value = 0; value < 256; value++) {
+        table[value] = integers ? value - 128 : Math.fround(value * scale[channel]) + shift[channel]
+      }
       for (let row = 0; row < height; row++) {
-        const line = (address + channel * perChannel + row * perRow) / 4
+        const line = (address + channel * perChannel + row * perRow) / size
         for (let column = 0; column < width; column++) {
-          values[line + (mirrored ? width - 1 - column : column) * perColumn / 4] = table[pixels[i++]]
+          values[line + (mirrored ? width - 1 - column : column) * perColumn / size] = table[pixels[i++]]
         }
       }
     }

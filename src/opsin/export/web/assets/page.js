@@ -97,7 +97,8 @@ function lead({name, labels}) {
 
 function checked() {
   const count = model.description.goldenDigests.length
-  return `${model.description.network}. Self-test passed: the network\u2019s outputs for ${count} test images and the resized ` +
+  const integers = model.description.precision === 'int8' ? ' in 8-bit integers' : ''
+  return `${model.description.network}${integers}. Self-test passed: the network\u2019s outputs for ${count} test images and the resized ` +
     'pixels are, bit for bit, those of the exporting computer.'
 }
 
