@@ -16,8 +16,10 @@ from tests.backends.c.support import VARIANTS, library
 class CModel:
     """A model that was exported to C and compiled with one of `VARIANTS`."""
 
-    def __init__(self, model: Model, folder: Path, variant: str = "gcc, vectors", extra_bytes: int = 0) -> None:
-        export = opsin.ship(model, "c")
+    def __init__(
+        self, model: Model, folder: Path, variant: str = "gcc, vectors", extra_bytes: int = 0, **options: str
+    ) -> None:
+        export = opsin.ship(model, "c", **options)
         files = export.files.items()
         sources = {name.removeprefix("src/"): content.decode() for name, content in files if name.startswith("src/")}
         self.prefix = next(name for name in sources if name.endswith(".c"))[:-2]

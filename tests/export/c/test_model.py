@@ -15,7 +15,7 @@ import opsin
 from opsin import nn
 from opsin.backends.native.codegen import host
 from opsin.backends.portable import COMPACT, portable_program
-from opsin.base.errors import UsageError
+from opsin.base.errors import ModelError, UsageError
 from opsin.data import Preprocessing
 from opsin.export.c.names import comment, prefix_of, string
 from opsin.model import Model
@@ -62,6 +62,30 @@ def test_outputs_are_averaged_over_mirror_images(tmp_path: Path) -> None:
     assert state == 0
     assert logits.tobytes() == model.logits(read[None])[0].tobytes()
     assert logits.tobytes() != replace(model, tta=None, _programs={}).logits(read[None])[0].tobytes()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("tta", [None, "hflip"])
+def test_8_bit_integers(tta: str | None, variant: str, tmp_path: Path) -> None:
+    model = small_model(tta=tta, portable=True)
+    rng = np.random.default_rng(4)
+    model.quantize(rng.integers(0, 256, (32, 3, 12, 10), dtype=np.uint8))
+    compiled = CModel(model, tmp_path, variant, extra_bytes=9000, precision="int8")
+    assert compiled.call("self_test") == 0
+    exact, model.precision = model.logits(np.zeros((1, 3, 12, 10), np.uint8)), "int8"
+    assert model.logits(np.zeros((1, 3, 12, 10), np.uint8)).tobytes() != exact.tobytes()
+    for size in ((12, 10, 3), (31, 20, 3)):
+        pixels = rng.integers(0, 256, size, dtype=np.uint8)
+        state, logits = compiled.outputs(pixels)
+        assert state == 0
+        assert logits.tobytes() == model.logits(model.reader.read(_pillow(pixels), "image")[None])[0].tobytes()
+
+
+def test_models_without_ranges_are_refused_in_8_bit_integers() -> None:
+    with pytest.raises(ModelError, match="no ranges"):
+        opsin.ship(small_model(), "c", precision="int8")
+    with pytest.raises(UsageError, match="int4"):
+        opsin.ship(small_model(), "c", precision="int4")
 
 
 def test_a_changed_weight_is_refused(tmp_path: Path) -> None:

@@ -202,15 +202,13 @@ class _Writer:
             raise CompileError(f"C programs have no vectors of {len(numbers)} lanes")
         sources = [f"{'ab'[n // self.lanes]}.{FIELDS[n % self.lanes]}" for n in numbers]
         head = self.head(name, result, "ab")
+        void = "".join(f" (void){name};" for name in "ab" if not any(s.startswith(name) for s in sources))
         if len(numbers) > self.lanes:  # pairs are structures in both forms
-            unused = "" if "b" in {s[0] for s in sources} else " (void)b;"
-            text = f"INLINE {head} {{ {result} r = {{{', '.join(sources)}}};{unused} return r; }}"
+            text = f"INLINE {head} {{ {result} r = {{{', '.join(sources)}}};{void} return r; }}"
             return VectorFunction(text, text)
         vectors = [f"{'ab'[n // self.lanes]}[{n % self.lanes}]" for n in numbers]
         vector = f"{result} r = {{{', '.join(vectors)}}}; return r;"
         body = f"{result} r; " + " ".join(f"r.{f} = {s};" for f, s in zip(FIELDS[: len(numbers)], sources, strict=True))
-        unused = [name for name in "ab" if not any(s.startswith(name) for s in sources)]
-        void = "".join(f" (void){name};" for name in unused)
         body = f"{body}{void} return r;"
         if result != self.kind:
             return self.function(head, vector, body)

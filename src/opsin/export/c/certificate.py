@@ -22,6 +22,7 @@ def certificate(shipment: Shipment, measurements: Sequence[Measurement] = ()) ->
     data: dict[str, Any] = {
         "name": shipment.prefix,
         "network": model.network,
+        "precision": shipment.network.precision,
         "written_by": f"Opsin {opsin.__version__}",
         "image": {"height": height, "width": width, "channels": channels},
         "outputs": shipment.outputs,

@@ -10,16 +10,19 @@ from opsin.export.c.program import prepare
 from opsin.export.c.projects import projects
 from opsin.export.c.source import source
 from opsin.export.format import Files, Format
+from opsin.export.precision import FLOAT32
 from opsin.model import Model
 
 
-def export(model: Model, *, measure: bool = False) -> Files:
-    """Return the files of a model in C. Raise `UsageError` for a model that the format cannot hold.
+def export(model: Model, *, precision: str = FLOAT32, measure: bool = False) -> Files:
+    """Return the files of a model in C, in "float32" or "int8".
+
+    Raise `UsageError` for a model that the format cannot hold, and `ModelError` if it cannot predict in int8.
 
     With `measure`, the certificate has flash and stack for the compilers that are installed.
     """
     check_task(model)
-    shipment = prepare(model)
+    shipment = prepare(model, precision)
     answers = make_answers(shipment)
     name = shipment.prefix
     texts = {

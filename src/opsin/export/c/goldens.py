@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.backends.portable import compile
-from opsin.model import Model
+from opsin.export.precision import Network
 
 COUNT = 8
 MAX_VALUES = 128
@@ -36,12 +36,12 @@ def golden_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images.reshape(COUNT, height, width, channels).transpose(0, 3, 1, 2))
 
 
-def make_goldens(model: Model, output: str) -> Goldens:
-    """Return the golden images of a model, and the numbers of one of its outputs without test-time augmentation."""
-    images = golden_images(model.preprocessing.shape)
-    program = compile(model.graph, 1, 1)
-    program.load_state(model.state)
-    inputs = model.preprocessing.apply(images)
+def make_goldens(network: Network, output: str) -> Goldens:
+    """Return the golden images of a network, and the numbers of one of its outputs without test-time augmentation."""
+    images = golden_images(network.model.preprocessing.shape)
+    program = compile(network.graph, 1, 1)
+    program.load_state(network.state)
+    inputs = network.inputs(images)
     rows = [program.run(inputs=image[None])[output].reshape(-1) for image in inputs]
     step = -(-rows[0].size // MAX_VALUES)
     return Goldens(images, np.stack([row[::step] for row in rows]), step)

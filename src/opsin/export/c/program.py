@@ -10,7 +10,9 @@ from opsin.backends.portable import COMPACT, Array, PortableProgram, portable_pr
 from opsin.base.errors import UsageError
 from opsin.export.c.goldens import Goldens, make_goldens
 from opsin.export.c.names import prefix_of
+from opsin.export.precision import Network, network_of
 from opsin.ir import show
+from opsin.kernels.ir import ELEMENT_BYTES
 from opsin.model import Model
 
 INPUT, OUTPUT = "inputs", "logits"
@@ -20,12 +22,16 @@ CHECKSUM_FACTOR = 0x01000193
 
 @dataclass(frozen=True, eq=False)
 class Shipment:
-    """A model, its program in a compact layout, the prefix of its names, and its goldens."""
+    """A network, its program in a compact layout, the prefix of its names, and its goldens."""
 
-    model: Model
+    network: Network
     program: PortableProgram
     prefix: str
     goldens: Goldens
+
+    @property
+    def model(self) -> Model:
+        return self.network.model
 
     @property
     def input(self) -> Array:
@@ -54,8 +60,11 @@ class Shipment:
         return int((words * np.multiply.accumulate(powers)[::-1]).sum(dtype=np.uint32))
 
 
-def prepare(model: Model) -> Shipment:
-    """Plan a model for C. Raise `UsageError` for a model that the format cannot hold."""
+def prepare(model: Model, precision: str) -> Shipment:
+    """Plan a model in "float32" or "int8" for C.
+
+    Raise `UsageError` for a model that the format cannot hold, and `ModelError` if it cannot predict in int8.
+    """
     shapes = {name: tensor.shape[1:] for name, tensor in model.graph.outputs.items()}
     if model.preprocessing.frames > 1:
         raise UsageError(f"{model.name} compares frames of a film, which the format c does not keep; ship it to onnx")
@@ -65,15 +74,17 @@ def prepare(model: Model) -> Shipment:
             f"{model.name} does {model.task.name}; its outputs ({text}) are no row of numbers, which is what the "
             "format c holds; ship it to onnx"
         )
-    program = portable_program(model.graph, model.state, COMPACT)
+    network = network_of(model, precision)
+    program = portable_program(network.graph, network.state, COMPACT)
     _check_layout(model, program)
-    return Shipment(model, program, prefix_of(model), make_goldens(model, OUTPUT))
+    return Shipment(network, program, prefix_of(model), make_goldens(network, OUTPUT))
 
 
 def _check_layout(model: Model, program: PortableProgram) -> None:
     """Raise `AssertionError` unless input and output are contiguous; the planner makes them so."""
     channels, height, width = model.preprocessing.shape
-    strides = np.zeros((1, height, width, channels), np.float32).transpose(0, 3, 1, 2)
+    size = ELEMENT_BYTES[program.inputs[INPUT].element]
+    strides = np.zeros((1, height, width, channels), f"V{size}").transpose(0, 3, 1, 2)
     pairs = zip(program.inputs[INPUT].strides, strides.strides, strides.shape, strict=True)
     assert all(actual == expected for actual, expected, size in pairs if size > 1), program.inputs[INPUT].strides
     assert program.outputs[OUTPUT].shape[-1] == 1 or program.outputs[OUTPUT].strides[-1] == 4

@@ -14,6 +14,8 @@ from opsin.export.c.drawing import draw
 from opsin.export.c.names import comment, string
 from opsin.export.c.program import Shipment
 from opsin.export.c.templates import asset, floats
+from opsin.export.precision import FLOAT32
+from opsin.kernels.ir import ELEMENT_BYTES
 
 FIT, STRETCH, CROP = range(3)
 """How the image is framed: `MODEL_FRAMING`."""
@@ -47,8 +49,9 @@ def source(shipment: Shipment, answers: Answers) -> str:
 def head(shipment: Shipment) -> str:
     """Return the comment at the head of the files: what the network is, and what it needs."""
     model, program = shipment.model, shipment.program
+    arithmetic = "" if shipment.network.precision == FLOAT32 else " in 8-bit integers"
     lines = [
-        f"{shipment.prefix}: {model.network} for {model.task.subject()}, as C99 without a library.",
+        f"{shipment.prefix}: {model.network}{arithmetic} for {model.task.subject()}, as C99 without a library.",
         f"Written by Opsin {opsin.__version__}. {shipment.macs:,} MACs, {program.arena_bytes:,} bytes of RAM, "
         f"{len(program.constants):,} bytes of weights.",
         "",
@@ -74,6 +77,7 @@ def _settings(shipment: Shipment) -> dict[str, object]:
     bicubic = framing is None or framing.interpolation == "bicubic"
     return {
         "input_at": shipment.input.address.offset,
+        "input_bytes": ELEMENT_BYTES[shipment.input.element],
         "output_at": shipment.output.address.offset,
         "words": shipment.program.arena_bytes // 4,
         "framing": CROP if isinstance(framing, Crop) else STRETCH if isinstance(framing, Stretch) else FIT,

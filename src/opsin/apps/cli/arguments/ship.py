@@ -12,7 +12,9 @@ from opsin.apps.cli.lazy import command
 ExportPrecision = Annotated[
     str,
     typer.Option(
-        "--precision", metavar="NAME", help="web, js: float32; or int8, which multiplies 8-bit integers, in less space."
+        "--precision",
+        metavar="NAME",
+        help="web, js, c: float32; or int8, which multiplies 8-bit integers, in less space.",
     ),
 ]
 FORMATS = "The format: web (a page), js (a module), c (C99), onnx (for other runtimes), torch (weights for PyTorch)."

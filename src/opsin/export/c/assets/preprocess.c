@@ -1,16 +1,21 @@
 /* ---- From an image to the network's input -------------------------------------------------------------------- */
 
 /* Resizing needs memory: the arena, which is free before the network runs, but for the bytes of the resized image.
-   These are in the last quarter of the input, where each is replaced from the front by four bytes of a float. */
+   These are at the end of the input, where each is replaced from the front by the bytes of a number. */
 #define PIXELS (MODEL_HEIGHT * MODEL_WIDTH * MODEL_CHANNELS)
-#define BEFORE ((size_t)MODEL_INPUT_AT + 3 * (size_t)PIXELS)
-#define AFTER_AT ((size_t)MODEL_INPUT_AT + 4 * (size_t)PIXELS)
+#define BEFORE ((size_t)MODEL_INPUT_AT + (MODEL_INPUT_BYTES - 1) * (size_t)PIXELS)
+#define AFTER_AT (((size_t)MODEL_INPUT_AT + MODEL_INPUT_BYTES * (size_t)PIXELS + 3) / 4 * 4)
 #define AFTER (sizeof arena - AFTER_AT)
 #define SCRATCH_BYTES (BEFORE >= AFTER ? BEFORE : AFTER)
 
-static NOINLINE uint8_t *resized_image(void) { return arena.bytes + MODEL_INPUT_AT + 3 * (size_t)PIXELS; }
+static NOINLINE uint8_t *resized_image(void)
+{
+  return arena.bytes + MODEL_INPUT_AT + (MODEL_INPUT_BYTES - 1) * (size_t)PIXELS;
+}
 static NOINLINE void *scratch_memory(void) { return arena.f + (BEFORE >= AFTER ? 0 : AFTER_AT / 4); }
+#if MODEL_INPUT_BYTES == 4
 static NOINLINE float *network_input(void) { return arena.f + MODEL_INPUT_AT / 4; }
+#endif
 
 typedef struct {
   const uint8_t *data;
@@ -196,6 +201,7 @@ static void invert_light(void)
 }
 #endif
 
+#if MODEL_INPUT_BYTES == 4
 /* Bytes become floats: each channel is multiplied and shifted. */
 static void normalise(void)
 {
@@ -209,6 +215,15 @@ static void normalise(void)
     channel = channel + 1 < MODEL_CHANNELS ? channel + 1 : 0;
   }
 }
+#else
+/* The network takes bytes minus 128, as signed ones. */
+static void normalise(void)
+{
+  uint8_t *const resized = resized_image();
+  int32_t i;
+  for (i = 0; i < PIXELS; i++) resized[i] = (uint8_t)(resized[i] ^ 128u);
+}
+#endif
 
 #if MODEL_MIRRORED
 static void mirror(void)
