@@ -57,7 +57,11 @@ typedef ptrdiff_t idx; /* an index; 32 bits are enough */
 #endif
 typedef int32_t ALIAS word; /* a whole number where memory may also hold floats */
 typedef int16_t ALIAS short_word;
-typedef struct { int16_t low, high; } ALIAS pair;
+#if defined(__GNUC__)
+typedef struct { int32_t both; } __attribute__((packed, aligned(2), may_alias)) pair; /* two int16, at any of them */
+#else
+typedef struct { int16_t low, high; } pair;
+#endif
 typedef char shifts_keep_the_sign[(-1 >> 1) == -1 ? 1 : -1]; /* which C leaves to the compiler */
 """
 

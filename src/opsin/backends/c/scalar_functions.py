@@ -84,6 +84,29 @@ INLINE int32_t i_dot(int32_t a, int32_t b, int32_t c)
 }
 """
 
+PAIR_LOAD = """\
+INLINE int32_t p_load(const pair *p)
+{
+#if defined(__GNUC__)
+  return p->both;
+#else
+  return (int32_t)((uint16_t)p->low | (uint32_t)(int32_t)p->high << 16);
+#endif
+}
+"""
+
+PAIR_STORE = """\
+INLINE void p_store(pair *p, int32_t a)
+{
+#if defined(__GNUC__)
+  p->both = a;
+#else
+  p->low = (int16_t)a;
+  p->high = (int16_t)(a >> 16);
+#endif
+}
+"""
+
 SQRT_NEEDED = (
     "#if !defined(__GNUC__) || !(defined(__SSE2__) || defined(__aarch64__) || "
     "(defined(__ARM_FP) && (__ARM_FP & 4) && !defined(__SOFTFP__)))\n"
@@ -123,14 +146,8 @@ SCALAR_FUNCTIONS: dict[str, CFunction] = {
             "int32_t i_load_pair(const int8_t *p)", "return (int32_t)((uint16_t)p[0] | (uint32_t)(int32_t)p[1] << 16);"
         )
     ),
-    "p_load": CFunction(
-        _function(
-            "int32_t p_load(const pair *p)", "return (int32_t)((uint16_t)p->low | (uint32_t)(int32_t)p->high << 16);"
-        )
-    ),
-    "p_store": CFunction(
-        _function("void p_store(pair *p, int32_t a)", "p->low = (int16_t)a; p->high = (int16_t)(a >> 16);")
-    ),
+    "p_load": CFunction(PAIR_LOAD),
+    "p_store": CFunction(PAIR_STORE),
     "i_dot": CFunction(DOT),
     "i_div": CFunction(_function("int32_t i_div(int32_t a, int32_t b)", "return a / b;")),
     "i_rem": CFunction(_function("int32_t i_rem(int32_t a, int32_t b)", "return a % b;")),

@@ -152,8 +152,8 @@ class _Writer:
         )
         function = self.function(head, general, self.by_lane(self.kind, "i_dot(a.@, b.@, c.@)"), ("i_dot",))
         vector = (
-            f"#ifdef __SSE2__\nINLINE {head} {{ typedef short h8 __attribute__((vector_size(16)));"
-            " return (i4)((i4_unsigned)__builtin_ia32_pmaddwd128((h8)a, (h8)b) + (i4_unsigned)c); }\n"
+            f"#ifdef __SSE2__\nINLINE {head} {{ typedef short shorts __attribute__((vector_size(16)));"
+            " return (i4)((i4_unsigned)__builtin_ia32_pmaddwd128((shorts)a, (shorts)b) + (i4_unsigned)c); }\n"
             f"#else\n{function.vector}\n#endif"
         )
         return VectorFunction(vector, function.scalar, function.vector_calls, function.scalar_calls)
@@ -249,8 +249,18 @@ class _Writer:
 
     def load_pairs(self, name: str, _: str) -> VectorFunction:
         pairs = ", ".join(f"i_load_pair(p + {2 * lane})" if lane else "i_load_pair(p)" for lane in range(self.lanes))
-        body = f"{self.kind} r = {{{pairs}}}; return r;"
-        return self.function(f"{self.kind} {name}(const {self.memory} *p)", body, body, ("i_load_pair",))
+        head, body = f"{self.kind} {name}(const {self.memory} *p)", f"{self.kind} r = {{{pairs}}}; return r;"
+        by_lane = self.function(head, body, body, ("i_load_pair",))
+        if self.lanes == 2:
+            return by_lane
+        vector = (
+            "#if defined(__clang__) || __GNUC__ >= 9\n"
+            "typedef int8_t b8_memory __attribute__((vector_size(8), aligned(1), may_alias));\n"
+            "typedef int16_t h8 __attribute__((vector_size(16)));\n"
+            f"INLINE {head} {{ return (i4)__builtin_convertvector(*(const b8_memory *)p, h8); }}\n"
+            f"#else\n{by_lane.vector}\n#endif"
+        )
+        return VectorFunction(vector, by_lane.scalar, by_lane.vector_calls, by_lane.scalar_calls)
 
     def load_bytes(self, name: str, _: str) -> VectorFunction:
         head = f"{self.kind} {name}(const {self.memory} *p, {self.kind} a)"

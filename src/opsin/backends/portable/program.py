@@ -24,7 +24,7 @@ from opsin.compiler.schedule import CallGroup
 from opsin.compiler.tight_arena import place_tightly
 from opsin.compiler.views import WORD_BYTES, Buffer, View
 from opsin.ir import Graph
-from opsin.kernels.ir import DTYPES, ELEMENT_BYTES, F32, PORTABLE, Kernel
+from opsin.kernels.ir import DTYPES, ELEMENT_BYTES, F32, PORTABLE, Kernel, Target
 
 
 class Segment(Enum):
@@ -115,9 +115,14 @@ class PortableProgram:
     outputs: Mapping[str, Array]
 
 
-def portable_program(graph: Graph, state: Mapping[str, ArrayLike], layout: Layout = Layout()) -> PortableProgram:
-    """Return `graph` for one sample with the variables of `state`; what depends on them alone is computed here."""
-    program = compile(graph, 1, 1)
+def portable_program(
+    graph: Graph, state: Mapping[str, ArrayLike], layout: Layout = Layout(), target: Target = PORTABLE
+) -> PortableProgram:
+    """Return `graph` for one sample with the variables of `state`; what depends on them alone is computed here.
+
+    Kernels are built for `target`, which is `PORTABLE` or `PORTABLE_SMALL`.
+    """
+    program = compile(graph, 1, 1, target=target)
     program.load_state(state)
     plan = program.plan
     calls = [call for group in plan.groups[plan.setup :] for call in group.calls]
@@ -142,7 +147,7 @@ def portable_program(graph: Graph, state: Mapping[str, ArrayLike], layout: Layou
         for number, call in enumerate(calls)
     ]
     return PortableProgram(
-        tuple(spec.build(PORTABLE) for spec in numbers),
+        tuple(spec.build(target) for spec in numbers),
         tuple(portable_calls),
         constants.data(),
         WORD_BYTES * arena_words,

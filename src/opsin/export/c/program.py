@@ -10,14 +10,17 @@ from opsin.backends.portable import COMPACT, Array, PortableProgram, portable_pr
 from opsin.base.errors import UsageError
 from opsin.export.c.goldens import Goldens, make_goldens
 from opsin.export.c.names import prefix_of
-from opsin.export.precision import Network, network_of
+from opsin.export.precision import FLOAT32, Network, network_of
 from opsin.ir import show
-from opsin.kernels.ir import ELEMENT_BYTES
+from opsin.kernels.ir import ELEMENT_BYTES, PORTABLE, PORTABLE_SMALL
 from opsin.model import Model
+from opsin.model.int8 import INT8
 
 INPUT, OUTPUT = "inputs", "logits"
 CHECKSUM_FACTOR = 0x01000193
 """An odd number: a bit that changes in any word changes the sum of words times its powers."""
+TARGETS = {FLOAT32: PORTABLE, INT8: PORTABLE_SMALL}
+"""What kernels are built for. Programs in float32 are also for PCs, where larger tiles are faster."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,7 @@ def prepare(model: Model, precision: str) -> Shipment:
             "format c holds; ship it to onnx"
         )
     network = network_of(model, precision)
-    program = portable_program(network.graph, network.state, COMPACT)
+    program = portable_program(network.graph, network.state, COMPACT, TARGETS[precision])
     _check_layout(model, program)
     return Shipment(network, program, prefix_of(model), make_goldens(network, OUTPUT))
 

@@ -31,7 +31,7 @@ from opsin.kernels.ir.nodes import (
     Parameter,
     ScalarType,
 )
-from opsin.kernels.ir.target import PORTABLE, TARGETS, Target, best_target, usable_targets
+from opsin.kernels.ir.target import PORTABLE, PORTABLE_SMALL, TARGETS, Target, best_target, usable_targets
 
 __all__ = [
     "BF16",
@@ -47,6 +47,7 @@ __all__ = [
     "PACKED",
     "PAIR",
     "PORTABLE",
+    "PORTABLE_SMALL",
     "QUAD",
     "SUMS",
     "TARGETS",

@@ -68,6 +68,9 @@ multiply-add, denormal numbers kept. Exported programs are made for it; `opsin p
 Register tiles are for 11 of 16 registers: engines of WebAssembly load all factors of a tile before they multiply, and
 spill larger tiles, which takes 1.7 times as long."""
 
+PORTABLE_SMALL = replace(PORTABLE, name="portable-small", registers=7)
+"""The same bits with smaller register tiles: programs take less memory, and microcontrollers spill less."""
+
 
 def best_target(features: Collection[str]) -> Target | None:
     """Return the widest row that a processor with `features` (LLVM's names) can run, or None."""
