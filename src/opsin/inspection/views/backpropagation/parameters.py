@@ -21,7 +21,7 @@ class ParameterData:
     """Turns parts of parameters into data of the page, for one image."""
 
     def __init__(self, chain: Chain, steps: dict[str, tuple[Step, Step]], arrays: Arrays) -> None:
-        """`steps` are the engine's two steps of every rule, by its key."""
+        """`steps` are the engine's two steps of every rule, by its key, of the parts alone."""
         self.chain, self.steps, self.arrays = chain, steps, arrays
         self.backward, self.values = chain.backward, chain.values
         self.terms = Terms(self.backward, self.values)
@@ -44,9 +44,9 @@ class ParameterData:
             "gradients": self._add(part, self.values.gradients[backward.parameters[name]]),
             "updates": {
                 rule.key: {
-                    "first": self._add(part, self.steps[rule.key][0].state[name]),
-                    "gradients": self._add(part, self.steps[rule.key][1].gradients[name]),
-                    "second": self._add(part, self.steps[rule.key][1].state[name]),
+                    "first": self.arrays.add(self.steps[rule.key][0].state[name]),
+                    "gradients": self.arrays.add(self.steps[rule.key][1].gradients[name]),
+                    "second": self.arrays.add(self.steps[rule.key][1].state[name]),
                 }
                 for rule in RULES
             },

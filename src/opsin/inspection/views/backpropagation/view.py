@@ -75,7 +75,8 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
     updates = Updates(backward, step)
     parts = choose_parts(backward, step, budget * 6 // 10)
     chain = Chain(backward, step)
-    data = ParameterData(chain, {rule.key: updates.steps(rule) for rule in RULES}, arrays)
+    selection = {part.name: part.take for part in parts}
+    data = ParameterData(chain, {rule.key: updates.steps(rule, selection) for rule in RULES}, arrays)
     differences = central_differences(backward, step, parts)
     parameters = [data.of(part, differences[part.name]) for part in parts]
     total = sum(values.size for name, values in subject.model.state.items() if name in backward.parameters)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,23 +47,24 @@ class ConvolutionView:
             steps = stages[candidate.stage.number]
             steps += [None] * (candidate.number + 1 - len(steps))
             steps[candidate.number] = candidate.at(level).to_data(arrays)
-        partial = sum(not candidate.is_whole(level) for candidate, level in levels.items())
-        return {"stages": stages, "left_out": _left_out(partial, len(levels))}
+        shown_in_part = sum(not candidate.is_whole(level) for candidate, level in levels.items())
+        return {"stages": stages, "left_out": _left_out(shown_in_part, len(levels))}
 
 
 def _candidates(subject: Subject) -> list[Candidate]:
     """Return all steps that the page can compute, and a softmax behind the logits of a classifier."""
     observed = subject.observed
     shown = [(s, n, step) for s in subject.stages for n, step in enumerate(s.steps) if can_show(step)]
-    values = observed.values | _missing_maps(subject, [step for _, _, step in shown])
+
+    values = ChainMap(_missing_maps(subject, [step for _, _, step in shown]), observed.values)  # type: ignore[arg-type]
     parameters = _parameters(subject, [step for _, _, step in shown])
     candidates = [
         Candidate(
             stage,
             number,
             StepParts(step, values, parameters, observed.orders, ()),
-            _influence(*_ranking(subject, stage, step, slice(1, None))),
-            _ranking(subject, stage, step, slice(1, 2)),
+            len(subject.images),
+            partial(_ranking, subject, stage, step),
         )
         for stage, number, step in shown
     ]
@@ -71,14 +74,8 @@ def _candidates(subject: Subject) -> list[Candidate]:
         softmax = softmax_of(subject.observer, logits)
         result = softmax.values[softmax.step.output]
         parts = StepParts(softmax.step, softmax.values, {}, softmax.orders, ())
-        candidates.append(Candidate(last, len(last.steps), parts, result, (result, result)))
+        candidates.append(Candidate(last, len(last.steps), parts, len(result), lambda axes: (result, result)))
     return candidates
-
-
-def _influence(values: Floats, gradients: Floats) -> Floats:
-    """Return value · gradient, or the values if that is zero everywhere."""
-    product = values * gradients
-    return product if product.any() else values
 
 
 def _ranking(subject: Subject, stage: Stage, step: Step, axes: slice) -> tuple[Floats, Floats]:
