@@ -91,6 +91,10 @@ class Observer:
         """Run the network with other values of its variables from now on; the model itself does not change."""
         self._programs.load_state(state)
 
+    def release(self) -> None:
+        """Release the memory of all programs; they are compiled again when they are needed."""
+        self._programs.clear()
+
     def run(self, pixels: NDArray[np.uint8], tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of tensors of the model's graph for images, each N × its shape."""
         return self.run_inputs(self.model.preprocessing.apply(pixels), tensors)

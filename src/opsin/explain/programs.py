@@ -45,8 +45,12 @@ class ProgramCache:
             self._loaded.add(key)
         return program
 
-    def drop(self, key: Hashable) -> None:
-        """Release a program that will not be needed again."""
+    def clear(self) -> None:
+        """Release the memory of all programs."""
+        for key in list(self._programs):
+            self._drop(key)
+
+    def _drop(self, key: Hashable) -> None:
         self._programs.pop(key, None)
         self._loaded.discard(key)
 
@@ -56,7 +60,7 @@ class ProgramCache:
         while self._programs and used > limit:
             key = next(iter(self._programs))
             used -= program_bytes(self._programs[key])
-            self.drop(key)
+            self._drop(key)
 
 
 def program_bytes(program: Program) -> int:

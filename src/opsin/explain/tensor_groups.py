@@ -57,6 +57,10 @@ class TensorGroups(Generic[R]):
         self._results[number] = self._results.pop(number)  # the last one used comes last
         return self._results[number]
 
+    def release(self) -> None:
+        """Release the memory of all results."""
+        self._results.clear()
+
     def view(self, tensors: Iterable[Tensor], part: Callable[[R], Mapping[Tensor, V]]) -> Mapping[Tensor, V]:
         """Return one part of the results as a mapping of `tensors`."""
         return _GroupView(self, dict.fromkeys(tensors), part)

@@ -57,6 +57,8 @@ class Observed:
     values: Mapping[Tensor, Floats]
     gradients: Mapping[Tensor, Floats]
     orders: Mapping[Tensor, Order | None]
+    release: Callable[[], None] = lambda: None
+    """Releases the memory of what can be computed again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +105,19 @@ class Subject:
             )
 
         count = len(self.images)
-        groups = TensorGroups(divide_tensors(known, lambda t: count * value_count(t) * (1 + (t in tensors))), compute)
+        divided = divide_tensors(known, lambda t: count * value_count(t) * (2 if t in tensors else 1))
+        groups = TensorGroups(divided, compute)
         return Observed(
             groups.view(known, lambda each: each.values),
             groups.view(tensors, lambda each: each.gradients),
             groups.view(known, lambda each: each.orders),
+            groups.release,
         )
+
+    def release(self) -> None:
+        """Release the memory of programs, values and gradients; they are computed again when they are needed."""
+        self.observer.release()
+        self.observed.release()
 
     def shown_image(self, number: int) -> NDArray[np.uint8]:
         """Return image `number` alone, uint8 C×H×W, without the frames before it."""

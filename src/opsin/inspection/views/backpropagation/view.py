@@ -34,6 +34,7 @@ class BackpropagationView:
         subject.progress("backpropagation")
         images = subject.images[:MAX_IMAGES]
         cases = [_case(subject, image) for image in images]
+        subject.release()  # backpropagation has programs of its own
         try:
             backward = Backward(subject.model, cases[0].target.objective)
         except GraphError:
