@@ -24,11 +24,16 @@ from common import begin, finish, parser, print_table
 
 import opsin
 from opsin import nn, zoo
+from opsin.backends import native
+from opsin.backends.base import load_known
 from opsin.data import Preprocessing
 from opsin.explain.observer import Observer
+from opsin.ir import Graph
 from opsin.model import Model
 
+State = dict[str, np.ndarray[Any, Any]]
 MAX_BYTES = 10_000_000
+NOISE_IMAGES = 2
 NICENESS = 3
 HEADS = ("network", "processor time", "memory", "size", "bit-identical", "bit-identical without Winograd's algorithm")
 
@@ -42,7 +47,31 @@ def random_model(name: str) -> Model:
     channels, height, width = entry.input_shape
     each = channels // entry.frames
     preprocessing = Preprocessing(each, height, width, (0.45,) * each, (0.25,) * each, frames=entry.frames)
-    return Model(name, graph, nn.initial_state(graph, 1), preprocessing, task, nn.layer_kinds(network))
+    state = nn.initial_state(graph, 1)
+    return Model(
+        name, graph, state | statistics(network, entry.input_shape, state), preprocessing, task, nn.layer_kinds(network)
+    )
+
+
+def statistics(network: nn.Layer, shape: tuple[int, int, int], state: State) -> State:
+    """Return running statistics of batch normalization that are those of a few images of noise.
+
+    With the initial ones, the values of a network of a thousand layers grow beyond float32.
+    """
+    training = nn.trace(network, shape, training=True)
+    updates = {name: tensor for name, tensor in training.updates.items() if "running" in name}
+    if not updates:
+        return {}
+    program = native.compile(Graph(training.inputs, {}, updates), NOISE_IMAGES)
+    noise = np.random.default_rng(2).normal(size=(NOISE_IMAGES, *shape)).astype(np.float32)
+    # An update is old + momentum · (value - old): from an old value of 0, and of 1, both others follow.
+    results = []
+    for old in (0, 1):
+        load_known(program, state)
+        program.load_state({name: np.full_like(state[name], old) for name in updates})
+        program.run(inputs=noise)
+        results.append(program.state())
+    return {name: results[0][name] / (1 - results[1][name] + results[0][name]) for name in updates}
 
 
 def is_unchanged(model: Model, pixels: np.ndarray[Any, np.dtype[np.uint8]], exact: bool) -> bool:
