@@ -37,7 +37,7 @@ class ParameterData:
             "layer": part.use.node.scope or name,
             "shape": list(backward.model.state[name].shape),
             "axes": [list(axis) for axis in part.axes],
-            "path": [self.chain.steps.index(step) for step in path],
+            "path": [self.chain.numbers[step] for step in path],
             "lines": self.chain.parameter_lines(name),
             "order": asdict(order) if order else None,
             "weights": self._add(part, backward.model.state[name]),

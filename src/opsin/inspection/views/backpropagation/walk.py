@@ -51,8 +51,8 @@ def walk(chain: Chain, arrays: Arrays, budget: int) -> list[dict[str, Any]]:
 def _step(chain: Chain, step: BackwardStep, arrays: Arrays, count: int, limit: int) -> dict[str, Any]:
     data: dict[str, Any] = {
         "stage": step.stage.number if step.stage else None, "name": step.name, "sentence": step.sentence,
-        "lines": list(step.lines), "number": chain.steps.index(step),
-        "sources": [n for n, other in enumerate(chain.steps) if other.output in step.sources],
+        "lines": list(step.lines), "number": chain.numbers[step],
+        "sources": sorted(chain.numbers[other] for other in chain.computing(step.sources)),
     }  # fmt: skip
     if step.stage is not None:
         data["maps"] = _maps(chain.values.gradients[step.output][0], arrays, count, limit)
