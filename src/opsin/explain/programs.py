@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from opsin.backends.base import Program, load_known
 
-MIN_LIMIT = 2**30
+MIN_LIMIT = 2**29
 """Bytes that all programs of a network may take together, at least."""
 COPIES = 4
 """How often all programs may hold the variables; a program has its own, and may have packed ones."""

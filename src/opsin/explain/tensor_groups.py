@@ -11,7 +11,7 @@ from opsin.ir import Tensor, bind
 R = TypeVar("R")
 V = TypeVar("V")
 
-MAX_VALUES = 2**28
+MAX_VALUES = 2**27
 """Numbers that are computed, and kept, at once: those of one group."""
 KEPT = 2
 """Groups that are kept; the least recently used one is computed again."""

@@ -21,8 +21,8 @@ Inputs = NDArray[np.float32]
 Features: TypeAlias = tuple[Floats, Floats]
 """The values of a layer, and the gradients of the scores for them, both N × channels × rows × columns."""
 
-MAX_BATCH, BATCH_VALUES = 16, 2**28
-"""Images that the network takes at once, and the values of all its tensors for them, which take a gigabyte. Programs
+MAX_BATCH, BATCH_VALUES = 16, 2**27
+"""Images that the network takes at once, and the values of all its tensors for them: half a gigabyte. Programs
 with and without gradients share kernels if their batches have the same size."""
 
 
