@@ -94,9 +94,11 @@ class Subject:
         position = {t: n for n, node in enumerate(self.model.graph.nodes) for t in node.outputs}
         known = sorted(dict.fromkeys([*tensors, *inner]), key=position.__getitem__)
         weights = tuple(self.images[0].weights)
+        explained = [self.model.graph.outputs[name] for name in weights]
 
         def compute(group: Sequence[Tensor]) -> Observed:
-            differentiated = [t for t in group if t in tensors]
+            # The score depends on the outputs that it is made of, even if it depends on nothing else of the group.
+            differentiated = list(dict.fromkeys([*explained, *(t for t in group if t in tensors)]))
             runs = [self.observer.gradients(i.pixels[None], i.weights, differentiated, group) for i in self.images]
             return Observed(
                 _stacked(group, [values for _, _, values in runs]),

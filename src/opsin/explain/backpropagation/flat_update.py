@@ -22,11 +22,12 @@ WEIGHT = "w"
 
 
 class FlatUpdate:
-    """One step of an optimizer, with a program for `CHUNK` numbers and a learning rate."""
+    """One step of an optimizer, with a program for a vector, usually of `CHUNK` numbers, and a learning rate."""
 
     def __init__(self, program: Program, rate: np.float32) -> None:
         self.program, self.rate = program, rate
         zeros = {name: np.zeros_like(array) for name, array in program.state().items()}
+        self.chunk = zeros[WEIGHT].size
         self.vectors = [name for name, array in zeros.items() if array.ndim]
         self.numbers = {name: array for name, array in zeros.items() if not array.ndim}
 
@@ -35,7 +36,7 @@ class FlatUpdate:
     ) -> dict[str, Floats]:
         """Return all variables after the step, named as in a training graph; those missing in `state` were 0."""
         results: dict[str, Floats] = {}
-        for names in _bundles(weights):
+        for names in _bundles(weights, self.chunk):
             before = {
                 vector: [
                     weights[n] if vector == WEIGHT else state.get(_of(vector, n), np.zeros_like(weights[n]))
@@ -56,7 +57,7 @@ class FlatUpdate:
     def weights(self, weights: Mapping[str, Floats], gradients: Mapping[str, Floats]) -> dict[str, Floats]:
         """Return the weights after a first step for all `gradients`, without the optimizer's own variables."""
         results: dict[str, Floats] = {}
-        for names in _bundles(gradients):
+        for names in _bundles(gradients, self.chunk):
             after = self({n: weights[n] for n in names}, gradients, {})
             results |= {n: after[n] for n in names}
         return results
@@ -67,25 +68,31 @@ class FlatUpdate:
         """Return vectors and single numbers after the step."""
         flat = {vector: _joined(arrays) for vector, arrays in before.items()}
         gradient, counts = _joined(gradients), dict(numbers)
-        for start in range(0, gradient.size, CHUNK):
-            part = slice(start, min(start + CHUNK, gradient.size))
-            self.program.load_state({**numbers, **{vector: _chunk(values[part]) for vector, values in flat.items()}})
-            self.program.run(gradient=_chunk(gradient[part]), learning_rate=self.rate)
+        for start in range(0, gradient.size, self.chunk):
+            part = slice(start, min(start + self.chunk, gradient.size))
+            self.program.load_state(
+                {**numbers, **{vector: self._padded(values[part]) for vector, values in flat.items()}}
+            )
+            self.program.run(gradient=self._padded(gradient[part]), learning_rate=self.rate)
             after = self.program.state()
             for vector, values in flat.items():
                 values[part] = after[vector][: part.stop - start]
             counts = {name: after[name] for name in numbers}
         return flat, counts
 
+    def _padded(self, values: Floats) -> Floats:
+        """Return the values, and zeros up to the size of the program's vector."""
+        return values if values.size == self.chunk else np.pad(values, (0, self.chunk - values.size))
 
-def _bundles(arrays: Mapping[str, Floats]) -> Iterator[list[str]]:
-    """Yield names of consecutive arrays with at least `CHUNK` numbers together."""
+
+def _bundles(arrays: Mapping[str, Floats], least: int) -> Iterator[list[str]]:
+    """Yield names of consecutive arrays with at least `least` numbers together."""
     names: list[str] = []
     count = 0
     for name, array in arrays.items():
         names.append(name)
         count += array.size
-        if count >= CHUNK:
+        if count >= least:
             yield names
             names, count = [], 0
     if names:
@@ -94,11 +101,6 @@ def _bundles(arrays: Mapping[str, Floats]) -> Iterator[list[str]]:
 
 def _joined(arrays: list[Floats]) -> Floats:
     return np.concatenate([array.reshape(-1) for array in arrays])
-
-
-def _chunk(values: Floats) -> Floats:
-    """Return `CHUNK` numbers: the values, and zeros."""
-    return values if values.size == CHUNK else np.pad(values, (0, CHUNK - values.size))
 
 
 def _of(vector: str, parameter: str) -> str:
