@@ -1,6 +1,8 @@
 # make demo   train on handwritten digits, measure on held-out ones, predict an image
 # make test   the whole test suite (PyTorch, ONNX Runtime and scikit-learn are oracles where they are installed: make oracle;
-#             pages are opened in Chromium where that is installed: make browser; for every network of the zoo: make pages)
+#             pages are opened in Chromium where that is installed: make browser)
+# make pages  every state of the pages of `opsin see` in Chromium: accessibility at three widths, light and dark, and on paper; 10 min
+# make zoo    pages of `opsin see` for every network of the zoo and for the ONNX files of the tests; an hour on two cores
 # make check  style, types, import directions
 # Each sets up what it needs in .venv; only Python 3.11 or newer and make have to be there.
 
@@ -9,7 +11,7 @@ TORCH ?= torch
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check oracle browser pages minimum aarch64 clean
+.PHONY: demo test check oracle browser pages zoo minimum aarch64 clean
 
 $(VENV)/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -45,8 +47,10 @@ browser: $(VENV)/.dev
 	@command -v chromium > /dev/null || \
 	  { echo "The tests of pages need Chromium; on Debian: apt-get install chromium"; exit 1; }
 
-# Pages of opsin see for every network of the zoo and for the ONNX files of the tests; an hour on two cores.
-pages: $(VENV)/.dev
+pages: browser
+	OPSIN_PAGES=1 $(BIN)/python -m pytest -q tests/inspection/browser
+
+zoo: $(VENV)/.dev
 	$(BIN)/python bench/onnx_test_files.py $(VENV)/onnx-files
 	$(BIN)/python bench/see_zoo.py --onnx docs/digits.onnx $(VENV)/onnx-files/*.onnx --workers 2
 

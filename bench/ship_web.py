@@ -67,7 +67,7 @@ def main() -> None:
         rows.append([each["network"], *cells, f"{median(theirs) / median(ours):.2f}", f"{min(theirs) / min(ours):.2f}"])
     options.modules = "node_modules"
     heads = ["network", "Opsin, ms", "ONNX Runtime Web, ms", "ratio of medians", "of the least"]
-    finish(options, record | {"table": print_table(heads, rows)})
+    finish(options, record | print_table(heads, rows))
 
 
 if __name__ == "__main__":

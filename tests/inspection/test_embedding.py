@@ -93,7 +93,7 @@ def test_the_view_has_two_maps_that_are_alike_each_time() -> None:
     assert EmbeddingView().data(replace(looked_at, data=None), Arrays()) is None
 
 
-def test_thumbnails_are_cut_from_one_picture() -> None:
+def test_thumbnails_are_cut_from_one_sheet() -> None:
     pixels = np.repeat(np.arange(10, dtype=np.uint8) * 25, 3 * 20 * 30).reshape(10, 3, 20, 30)
     found = sprite(pixels, [7, 2, 9, 0, 4], 10**6)
     assert (found.side, found.columns, found.count) == (SIDES[0], 3, 5)
@@ -107,6 +107,19 @@ def test_thumbnails_are_cut_from_one_picture() -> None:
     small = sprite(noise, range(60), 30_000)
     assert small.side < SIDES[0]
     assert len(small.url) <= 30_000
+
+
+def test_grey_drawings_take_few_greys() -> None:
+    digits = opsin.data.load("digits").test.pixels[:100]
+    found = sprite(digits, range(100), 10**6)
+    assert found.url.startswith("data:image/png")
+    sheet = np.asarray(Image.open(BytesIO(base64.b64decode(found.url.partition(",")[2]))).convert("L"), np.float64)
+    assert len(np.unique(sheet)) <= 8
+    for n in (0, 57):
+        y, x = (found.side * place for place in divmod(n, found.columns))
+        shown = sheet[y : y + found.side, x : x + found.side]
+        original = Image.fromarray(digits[n, 0]).resize((found.side, found.side), Image.Resampling.BILINEAR)
+        assert np.abs(shown - np.asarray(original, np.float64)).mean() < 16
 
 
 def test_names_of_images_without_names_are_numbers() -> None:

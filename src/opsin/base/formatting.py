@@ -59,6 +59,11 @@ def percent(fraction: float, *, digits: int = 1, prose: bool = False) -> str:
     return f"{fraction:.0%}" if is_rounded else text
 
 
+def decimal(value: float, spec: str) -> str:
+    """Return a number formatted by `spec`, with a minus sign instead of a hyphen: decimal(-0.14, ".1f") is "−0.1"."""
+    return format(value, spec).replace("-", "−")
+
+
 def listed(names: Iterable[str], limit: int | None = None, *, conjunction: str = "", count: bool = True) -> str:
     """Return names separated by commas: "a, b, c", or with a conjunction "a, b and c".
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
+from opsin.base.formatting import decimal
 from opsin.explain.explainer import Explainer
 from opsin.ir import VARIABLE, Graph
 from opsin.model import Model
@@ -55,7 +56,8 @@ class SanityCheck:
 
     def sentence(self, title: str) -> str:
         """Return what the check says of the method, which is called `title`."""
-        value = f"the rank correlation of its map with those of random networks is {self.correlations[-1]:.2f}"
+        correlation = decimal(self.correlations[-1], ".2f")
+        value = f"the rank correlation of its map with those of random networks is {correlation}"
         if self.passed:
             return f"{title} passes the sanity check: {value}."
         return (

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from opsin.data.pixels import Pixels
-from opsin.report.thumbnails import jpeg_url
+from opsin.report.thumbnails import jpeg_url, png_url
 
 SIDES = (40, 32, 28, 24, 20, 16, 12)
 """Sides of thumbnails in pixels, of which the largest is taken that fits."""
 
 QUALITY = 70
+
+GREYS = 8
+"""Greys of a sheet of drawings or digits."""
 
 CHUNK = 256
 """Images that are read at a time."""
@@ -49,10 +52,16 @@ def sprite(pixels: Pixels, numbers: Sequence[int] | NDArray[np.intp], max_bytes:
         for number, image in enumerate(sources):
             scaled = image if image.size == (side, side) else image.resize((side, side), Image.Resampling.BOX)
             sheet.paste(scaled, (number % columns * side, number // columns * side))
-        url = jpeg_url(sheet, max(sheet.size), QUALITY)
+        url = min(_urls(sheet), key=len)
         if len(url) <= max_bytes:
             break
     return Sprite(url, side, columns, len(sources))
+
+
+def _urls(sheet: Image.Image) -> list[str]:
+    """Return a sheet as JPEG, and if it is grey also as PNG with a few greys, which is smaller for drawings."""
+    urls = [jpeg_url(sheet, max(sheet.size), QUALITY)]
+    return [*urls, png_url(sheet.quantize(GREYS))] if sheet.mode == "L" else urls
 
 
 def _scaled(pixels: Pixels, numbers: NDArray[np.intp], side: int) -> list[Image.Image]:

@@ -49,6 +49,11 @@ def thumbnail(pixels: NDArray[np.uint8]) -> str:
     image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels[:3].transpose(1, 2, 0)))
     if max(image.size) > TINY_SIDE:
         return jpeg_url(image, MAX_THUMBNAIL_SIDE, JPEG_QUALITY)
+    return png_url(image)
+
+
+def png_url(image: Image.Image) -> str:
+    """Return an image as a `data:` URL, with every pixel as it is."""
     file = BytesIO()
     image.save(file, "PNG", optimize=True)
     return _data_url(file, "png")

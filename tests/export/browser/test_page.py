@@ -201,6 +201,19 @@ def test_a_failed_self_test_is_refused_in_words(chromium: Any, tmp_path: Path, m
         )
 
 
+def test_names_that_attack_the_page_are_text(chromium: Any, tmp_path: Path) -> None:
+    model = models()["stretched"]
+    model.network = "</title><script>window.pwned = 1</script>\u2028\u202egnp.\u202c<b>😀</b>&amp;\udce4"
+    model.labels = tuple(f"{label}</script><img src=x onerror=pwned=1>" for label in model.labels)
+    opsin.ship(model, "web", tmp_path / "page.html")
+    Image.fromarray(images()[3]).save(tmp_path / "image.png")
+    with Tab(chromium, tmp_path / "page.html") as tab:
+        tab.choose(tmp_path / "image.png")
+        assert (tab.state, tab.errors) == ("ready", [])
+        assert tab.page.evaluate("window.pwned") is None
+        assert tab.page.locator("h1").inner_text().startswith("</title><script>window.pwned = 1")
+
+
 def test_without_scripts_the_page_says_what_is_wrong(chromium: Any, pages: dict[str, Path]) -> None:
     context = chromium.new_context(java_script_enabled=False, offline=True)
     page = context.new_page()

@@ -37,7 +37,9 @@ def test_the_page_asks_for_nothing_else(chromium: Any, digits_page: Path) -> Non
 
 def test_the_page_appears_and_decodes_in_time(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page) as tab:
-        tab.page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+        # The page forbids `eval`, which `wait_for_function` needs.
+        while not tab.page.evaluate("performance.getEntriesByName('first-contentful-paint').length"):
+            tab.page.wait_for_timeout(20)
         times = tab.page.evaluate(
             "['first-contentful-paint', 'numbers'].map((n) => performance.getEntriesByName(n)[0].startTime / 1000)"
         )
@@ -139,18 +141,6 @@ def test_a_notebook_shows_the_page(chromium: Any, digits: Inspection, tmp_path: 
     page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1200])
-def test_axe_finds_no_violation(chromium: Any, digits_page: Path, scheme: str, width: int) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    with Tab(chromium, digits_page, width=width, scheme=scheme) as tab:
-        for view in tab.views:
-            tab.open(view)
-            result = axe.run(tab.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
-            assert not result.violations_count, f"{view}: {result.generate_report()}"
-            assert tab.page.evaluate("document.documentElement.scrollWidth") <= width, view
-
-
 def test_each_view_prints_on_a4(chromium: Any, digits_page: Path) -> None:
     with Tab(chromium, digits_page) as tab:
         for view in tab.views:
@@ -179,3 +169,20 @@ def test_a_choice_keeps_the_focus(chromium: Any, digits_page: Path, address: str
         kind = tab.page.evaluate("document.activeElement.tagName")
         tab.page.keyboard.press("ArrowDown")
         assert tab.page.evaluate("document.activeElement.tagName") == kind != "BODY"
+
+
+def test_hidden_views_wait(chromium: Any, digits_page: Path) -> None:
+    with Tab(chromium, digits_page, "#network") as tab:
+        tab.page.evaluate("""() => {
+          window.calls = [];
+          window.mark = document.body.appendChild(h('p', {}));
+          const note = (name) => (state, changed) => calls.push(`${name} ${state.image} ${changed.includes('image')}`);
+          page.within('explanations', () => page.watch(['image'], note('hidden')));
+          page.within('network', () => page.watch(['image'], note('shown'), mark));
+        }""")
+        tab.page.evaluate("calls.length = 0; page.set({ image: 1 }); page.set({ image: 2 })")
+        assert tab.page.evaluate("calls") == ["shown 1 true", "shown 2 true"]
+        tab.page.evaluate("calls.length = 0; mark.remove(); page.set({ view: 'explanations' })")
+        assert tab.page.evaluate("calls") == ["hidden 2 true"]
+        tab.page.evaluate("calls.length = 0; page.set({ view: 'network', image: 0 })")
+        assert tab.page.evaluate("calls") == []

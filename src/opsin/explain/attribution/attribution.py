@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.concurrency import lazy
+from opsin.base.formatting import decimal
 from opsin.explain.attribution.display import display_map, sentences_about
 from opsin.explain.attribution.method import Method, RawMap
 from opsin.explain.map_layers import MapLayer
@@ -60,7 +61,7 @@ class Attribution:
 
     def __str__(self) -> str:
         layer = f" in {self.layer}" if self.layer else ""
-        return f"{self.method} of {self.description} ({self.score:.4g}){layer}"
+        return f"{self.method} of {self.description} ({decimal(self.score, '.4g')}){layer}"
 
 
 def attribution(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from opsin.backends.base import load_known
 from opsin.backends.reference import Reference
 from opsin.base.concurrency import lazy
+from opsin.base.formatting import decimal
 from opsin.explain.backpropagation.backward import Backward
 from opsin.explain.backpropagation.target import Case
 from opsin.ir import Graph, Node, Tensor
@@ -45,7 +46,7 @@ class CentralDifference:
     def sentence(self, gradient: float) -> str:
         """Say how well the slope agrees with the `gradient` of backpropagation."""
         gap = abs(self.gradient - gradient) / max(abs(gradient), 1e-30)
-        text = f"Both agree within {gap:.1e} of the gradient."
+        text = f"Both agree within {decimal(gap, '.1e')} of the gradient."
         if self.flips:
             text += (
                 f" The weight is near a kink: {self.flips} decisions of ReLU or pooling change between w − h and w + h."

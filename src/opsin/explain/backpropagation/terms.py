@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from opsin.base.concurrency import lazy
 from opsin.base.errors import UsageError
+from opsin.base.formatting import decimal
 from opsin.explain.arithmetic.float32 import add
 from opsin.explain.arithmetic.orders import Order, find_orders
 from opsin.explain.backpropagation.backward import Backward, Pass
@@ -82,14 +83,12 @@ class WeightGradient:
         """Whether the terms add up to the engine's gradient, and how far off other sums are."""
         if not self.uses:
             return f"{self.name} is not a weight, bias or scale of a layer, so its gradient is not shown term by term."
-        gap = abs(self.plain_sum - float(self.gradient))
+        gap = decimal(abs(self.plain_sum - float(self.gradient)), ".1e")
         if self.is_exact:
             how = {use.order.words for use in self.uses if use.order}
             order = f", added {' and '.join(sorted(how))}," if how else ""
-            return (
-                f"The terms{order} give the engine's gradient bit by bit; in float64 they differ from it by {gap:.1e}."
-            )
-        return f"The terms differ from the engine's gradient by {gap:.1e}: it adds them in another order, in float32."
+            return f"The terms{order} give the engine's gradient bit by bit; in float64 they differ from it by {gap}."
+        return f"The terms differ from the engine's gradient by {gap}: it adds them in another order, in float32."
 
 
 class Terms:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from opsin.base.concurrency import locked_cache
+from opsin.base.formatting import decimal
 from opsin.explain.arithmetic.evaluate import FUNCTIONS
 from opsin.explain.backpropagation.backward import Backward, Floats, Pass
 from opsin.explain.backpropagation.flat_update import CHUNK, FlatUpdate
@@ -167,7 +168,7 @@ def _scalar_graph(optimizer: Optimizer) -> Graph:
 
 
 def _formula(node: Node, operands: Sequence[str | float]) -> str:
-    words = [o if isinstance(o, str) else f"{o:.9g}" for o in operands]
+    words = [o if isinstance(o, str) else decimal(o, ".9g") for o in operands]
     if node.op.name in SIGNS:
         if node.op.name == "multiply" and words[0] == words[1]:
             return f"{words[0]}²"

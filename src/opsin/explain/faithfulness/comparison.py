@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
-from opsin.base.formatting import listed
+from opsin.base.formatting import decimal, listed
 from opsin.explain.faithfulness.measurement import LOWER_IS_BETTER, METRICS, Faithfulness
 
 Floats = NDArray[np.float64]
@@ -33,8 +33,10 @@ class Figure:
     high: float | None = None
 
     def __str__(self) -> str:
-        bounds = "" if self.low is None or self.high is None else f" ({self.low:.3f} to {self.high:.3f})"
-        return f"{self.mean:.3f}{bounds}"
+        mean = decimal(self.mean, ".3f")
+        if self.low is None or self.high is None:
+            return mean
+        return f"{mean} ({decimal(self.low, '.3f')} to {decimal(self.high, '.3f')})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +105,7 @@ class Comparison:
             )
         if not names:
             return f"{title} beats every baseline on insertion minus deletion: {figure}."
-        unbeaten = listed([f"the {name} ({self.figure(name, MAIN).mean:.3f})" for name in names])
+        unbeaten = listed([f"the {name} ({decimal(self.figure(name, MAIN).mean, '.3f')})" for name in names])
         return (
             f"{title} does not beat {unbeaten} on insertion minus deletion ({figure}): do not trust that this map "
             "shows what the network uses."

@@ -19,7 +19,7 @@ RANDOM_MAPS = 3
 """Random maps of an image; the spread of their figures says what chance does."""
 
 METRICS = {
-    "insertion_deletion": "insertion - deletion",
+    "insertion_deletion": "insertion − deletion",
     "insertion": "insertion",
     "deletion": "deletion",
     "road": "ROAD",

@@ -16,6 +16,7 @@ ANSWER_TYPES = {
     "multilabel": "MultiLabel",
     "regression": "Regression",
     "segmentation": "Segmentation",
+    "detection": "Detection",
 }
 
 

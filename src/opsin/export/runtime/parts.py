@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from opsin.backends.portable import portable_program
-from opsin.backends.wasm import program_module
+from opsin.backends.portable import PortableProgram, portable_program
+from opsin.backends.wasm import WasmModule, program_module
 from opsin.base.errors import UsageError
 from opsin.data.decode import Crop, Portable
 from opsin.data.preprocessing import portable_preprocessing
@@ -26,13 +26,18 @@ TEST_IMAGE = 53, 37
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """`vector` and `scalar` are modules with and without vector instructions; the results are equal to the bit. `data`
-    are constants and golden images, and `description` everything else, as JSON takes it."""
+    """`vector` is the module of `program`, `data` are constants and golden images, and `description` is everything
+    else, as JSON takes it."""
 
+    program: PortableProgram
     vector: bytes
-    scalar: bytes
     data: bytes
     description: dict[str, Any]
+
+    @property
+    def scalar(self) -> bytes:
+        """The module without vector instructions, whose results are equal to the bit."""
+        return _module(self.program, simd=False).code
 
 
 def make_parts(model: Model) -> Parts:
@@ -46,8 +51,7 @@ def make_parts(model: Model) -> Parts:
     if model.preprocessing.channels not in (1, 3):
         raise UsageError(f"{model.name} takes {model.preprocessing.channels} channels; pages show grey and RGB images")
     program = portable_program(model.graph, model.state)
-    kernels = {"resize": ResizeSeparable().build(PORTABLE)}
-    vector, scalar = (program_module(program, simd, kernels) for simd in (True, False))
+    vector = _module(program, simd=True)
     goldens = make_goldens(model)
     description = {
         "network": model.network,
@@ -64,7 +68,11 @@ def make_parts(model: Model) -> Parts:
         "goldenDigests": golden_digests(goldens, list(vector.outputs)),
         "frameDigest": hashlib.sha256(_test_pixels(model).tobytes()).hexdigest(),
     }
-    return Parts(vector.code, scalar.code, program.constants + goldens.blocks.tobytes(), description)
+    return Parts(program, vector.code, program.constants + goldens.blocks.tobytes(), description)
+
+
+def _module(program: PortableProgram, simd: bool) -> WasmModule:
+    return program_module(program, simd, {"resize": ResizeSeparable().build(PORTABLE)})
 
 
 def golden_digests(goldens: Goldens, names: list[str]) -> list[str]:

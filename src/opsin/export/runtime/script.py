@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 CHECKS = ("error.js", "sha256.js")
 """What checks the parts of a model before they are used."""
 
-RUNTIME = ("frame.js", "network.js", "answers.js", "model.js")
+RUNTIME = ("frame.js", "network.js", "answers.js", "detection.js", "model.js")
 """What runs a model: the class `Model`, and what it needs besides the checks."""
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from opsin.base.errors import UsageError
 from opsin.model import Model
+from opsin.tasks.detection.calibration import DEFAULT_SCORE
+from opsin.tasks.detection.heads import AnchorHead, Layout
+from opsin.tasks.detection.results import MAX_CANDIDATES, MAX_DETECTIONS, MAX_OVERLAP
 from opsin.tasks.multilabel.calibration import LabelThresholds
 from opsin.tasks.segmentation.colours import colour_of
 
@@ -53,9 +56,37 @@ def _segmentation(model: Model) -> dict[str, Any]:
     return {"shape": [int(str(size)) for size in shape], "colours": colours}
 
 
+def _detection(model: Model) -> dict[str, Any]:
+    head = model.task.head
+    height, width = head.input_size
+    description: dict[str, Any] = {
+        "positions": head.count, "inputSize": [height, width], "strides": [], "levels": [],
+        "score": model.calibration.score if model.calibration else DEFAULT_SCORE,
+        "maxCandidates": MAX_CANDIDATES, "maxDetections": MAX_DETECTIONS, "maxOverlap": MAX_OVERLAP,
+        "colours": [colour_of(number + 1) for number in range(len(model.labels))],
+    }  # fmt: skip
+    if isinstance(head, AnchorHead):
+        description["levels"] = _levels(head.layout, height, width)
+    else:
+        description["strides"] = list(head.strides)
+    return description
+
+
+def _levels(layout: Layout, height: int, width: int) -> list[dict[str, Any]]:
+    """Return the rows, columns and shapes of the default boxes of each map, and how many boxes fill an image."""
+    levels = []
+    for level, (rows, columns) in enumerate(zip(layout.cells(height), layout.cells(width), strict=True)):
+        step = layout.steps[level] if layout.steps else 0
+        down, across = (height / step, width / step) if step else (rows, columns)
+        shapes = layout.shapes(level).tolist()
+        levels.append({"rows": rows, "columns": columns, "down": down, "across": across, "shapes": shapes})
+    return levels
+
+
 DESCRIPTIONS: dict[str, Callable[[Model], dict[str, Any]]] = {
     "classification": _classification,
     "multilabel": _multilabel,
     "regression": _regression,
     "segmentation": _segmentation,
+    "detection": _detection,
 }

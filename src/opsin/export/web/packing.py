@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
-WORD = 4
+WORD, DIGITS = 4, 5
+"""Bytes, and the characters that stand for them."""
+
+ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~"
+"""The digits of base 85 as in RFC 1924, but for "<", which a page reads as the start of an element."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,18 @@ def pack(data: bytes, planes: bool = False) -> Packed:
     if planes:
         padded = data + bytes(-len(data) % WORD)
         data = np.frombuffer(padded, np.uint8).reshape(-1, WORD).T.tobytes()
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    # Planes repeat nothing but zeros, and searching noise for repetitions takes ten times as long.
+    strategy = zlib.Z_RLE if planes else zlib.Z_DEFAULT_STRATEGY
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15, 9, strategy)
     deflated = compressor.compress(data) + compressor.flush()
-    encoded = base64.b85encode(deflated + bytes(-len(deflated) % WORD)).decode("ascii")
-    return Packed(encoded.replace("<", ","), len(deflated), planes)  # a page reads "<" as the start of an element
+    return Packed(_base85(deflated + bytes(-len(deflated) % WORD)), len(deflated), planes)
+
+
+def _base85(data: bytes) -> str:
+    """Return five characters for each four bytes, the most significant ones first."""
+    numbers, digits = np.frombuffer(data, ">u4").astype(np.uint32), []
+    for _ in range(DIGITS):
+        numbers, digit = np.divmod(numbers, np.uint32(len(ALPHABET)))
+        digits.append(digit)
+    characters: bytes = np.frombuffer(ALPHABET, np.uint8)[np.stack(digits[::-1], 1)].tobytes()
+    return characters.decode("ascii")

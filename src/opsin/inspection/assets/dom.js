@@ -64,3 +64,23 @@ function valueBar(value, largest) {
 function counted(count, word) {
   return `${count.toLocaleString('en')} ${word}${count === 1 ? '' : 's'}`;
 }
+
+const SIDEWAYS = '.wide, .architecture, .grid, .lines';
+
+/** Let an element that scrolls sideways fade out on the side where more follows. Returns the element. */
+function sideways(element) {
+  overflows.observe(element);
+  for (const child of element.children) overflows.observe(child);
+  return element;
+}
+
+function showOverflow(element) {
+  const rest = element.scrollWidth - element.clientWidth - element.scrollLeft;
+  element.classList.toggle('more-right', rest > 2);
+  element.classList.toggle('more-left', element.scrollLeft > 2);
+}
+
+const overflows = new ResizeObserver((entries) => {
+  for (const { target } of entries) showOverflow(target.closest(SIDEWAYS) ?? target);
+});
+document.addEventListener('scroll', ({ target }) => { if (target.matches?.(SIDEWAYS)) showOverflow(target); }, true);

@@ -6,18 +6,18 @@ const TABLE_SIDE = 28;
  * Make a heat map. Options: `values` (row by row), `rows`, `columns`, `name`; `scale`: "signed", "positive", "grey" or "heat"; `largest`, the end
  * of the scale (by default the largest value), and `smallest` for "grey"; `selected`: [row, column, height, width], the cells in a frame,
  * which may lie outside; `onSelect(row, column)`, called for the cell that was pointed at or moved to by the arrow keys; `size`, the longer
- * side in pixels; `bare`, without scale and table.
+ * side in pixels; `approximate`, if the values are not the engine's: their texts are short, without bits.
  * Returns {element, update(options)}.
  */
 function heatMap(options) {
-  let state = { scale: 'signed', size: 224, selected: null, onSelect: null, bare: false, name: 'map', ...options };
+  let state = { scale: 'signed', size: 224, selected: null, onSelect: null, name: 'map', ...options };
   const canvas = h('canvas', { 'aria-hidden': true });
   const frame = h('rect', { class: 'frame', hidden: true });
   const overlay = h('svg', { class: 'overlay', 'aria-hidden': true, preserveAspectRatio: 'none' }, frame);
-  const box = h('div', { class: 'cells' }, canvas, overlay);
+  const box = h('div', { class: 'cells', tabindex: 0 }, canvas, overlay);
   const legend = h('span', { class: 'scale' });
   const numbers = h('button', { type: 'button', class: 'quiet', text: 'numbers', on: { click: () => openTable(state) } });
-  const element = h('figure', { class: 'heat-map' }, box, state.bare ? null : h('figcaption', {}, legend, numbers));
+  const element = h('figure', { class: 'heat-map' }, box, h('figcaption', {}, legend, numbers));
   let cursor = [0, 0];
 
   function cellAt(event) {
@@ -29,7 +29,8 @@ function heatMap(options) {
 
   function say([row, column]) {
     const value = state.values[row * state.columns + column];
-    readOut(fullText(value, `${state.name}, row ${row}, column ${column}`));
+    const name = `${state.name}, row ${row}, column ${column}`;
+    readOut(state.approximate ? `${name}: about ${rounded(value, 2)}` : fullText(value, name));
   }
 
   function select(cell) {
@@ -59,25 +60,25 @@ function heatMap(options) {
     else say((cursor = [row, column]));
   });
 
+  /** Draw the values and everything that depends on them. */
   function draw() {
     const largest = state.largest ?? largestOf(state.values);
     paint(canvas, { ...state, largest });
-    const unit = Math.max(1, Math.floor(state.size / Math.max(state.rows, state.columns)));
-    const enlarged = Math.max(state.rows, state.columns) > state.size ? state.size / Math.max(state.rows, state.columns) : unit;
-    box.style.width = `${state.columns * enlarged}px`;
-    box.style.aspectRatio = `${state.columns} / ${state.rows}`;
+    fitCells(box, state);
     overlay.setAttribute('viewBox', `0 0 ${state.columns} ${state.rows}`);
-    if (state.selected && state.onSelect) cursor = state.selected.slice(0, 2);
-    const [row, column, height, width] = state.selected ?? [0, 0, 0, 0];
-    frame.toggleAttribute('hidden', !state.selected);
-    for (const [name, value] of Object.entries({ x: column, y: row, width: width ?? 1, height: height ?? 1 })) frame.setAttribute(name, value);
-    if (!state.bare) drawScale(legend, state, largest);
-    box.tabIndex = state.bare && !state.onSelect ? -1 : 0;
-    if (state.bare && !state.onSelect) box.removeAttribute('tabindex');
+    drawScale(legend, state, largest);
     box.setAttribute('role', state.onSelect ? 'application' : 'img');
     box.setAttribute('aria-label', `${state.name}: ${state.rows} × ${state.columns} values, largest size ${rounded(largest)}`);
     if (state.onSelect) box.setAttribute('aria-roledescription', 'map; arrow keys move');
     numbers.setAttribute('aria-label', `numbers of ${state.name}`);
+    drawFrame();
+  }
+
+  function drawFrame() {
+    if (state.selected && state.onSelect) cursor = state.selected.slice(0, 2);
+    const [row, column, height, width] = state.selected ?? [0, 0, 0, 0];
+    frame.toggleAttribute('hidden', !state.selected);
+    for (const [name, value] of Object.entries({ x: column, y: row, width: width ?? 1, height: height ?? 1 })) frame.setAttribute(name, value);
   }
 
   painted(element, draw);
@@ -86,18 +87,26 @@ function heatMap(options) {
     update(changes) {
       state = { ...state, ...changes };
       if (state.selected && state.onSelect && changes.cursor) cursor = changes.cursor;
-      draw();
+      if (Object.keys(changes).every((name) => name === 'selected' || name === 'cursor')) drawFrame();
+      else draw();
     },
   };
 }
 
-/** Make a map for a button, without a pointer, scale or table. Options as for `heatMap`. */
-function plainMap(options) {
-  const map = heatMap({ ...options, bare: true, name: '' });
-  const cells = map.element.querySelector('.cells');
-  for (const name of ['role', 'aria-label', 'tabindex']) cells.removeAttribute(name);
-  cells.setAttribute('aria-hidden', 'true');
-  return cells;
+/** Set the size of the cells of a map: whole pixels for each, if they fit into `size`. */
+function fitCells(box, { rows, columns, size }) {
+  const unit = size / Math.max(rows, columns);
+  box.style.width = `${columns * (unit < 1 ? unit : Math.floor(unit))}px`;
+  box.style.aspectRatio = `${columns} / ${rows}`;
+}
+
+/** Make a map for a button: only colours. Options as for `heatMap`. */
+function plainMap({ scale = 'signed', size = 224, ...options }) {
+  const canvas = h('canvas', {});
+  const box = h('div', { class: 'cells', 'aria-hidden': 'true' }, canvas);
+  fitCells(box, { ...options, size });
+  painted(box, () => paint(canvas, { ...options, scale, largest: options.largest ?? largestOf(options.values) }));
+  return box;
 }
 
 /** Draw the scale of a map: a bar of its colours between the values at its ends. */
@@ -112,7 +121,7 @@ function drawScale(element, state, largest) {
 
 /** Open the numbers behind a map in a dialog. Of a large map it shows a part, which can be moved. */
 function openTable(state) {
-  const { values, rows, columns, name } = state;
+  const { values, rows, columns, name, approximate } = state;
   const start = state.selected ?? [0, 0];
   const origin = [rows, columns].map((size, axis) => Math.max(0, Math.min(start[axis] - TABLE_SIDE / 2, size - TABLE_SIDE)));
   const body = h('div', {});
@@ -120,12 +129,15 @@ function openTable(state) {
   function show() {
     const [bottom, right] = [Math.min(origin[0] + TABLE_SIDE, rows), Math.min(origin[1] + TABLE_SIDE, columns)];
     const cells = [];
-    for (let y = origin[0]; y < bottom; y += 1) cells.push([String(y), ...values.subarray(y * columns + origin[1], y * columns + right)]);
+    for (let y = origin[0]; y < bottom; y += 1) {
+      const row = [...values.subarray(y * columns + origin[1], y * columns + right)];
+      cells.push([String(y), ...(approximate ? row.map((value) => rounded(value, 2)) : row)]);
+    }
     const head = ['row', ...Array.from({ length: right - origin[1] }, (_, n) => String(origin[1] + n))];
     place.textContent = rows > TABLE_SIDE || columns > TABLE_SIDE
       ? `Rows ${origin[0]} to ${bottom - 1} of ${rows}, columns ${origin[1]} to ${right - 1} of ${columns}.`
       : '';
-    fill(body, table({ caption: name, head, rows: cells }));
+    fill(body, table({ caption: approximate ? `${name}: averages, with about two digits` : name, head, rows: cells }));
   }
   function move(axis, sign) {
     const size = axis ? columns : rows;

@@ -10,6 +10,11 @@ function bitsOf(value) {
   return bitsView.getUint32(0).toString(16).padStart(8, '0');
 }
 
+/** Return the text of a number with minus signs instead of hyphens, as all text of the page has them. */
+function withMinus(text) {
+  return text.replaceAll('-', '−');
+}
+
 /** Return a number with about `digits` digits, as short as it reads well. */
 function rounded(value, digits = 3) {
   if (Number.isNaN(value)) return 'NaN';
@@ -19,7 +24,7 @@ function rounded(value, digits = 3) {
   const text = size >= 10 ** 6 || size < 10 ** -4
     ? value.toExponential(digits - 1).replace('e+', 'e')
     : Number(value.toPrecision(digits)).toString();
-  return text.replaceAll('-', '−');
+  return withMinus(text);
 }
 
 /** Return the shortest text that stands for this float32 alone. */
@@ -28,9 +33,9 @@ function exactText(value) {
   if (!Number.isFinite(single)) return rounded(single);
   for (let digits = 1; digits <= 9; digits += 1) {
     const text = single.toPrecision(digits);
-    if (Math.fround(Number(text)) === single) return String(Number(text)).replaceAll('-', '−');
+    if (Math.fround(Number(text)) === single) return withMinus(String(Number(text)));
   }
-  return String(single).replaceAll('-', '−');
+  return withMinus(String(single));
 }
 
 /** Return a float32 in full, with its bits. */
@@ -44,12 +49,17 @@ function fullText(value, name = '') {
  */
 function number(value, { digits = 3, name = '', still = false } = {}) {
   const element = h('span', { class: 'number', tabindex: still ? null : 0, data: { bits: bitsOf(value) }, text: rounded(value, digits) });
-  const show = () => readOut(fullText(value, name));
-  element.addEventListener('focus', show);
-  element.addEventListener('pointerenter', show);
-  element.addEventListener('blur', () => readOut(''));
-  element.addEventListener('pointerleave', () => readOut(''));
+  inFull.set(element, [value, name]);
   return element;
+}
+
+/** The value and the name of each number on the page. */
+const inFull = new WeakMap();
+
+// One handler for all numbers: a table has many.
+for (const [enter, leave] of [['focusin', 'focusout'], ['pointerover', 'pointerout']]) {
+  document.addEventListener(enter, ({ target }) => { if (inFull.has(target)) readOut(fullText(...inFull.get(target))); });
+  document.addEventListener(leave, ({ target }) => { if (inFull.has(target)) readOut(''); });
 }
 
 /** Show a text at the lower edge of the page, where screen readers hear it. */
@@ -70,7 +80,7 @@ function table({ caption, head = [], rows, digits = 3 }) {
     h('tbody', {}, cells.map((row) => h('tr', {}, row))),
   );
   moveFocus(element, cells.map((row) => row.map((cell) => cell.querySelector('.number'))));
-  return h('div', { class: 'wide', tabindex: 0, role: 'group', 'aria-label': caption || 'table' }, element);
+  return sideways(h('div', { class: 'wide', tabindex: 0, role: 'group', 'aria-label': caption || 'table' }, element));
 }
 
 /** Let the arrow keys move the focus through rows of numbers, of which the tab key reaches the first. */

@@ -8,9 +8,17 @@ const page = {
   state: { ...START },
   subject: null,
   watchers: [],
+  owner: null,
   entries: [],
   bytes: null,
   decoded: new Map(),
+
+  /** Take the unpacked bytes: the arrays, and an index with the data of all views. */
+  read(bytes) {
+    const { views, arrays } = JSON.parse(new TextDecoder().decode(bytes.subarray(this.subject.index)));
+    Object.assign(this.subject.views, views);
+    Object.assign(this, { bytes, entries: arrays });
+  },
 
   /** Return array number `number` as {shape, data}; the data are the engine's numbers, bit for bit. */
   array(number) {
@@ -41,15 +49,46 @@ const page = {
     } catch {
       // A page inside a notebook has no address of its own.
     }
-    for (const { names, callback } of [...this.watchers]) {
-      if (names.some((name) => changed.includes(name))) callback(this.state, changed);
-    }
+    for (const watcher of [...this.watchers]) this.notify(watcher, changed);
   },
 
-  /** Call `callback(state)` now, and again whenever one of the named parts of the state changes. */
-  watch(names, callback) {
-    this.watchers.push({ names, callback });
-    callback(this.state, names);
+  /**
+   * Call `callback(state, changed)` now, and again whenever one of the named parts of the state changes. A callback of a view waits while
+   * another view is shown. It ends when `element`, if given, has left the page.
+   */
+  watch(names, callback, element = null) {
+    const watcher = { names, callback, element, view: this.owner, missed: [] };
+    this.watchers.push(watcher);
+    this.call(watcher, names);
+  },
+
+  /** Tell a watcher what has changed, if it concerns it and its view is shown. */
+  notify(watcher, changed) {
+    if (watcher.element && !watcher.element.isConnected) {
+      this.watchers = this.watchers.filter((each) => each !== watcher);
+      return;
+    }
+    watcher.missed.push(...changed.filter((name) => !watcher.missed.includes(name)));
+    if (watcher.view && watcher.view !== this.state.view) return;
+    const all = watcher.missed;
+    watcher.missed = [];
+    if (watcher.names.some((name) => all.includes(name))) this.call(watcher, all);
+  },
+
+  /** Call a watcher; what it watches itself belongs to the same view. */
+  call({ view, callback }, changed) {
+    this.within(view, () => callback(this.state, changed));
+  },
+
+  /** Run an action as a part of a view. */
+  within(view, action) {
+    const { owner } = this;
+    this.owner = view;
+    try {
+      action();
+    } finally {
+      this.owner = owner;
+    }
   },
 };
 

@@ -26,10 +26,18 @@ function paletteOf(scale) {
 
 let printing = false;
 
-/** Return the colours of a scale as 256 lists [red, green, blue]. */
+const tables = new Map();
+
+/** Return the colours of a scale: 256 lists [red, green, blue], and the same as the words of an image, with one for NaN and infinity. */
 function colourTable(scale) {
-  const colour = paletteOf(scale);
-  return Array.from({ length: 256 }, (_, n) => colour(n / 255));
+  const name = `${scale} ${isDark.matches && !printing}`;
+  if (!tables.has(name)) {
+    const colour = paletteOf(scale);
+    const colours = Array.from({ length: 256 }, (_, n) => colour(n / 255));
+    const bytes = new Uint8ClampedArray([...colours, [255, 0, 255]].flatMap((each) => [...each, 255]));
+    tables.set(name, { colours, words: new Uint32Array(bytes.buffer) });
+  }
+  return tables.get(name);
 }
 
 /** Return the scale that suits some values: "signed" if one of them is negative, otherwise "positive". */
@@ -43,15 +51,15 @@ function paint(canvas, { values, rows, columns, scale, largest, smallest = 0 }) 
   canvas.height = rows;
   const context = canvas.getContext('2d');
   const image = context.createImageData(columns, rows);
-  const table = colourTable(scale);
-  const span = scale === 'grey' ? largest - smallest : largest;
-  for (let i = 0; i < rows * columns; i += 1) {
+  const pixels = new Uint32Array(image.data.buffer);
+  const { words } = colourTable(scale);
+  // The number of a colour is `first` + `slope` · value.
+  const [low, high] = [scale === 'signed' ? -largest : scale === 'grey' ? smallest : 0, largest];
+  const slope = high > low ? 255 / (high - low) : 0;
+  const first = slope ? -low * slope : scale === 'positive' || scale === 'heat' ? 0 : 127.5;
+  for (let i = 0; i < pixels.length; i += 1) {
     const value = values[i];
-    let t = span ? value / span : 0;
-    if (scale === 'signed') t = span ? 0.5 + (0.5 * value) / span : 0.5;
-    else if (scale === 'grey') t = span ? (value - smallest) / span : 0.5;
-    const [red, green, blue] = Number.isFinite(value) ? table[Math.round(Math.min(Math.max(t, 0), 1) * 255)] : [255, 0, 255];
-    image.data.set([red, green, blue, 255], 4 * i);
+    pixels[i] = Number.isFinite(value) ? words[Math.round(Math.min(Math.max(first + slope * value, 0), 255))] : words[256];
   }
   context.putImageData(image, 0, 0);
 }

@@ -36,7 +36,7 @@ function openView(name) {
   view.mounted = true;
   const root = h('div', { class: 'content' });
   document.getElementById(`view-${name}`).append(root);
-  view.mount(root, page.subject.views[name], page);
+  page.within(name, () => view.mount(root, page.subject.views[name], page));
 }
 
 /** Return the stage to begin with: the first convolution, or what follows the input. */
@@ -48,7 +48,7 @@ function firstStage(stages) {
 /** Set the state to that of an address. If the page has no such view, show the current one, or the first. */
 function follow(hash, returning = false) {
   const state = parseAddress(hash);
-  const known = page.subject.views[state.view] !== undefined;
+  const known = Object.hasOwn(page.subject.views, state.view);
   for (const name of ['image', 'stage']) {
     if (state[name] !== undefined && !page.subject[`${name}s`][state[name]]) delete state[name];
   }
@@ -66,16 +66,15 @@ addEventListener('hashchange', () => follow(location.hash, true));
 addEventListener('popstate', () => follow(location.hash, true));
 
 (async () => {
-  const { arrays, ...subject } = JSON.parse(document.getElementById('data').textContent);
+  const subject = JSON.parse(document.getElementById('data').textContent);
   page.subject = subject;
-  page.entries = arrays;
   START.stage = firstStage(subject.stages);
   page.state.stage = START.stage;
   document.getElementById('left-out').textContent = subject.leftOut;
   follow(location.hash);
   showImages();
   page.watch(['view'], (state) => openView(state.view));
-  page.bytes = await unpack(document.getElementById('arrays').textContent);
+  page.read(await unpack(document.getElementById('arrays').textContent));
   performance.mark('numbers');
   openView(page.state.view);
   document.documentElement.dataset.ready = 'true';

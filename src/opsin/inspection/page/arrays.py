@@ -47,7 +47,7 @@ class Arrays:
             self.size += raw.nbytes
         return self._numbers[key]
 
-    def encoded(self) -> str:
-        """Return all arrays, compressed, in base64."""
-        packed = gzip.compress(b"".join(self.parts), COMPRESSION, mtime=0)
+    def encoded(self, index: bytes = b"") -> str:
+        """Return all arrays, followed by `index`, compressed, in base64."""
+        packed = gzip.compress(b"".join([*self.parts, index]), COMPRESSION, mtime=0)
         return base64.b64encode(packed).decode("ascii")

@@ -12,7 +12,7 @@ from opsin.base.formatting import exact_size
 from opsin.explain.stages import Stage
 from opsin.inspection.page import assets
 from opsin.inspection.page.arrays import Arrays
-from opsin.inspection.page.document import Section, document
+from opsin.inspection.page.document import Section, document, json_text
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.registry import VIEWS
 from opsin.inspection.views.view import View
@@ -42,12 +42,14 @@ def make_page(subject: Subject, views: Sequence[View] = VIEWS) -> Page:
             shown.append(view)
     subject.progress("page")
     names = [view.name for view in shown]
+    # The data of the views are compressed with the arrays: their text can be larger than the numbers.
+    index = json_text({"views": data, "arrays": arrays.entries}).encode("utf-8")
     content = _subject_data(subject) | {
-        "views": data, "arrays": arrays.entries, "leftOut": _left_out(data), "version": __version__,
+        "views": dict.fromkeys(names), "index": arrays.size, "leftOut": _left_out(data), "version": __version__,
     }  # fmt: skip
     sections = [Section(view.name, view.title, view.markup(subject)) for view in shown]
     script, style = assets.script(names), assets.style(names, f".architecture {{ {diagram_svg.style()} }}")
-    html = document(title(subject), lead(subject), sections, content, arrays.encoded(), script, style)
+    html = document(title(subject), lead(subject), sections, content, arrays.encoded(index), script, style)
     if (size := len(html.encode("utf-8"))) > MAX_BYTES:
         raise UsageError(
             f"the page would take {exact_size(size)}, more than {exact_size(MAX_BYTES)}; show fewer images, or "

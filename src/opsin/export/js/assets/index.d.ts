@@ -51,6 +51,20 @@ export interface Segmentation {
   readonly shares: readonly {readonly label: string; readonly id: number; readonly share: number}[]
 }
 
+/** The answer of a detector: the objects, the best first. */
+export interface Detection {
+  readonly task: 'detection'
+  readonly width: number
+  readonly height: number
+  readonly detections: readonly {
+    readonly label: string
+    /** The confidence, from 0 to 1. */
+    readonly score: number
+    /** Left, top, right and bottom in pixels of the image. */
+    readonly box: readonly [number, number, number, number]
+  }[]
+}
+
 /** The answer of this model. */
 export type Answer = ANSWER
 

@@ -54,6 +54,11 @@ const ANSWERS = {
     const shares = labels.map((label, i) => ({label, id: i, share: counts[i] / ids.length}))
     return {ids, width, height, shares: shares.filter(({share}) => share).sort((a, b) => b.share - a.share)}
   },
+  detection(outputs, task, {width, height}) {
+    const detections = findBoxes(outputs, task).map(({box: [left, top, right, bottom], score, number}) =>
+      ({label: task.labels[number], score, box: [left * width, top * height, right * width, bottom * height]}))
+    return {detections, width, height}
+  },
 }
 
 /** Returns, for each of `count` pixels, the two of `size` samples that it lies between, and its position there. */

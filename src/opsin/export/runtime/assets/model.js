@@ -10,7 +10,7 @@ class Model {
     this.goldens = goldens
   }
 
-  /** Returns a model. Of the modules, the one with vectors is used where the engine has vectors, or if it is the only one. */
+  /** Returns a model; the scalar module is used if there is one and the engine has no vectors. */
   static async create(description, data, {vector, scalar = vector}) {
     let module
     try {
@@ -29,7 +29,7 @@ class Model {
   get labels() { return this.description.task.labels }
   get input() { return this.description.input }
 
-  /** Computes the golden images; throws an `OpsinError` unless every output and resized pixel is the expected one, to the bit. */
+  /** Computes the golden images; throws an `OpsinError` unless all outputs and resized pixels are the expected ones. */
   async selfTest() {
     const {goldenDigests, frameDigest, input: {channels, height, width}} = this.description
     const rows = Math.ceil(height / BLOCK), columns = Math.ceil(width / BLOCK), size = channels * rows * columns
@@ -107,7 +107,9 @@ function imageWords(image, width, height, grey) {
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
     throw new OpsinError(`an image of ${width} × ${height} pixels; expected whole numbers above 0`)
   }
-  if (count > MAX_PIXELS) throw new OpsinError(`the image has ${count} pixels, more than ${MAX_PIXELS}; make it smaller first`)
+  if (count > MAX_PIXELS) {
+    throw new OpsinError(`the image has ${count} pixels, more than ${MAX_PIXELS}; make it smaller first`)
+  }
   if (![1, 3, 4].includes(channels) || !(image instanceof Uint8Array || image instanceof Uint8ClampedArray)) {
     throw new OpsinError(`expected ${count} × 4 (RGBA), × 3 (RGB) or × 1 (grey) bytes for ${width} × ${height} pixels, ` +
       `not ${image.length}`)
@@ -125,8 +127,9 @@ function borderMean(pixels, channels, height, width) {
   let rows = 0, columns = 0
   for (let channel = 0; channel < channels; channel++) {
     const start = channel * height * width
-    for (let column = 0; column < width; column++) rows += pixels[start + column] + pixels[start + (height - 1) * width + column]
-    for (let row = 0; row < height; row++) columns += pixels[start + row * width] + pixels[start + row * width + width - 1]
+    const last = start + (height - 1) * width
+    for (let column = 0; column < width; column++) rows += pixels[start + column] + pixels[last + column]
+    for (let row = start; row <= last; row += width) columns += pixels[row] + pixels[row + width - 1]
   }
   return (rows / (channels * 2 * width) + columns / (channels * 2 * height)) / 2
 }

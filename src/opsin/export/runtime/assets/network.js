@@ -79,11 +79,15 @@ class Network {
   read({address, shape, strides}) {
     const values = new Float32Array(this.exports.memory.buffer)
     const result = new Float32Array(shape.reduce((product, size) => product * size, 1))
-    const index = shape.map(() => 0)
-    for (let i = 0; i < result.length; i++) {
-      result[i] = values[index.reduce((sum, place, axis) => sum + place * strides[axis], address) / 4]
-      for (let axis = shape.length - 1; axis >= 0 && ++index[axis] === shape[axis]; axis--) index[axis] = 0
+    let count = 0
+    const copy = (axis, place) => {
+      if (axis === shape.length) {
+        result[count++] = values[place]
+        return
+      }
+      for (let i = 0, step = strides[axis] / 4; i < shape[axis]; i++) copy(axis + 1, place + i * step)
     }
+    copy(0, address / 4)
     return result
   }
 }

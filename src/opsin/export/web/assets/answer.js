@@ -22,6 +22,14 @@ const VIEWS = {
     const rows = shares.slice(0, 2 * MAX_ROWS).map(({label, share, id}) => ({label, probability: share, id}))
     return [answerTitle(largest.label, `${percent(largest.share)} of the image`), bars(rows)]
   },
+  detection({detections}) {
+    const counts = {}
+    for (const {label} of detections) counts[label] = (counts[label] ?? 0) + 1
+    const text = Object.entries(counts).sort(([, a], [, b]) => b - a).map(([label, count]) => `${count} ${label}`).join(', ')
+    const rows = detections.slice(0, 2 * MAX_ROWS).map(({label, score}) =>
+      ({label, probability: score, id: model.labels.indexOf(label)}))
+    return [answerTitle(text || 'no objects', ''), bars(rows)]
+  },
 }
 
 function answerTitle(title, text) {
@@ -40,6 +48,20 @@ function bars(rows) {
 }
 
 const colourOf = (id) => model.description.task.colours[id]
+
+/** Paints boxes with their labels over an image. */
+function paintBoxes(canvas, {detections}) {
+  const context = canvas.getContext('2d')
+  Object.assign(context, {lineWidth: Math.max(2, canvas.width / 300), font: '14px system-ui, sans-serif', textBaseline: 'top'})
+  for (const {label, score, box: [left, top, right, bottom]} of [...detections].reverse()) {
+    const text = `${label} ${percent(score)}`, width = context.measureText(text).width + 6
+    context.strokeStyle = context.fillStyle = `rgb(${colourOf(model.labels.indexOf(label))})`
+    context.strokeRect(left, top, right - left, bottom - top)
+    context.fillRect(left, Math.max(top - 18, 0), width, 18)
+    context.fillStyle = '#000'
+    context.fillText(text, left + 3, Math.max(top - 18, 0) + 2)
+  }
+}
 
 /** Paints the classes of pixels over an image. */
 function paintClasses(canvas, {ids, width, height}) {

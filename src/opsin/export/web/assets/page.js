@@ -29,6 +29,7 @@ function answer(canvas, name, preview) {
   const value = predicted(canvas, preview)
   const time = performance.now() - start
   if (value.ids && preview) paintClasses(preview, value)
+  if (value.detections && preview) paintBoxes(preview, value)
   result.replaceChildren(...VIEWS[value.task](value), element('p', {class: 'note'}, `${name}, ${time.toFixed(time < 10 ? 1 : 0)} ms`))
 }
 
@@ -53,6 +54,7 @@ function paintInput(pixels, {channels, height, width}) {
 
 function source(name) {
   if (name !== 'camera') camera.stop()
+  result.setAttribute('aria-live', name === 'camera' ? 'off' : 'polite')
   for (const button of document.querySelectorAll('button[data-source]')) {
     button.setAttribute('aria-pressed', String(button.dataset.source === name))
   }
@@ -61,6 +63,7 @@ function source(name) {
 function build() {
   const {input, task} = model.description
   const chooser = element('input', {type: 'file', accept: 'image/*', id: 'file', class: 'hidden',
+    onclick: () => { chooser.value = '' },
     onchange: () => chooser.files[0] && guarded(() => { source('file'); return openFile(chooser.files[0]) })})
   const buttons = [element('label', {class: 'button main', for: 'file'}, 'Choose an image'), chooser,
     element('button', {type: 'button', 'data-source': 'camera', 'aria-pressed': 'false', onclick: toggleCamera}, 'Camera')]
@@ -73,7 +76,7 @@ function build() {
   seen = element('canvas', {class: 'seen', role: 'img', 'aria-label': 'The pixels that the network gets'})
   const size = `${input.width} × ${input.height} pixels, ${input.channels === 1 ? 'grey' : 'colour'}`
   root.replaceChildren(
-    element('header', {}, element('h1', {}, document.title), element('p', {class: 'lead'}, lead(task)), ),
+    element('header', {}, element('h1', {}, document.title), element('p', {class: 'lead'}, lead(task))),
     element('main', {class: 'columns'},
       element('section', {'aria-labelledby': 'image'}, element('h2', {id: 'image'}, 'Image'),
         element('div', {class: 'row'}, ...buttons), note, stage),
@@ -86,8 +89,10 @@ function build() {
 
 function lead({name, labels}) {
   const list = labels.length > 12 ? `${labels.slice(0, 10).join(', ')} and ${labels.length - 10} more` : labels.join(', ')
-  const start = {classification: 'Tells apart', multilabel: 'Finds', regression: 'Measures', segmentation: 'Finds the pixels of'}
-  return `${start[name]} ${name === 'regression' || labels.length === 1 ? '' : `${labels.length} ${name === 'multilabel' ? 'labels' : 'classes'}: `}${list}.`
+  const count = labels.length === 1 ? '' : `${labels.length} `
+  const start = {classification: `Tells apart ${count}classes: `, multilabel: `Finds ${count}labels: `,
+    segmentation: `Finds the pixels of ${count}classes: `, detection: `Finds objects of ${count}classes: `, regression: 'Measures '}
+  return `${start[name]}${list}.`
 }
 
 function checked() {

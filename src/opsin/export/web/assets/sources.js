@@ -16,8 +16,8 @@ function painted(source, width, height, limit = Infinity) {
 /** Returns the RGBA bytes of a canvas. */
 const pixelsOf = (canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
 
-/** Shows the answer for an image file: upright, with its colours as they are stored. */
-async function openFile(file) {
+/** Returns a canvas with the image of a file: upright, with its colours as they are stored. */
+async function decoded(file) {
   let bitmap
   try {
     bitmap = await createImageBitmap(file, {imageOrientation: 'from-image', colorSpaceConversion: 'none', premultiplyAlpha: 'default'})
@@ -26,8 +26,14 @@ async function openFile(file) {
   }
   const {width, height} = bitmap
   if (width * height > MAX_PIXELS) throw new OpsinError(`the image has ${width} × ${height} pixels; make it smaller first`)
-  show(painted(bitmap, width, height), file.name || 'the image')
+  const canvas = painted(bitmap, width, height)
   bitmap.close()
+  return canvas
+}
+
+/** Shows the answer for an image file. */
+async function openFile(file) {
+  show(await decoded(file), file.name || 'the image')
 }
 
 /** The camera: the rear one of a phone. Frames are answered one after the other until it is stopped. */

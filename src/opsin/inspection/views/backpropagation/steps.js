@@ -31,7 +31,7 @@ opsin.backpropagation.graphPart = (lines, name) => {
     return h('span', { class: 'line' }, h('span', { text: code }), layer ? h('span', { class: 'note', text: `  # ${layer}` }) : null);
   });
   return h('details', { open: true, class: 'listing' }, h('summary', { text: 'In the backward graph' }),
-    h('pre', { class: 'lines', tabindex: 0, role: 'group', 'aria-label': `backward graph: ${name}` }, text));
+    sideways(h('pre', { class: 'lines', tabindex: 0, role: 'group', 'aria-label': `backward graph: ${name}` }, text)));
 };
 
 function gradientFigure(title, step, page) {

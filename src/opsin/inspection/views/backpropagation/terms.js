@@ -153,7 +153,7 @@ function verdict(uses, total, gradient, parameter) {
     ['the engine’s gradient ∂L/∂w', gradient, bitsOf(gradient)],
   ];
   const text = same
-    ? `✓ Bit-identical.${how} In float64 the sum is ${plain.toPrecision(12)}.`
-    : `The sums differ by ${Math.abs(total - gradient).toExponential(1)}: the engine adds in another order. In float64 the sum is ${plain.toPrecision(12)}.`;
+    ? `✓ Bit-identical.${how} In float64 the sum is ${withMinus(plain.toPrecision(12))}.`
+    : `The sums differ by ${rounded(Math.abs(total - gradient), 2)}: the engine adds in another order. In float64 the sum is ${withMinus(plain.toPrecision(12))}.`;
   return h('div', { class: 'tally' }, table({ caption: 'the sum', head: ['', 'value', 'bits'], rows, digits: 8 }), h('p', { class: same ? 'good' : 'note', text }));
 }

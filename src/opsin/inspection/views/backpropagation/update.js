@@ -21,9 +21,9 @@ opsin.backpropagation.differencesPanel = (image, parameter, position, page, onPi
   const offset = opsin.backpropagation.offset(parameter, position);
   const engine = page.array(parameter.gradients).data[offset];
   const rows = [
-    [h('span', {}, 'L(w + h), h = 2', h('sup', { text: `−${-Math.log2(size)}` })), h('code', { text: above.toPrecision(15) })],
-    ['L(w − h)', h('code', { text: below.toPrecision(15) })],
-    ['(L(w + h) − L(w − h)) / 2h', h('code', { text: gradient.toPrecision(8) })],
+    [h('span', {}, 'L(w + h), h = 2', h('sup', { text: `−${-Math.log2(size)}` })), h('code', { text: withMinus(above.toPrecision(15)) })],
+    ['L(w − h)', h('code', { text: withMinus(below.toPrecision(15)) })],
+    ['(L(w + h) − L(w − h)) / 2h', h('code', { text: withMinus(gradient.toPrecision(8)) })],
     ['∂L/∂w by backpropagation', number(engine, { digits: 8, name: 'gradient', still: true })],
   ];
   return h('div', {}, h('div', { class: 'columns' }, h('div', {}, table({ caption: 'two losses of the reference engine in float64', rows }), h('p', { text: sentence })), slopeDrawing(found)), choose);
@@ -48,7 +48,7 @@ opsin.backpropagation.updatePanel = (parameter, position, page, rules, memory) =
   const rate = () => memory.rate ?? rule().rate;
   const rateSlider = slider({
     name: 'learning rate η', min: 0, max: RATES.length - 1, value: RATES.indexOf(rate()),
-    show: (n) => String(RATES[n]), onInput: (n) => { memory.rate = RATES[n]; draw(); },
+    show: (n) => withMinus(String(RATES[n])), onInput: (n) => { memory.rate = RATES[n]; draw(); },
   });
   const ruleChoice = choice({
     name: 'optimizer', options: rules.map((each, n) => ({ value: n, text: each.name })), value: memory.rule,

@@ -13,7 +13,7 @@ function numberGrid({ values, rows, columns, name, largest, signed = true, muted
   });
   const grid = h('div', { class: 'number-grid', role: 'group', 'aria-label': name, style: { '--columns': columns } }, cells);
   moveFocus(grid, Array.from({ length: rows }, (_, y) => spans.slice(y * columns, (y + 1) * columns).map((span, x) => (muted.has(y * columns + x) ? null : span))));
-  const element = h('figure', { class: 'grid' }, h('figcaption', { text: name }), grid);
+  const element = sideways(h('figure', { class: 'grid' }, h('figcaption', { text: name }), grid));
   return { element, mark: (chosen) => cells.forEach((cell, i) => cell.classList.toggle('marked', chosen.has(i))) };
 }
 

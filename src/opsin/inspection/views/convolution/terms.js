@@ -176,7 +176,7 @@ function termsTable(terms) {
     const rows = [];
     for (let t = first; t < last; t += 1) {
       const place = [terms.channels[t], terms.rows[t], terms.columns[t]];
-      rows.push([String(t + 1), ...place.map(String), terms.left[t], ...(terms.right ? [terms.right[t]] : []), terms.partial[t]]);
+      rows.push([String(t + 1), ...place.map((each) => withMinus(String(each))), terms.left[t], ...(terms.right ? [terms.right[t]] : []), terms.partial[t]]);
     }
     const head = ['term', 'channel', 'row', 'column', 'value', ...(terms.right ? ['weight'] : []), terms.lanes.length > 1 ? 'partial sum' : 'sum'];
     const move = (by, text) => h('button', { type: 'button', text, disabled: first + by < 0 || first + by >= count, on: { click: () => { first += by; show(); } } });

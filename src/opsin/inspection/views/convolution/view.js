@@ -10,8 +10,7 @@ opsin.view({
     root.append(controls, body);
     let panel = null;
     let shown = '';
-    page.watch(['view', 'image', 'stage', 'step', 'channel', 'row', 'column'], (state) => {
-      if (state.view !== 'convolution') return;
+    page.watch(['image', 'stage', 'step', 'channel', 'row', 'column'], (state) => {
       const index = stepIndex(data.stages[state.stage], state.step);
       const key = [state.image, state.stage, index].join();
       if (key !== shown) {

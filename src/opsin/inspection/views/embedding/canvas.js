@@ -25,7 +25,7 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
   const element = h('div', {}, box, tools);
   const view = { scale: 1, x: 0, y: 0 };
   let state = { positions: new Float32Array(0), colour: 'split', look: 'thumbnails', shown: [], chosen: -1 };
-  let [width, height, ratio, places, order, waiting] = [0, 0, 1, new Float32Array(0), [], false];
+  let [width, height, ratio, places, order, waiting, isStale] = [0, 0, 1, new Float32Array(0), [], false, true];
   const painter = opsin.mapPainter(points, { colourOf, shapeOf, drawMark, warning });
 
   /** Place the points between 0 and 1, with equal scales on both axes. */
@@ -64,18 +64,27 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
       if (x < 0 || y < 0 || x > width || y > height) continue;
       topmost[(Math.floor(y / cell) + 1) * columns + Math.floor(x / cell) + 1] = i;
     }
-    return topmost.filter((i) => i >= 0).sort().map((i) => order[i]);
+    const isTop = new Uint8Array(order.length);
+    for (const i of topmost) if (i >= 0) isTop[i] = 1;
+    return order.filter((_, i) => isTop[i]);
   }
 
   function draw() {
     waiting = false;
     const size = state.look === 'thumbnails' ? thumbnailSide() : MARK;
-    painter.draw(canvas.getContext('2d'), { ...state, at, ratio, size, order, shown: visible(size) });
+    const scene = { ...state, at, ratio, size, order, isStale };
+    isStale = false;
+    if (!painter.draw(canvas.getContext('2d'), scene, () => visible(size))) drawSoon();
+  }
+
+  function drawSoon() {
+    if (!waiting) requestAnimationFrame(draw);
+    waiting = true;
   }
 
   function redraw() {
-    if (!waiting) requestAnimationFrame(draw);
-    waiting = true;
+    isStale = true;
+    drawSoon();
   }
 
   /** Order the points that are shown: those with a warning last, so that they lie on top. */
@@ -92,6 +101,7 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
     canvas.height = height * ratio;
     canvas.style.height = `${height}px`;
     painter.forget();
+    isStale = true;
     draw();
   }
 
@@ -189,7 +199,7 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
   });
   sheetOf(points.sprite).addEventListener('load', redraw);
   new ResizeObserver(resize).observe(box);
-  painted(element, () => { painter.forget(); redraw(); });
+  painted(element, redraw);
 
   return {
     element,

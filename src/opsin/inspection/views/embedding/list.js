@@ -1,6 +1,6 @@
 // The list of the points that are shown: every point can be reached by the keyboard here.
 
-const LISTED_AT_ONCE = 100;
+const LISTED_AT_ONCE = 50;
 
 /** Make the list. Returns {element, update(numbers, chosen)}. */
 opsin.pointList = (points, onChoose) => {

@@ -2,36 +2,38 @@
 
 const FRAME = 2;
 const MAX_SHEET = 4096;
+const SCALED_AT_ONCE = 300;
 
 /**
- * Make the painter of the points; the options are those of `opsin.mapCanvas`. Returns {draw(context, scene), forget()}. A scene is
- * {at, ratio, size, look, colour, shown, order, chosen}: `at(n)` is the position of point `n` in pixels, of which the canvas has `ratio`² for
- * each; `shown` are the points to draw, and `order` all that pass the filter.
+ * Make the painter of the points; the options are those of `opsin.mapCanvas`. Returns {draw(context, scene, visible), forget()}. A scene is
+ * {at, ratio, size, look, colour, order, chosen, isStale}: `at(n)` is the position of point `n` in pixels, of which the canvas has `ratio`² for
+ * each; `order` are all points that pass the filter; `isStale` says that the canvas shows something else.
  */
 opsin.mapPainter = (points, { colourOf, shapeOf, drawMark, warning }) => {
-  const [marks, framedSheets] = [new Map(), new Map()];
+  const [marks, sheets] = [new Map(), new Map()];
   const colourAt = (n, colour) => colourOf(points.groupOf(n, colour), colour);
 
-  /** Draw thumbnail `n` in its frame, a square of `tile` pixels. */
-  function drawFramed(context, n, x, y, tile, { ratio, colour }) {
-    const inset = Math.round(FRAME * ratio);
-    context.fillStyle = colourAt(n, colour);
-    context.fillRect(x, y, tile, tile);
-    drawThumbnail(context, points.sprite, n, x + inset, y + inset, tile - 2 * inset);
-  }
+  /** Return the side of a thumbnail in pixels of the canvas. */
+  const innerSide = ({ size, ratio }) => Math.round(size * ratio);
 
-  /** Return a canvas of all thumbnails in their frames at the size in which they are shown; null if it would be large. Copying without scaling is fast. */
-  function framedSheet(tile, scene) {
+  /**
+   * Return whether all thumbnails are there at the size in which they are shown, as one sheet, unless it would be large. Copying without
+   * scaling is fast. Scaling is not, so each call scales some of them.
+   */
+  function prepare(scene) {
+    const inner = innerSide(scene);
     const { columns, count } = points.sprite;
-    if (columns * tile > MAX_SHEET) return null;
-    const name = `${tile} ${scene.colour}`;
-    if (!framedSheets.has(name)) {
-      const canvas = h('canvas', { width: columns * tile, height: Math.ceil(count / columns) * tile });
-      const context = canvas.getContext('2d', { alpha: false });
-      for (let n = 0; n < count; n += 1) drawFramed(context, n, (n % columns) * tile, Math.floor(n / columns) * tile, tile, scene);
-      framedSheets.set(name, canvas);
+    if (columns * inner > MAX_SHEET) return true;
+    if (!sheetOf(points.sprite).complete) return false;
+    if (!sheets.has(inner)) sheets.set(inner, { canvas: h('canvas', { width: columns * inner, height: Math.ceil(count / columns) * inner }), count: 0 });
+    const sheet = sheets.get(inner);
+    const end = Math.min(count, sheet.count + SCALED_AT_ONCE);
+    const context = sheet.canvas.getContext('2d', { alpha: false });
+    for (; sheet.count < end; sheet.count += 1) {
+      const n = sheet.count;
+      drawThumbnail(context, points.sprite, n, (n % columns) * inner, Math.floor(n / columns) * inner, inner);
     }
-    return framedSheets.get(name);
+    return end === count;
   }
 
   /** Return a canvas with a mark, drawn once for each colour, shape and size. */
@@ -49,20 +51,32 @@ opsin.mapPainter = (points, { colourOf, shapeOf, drawMark, warning }) => {
     return marks.get(name);
   }
 
-  function drawThumbnails(context, scene) {
-    if (!sheetOf(points.sprite).complete) return;
-    const { at, ratio, size, shown } = scene;
-    const tile = Math.round((size + 2 * FRAME) * ratio);
-    const sheet = framedSheet(tile, scene);
+  /** Draw thumbnails, each on a square of the colour of its group. */
+  function drawThumbnails(context, scene, shown) {
+    const { at, ratio, colour } = scene;
+    const inset = Math.round(FRAME * ratio);
+    const inner = innerSide(scene);
+    const sheet = sheets.get(inner);
     const { columns } = points.sprite;
     for (const n of shown) {
-      const place = at(n).map((pixels) => Math.round(pixels * ratio - tile / 2));
-      if (sheet) context.drawImage(sheet, (n % columns) * tile, Math.floor(n / columns) * tile, tile, tile, ...place, tile, tile);
-      else drawFramed(context, n, ...place, tile, scene);
+      const [x, y] = at(n).map((pixels) => Math.round(pixels * ratio - inner / 2));
+      context.fillStyle = colourAt(n, colour);
+      context.fillRect(x - inset, y - inset, inner + 2 * inset, inner + 2 * inset);
+      if (sheet) context.drawImage(sheet.canvas, (n % columns) * inner, Math.floor(n / columns) * inner, inner, inner, x, y, inner, inner);
+      else drawThumbnail(context, points.sprite, n, x, y, inner);
     }
   }
 
-  function drawMarks(context, { at, ratio, colour, shown }) {
+  /** Draw small squares in the colours of the groups. */
+  function drawPlaceholders(context, { at, ratio, colour }, shown) {
+    for (const n of shown) {
+      const [x, y] = at(n).map((pixels) => Math.round(pixels * ratio));
+      context.fillStyle = colourAt(n, colour);
+      context.fillRect(x - 3, y - 3, 6, 6);
+    }
+  }
+
+  function drawMarks(context, { at, ratio, colour }, shown) {
     for (const n of shown) {
       const [x, y] = at(n);
       context.drawImage(mark(colourAt(n, colour), shapeOf(n), 4, ratio), x - 6, y - 6, 12, 12);
@@ -89,20 +103,28 @@ opsin.mapPainter = (points, { colourOf, shapeOf, drawMark, warning }) => {
   }
 
   return {
-    draw(context, scene) {
+    /** Draw the points that `visible()` returns. Return whether all is drawn: squares stand for thumbnails that are not scaled yet. */
+    draw(context, scene, visible) {
       const isThumbnails = scene.look === 'thumbnails';
+      const isReady = !isThumbnails || prepare(scene);
+      if (!isReady && !scene.isStale) return false;
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, context.canvas.width, context.canvas.height);
-      if (isThumbnails) drawThumbnails(context, scene);
+      if (!isReady) {
+        drawPlaceholders(context, scene, visible());
+        return false;
+      }
+      if (isThumbnails) drawThumbnails(context, scene, visible());
       context.setTransform(scene.ratio, 0, 0, scene.ratio, 0, 0);
       if (isThumbnails) drawWarnings(context, scene);
-      else drawMarks(context, scene);
+      else drawMarks(context, scene, visible());
       drawChosen(context, scene);
+      return true;
     },
-    /** Forget what was drawn for another resolution, or in other colours. */
+    /** Forget what was drawn for another resolution. */
     forget() {
       marks.clear();
-      framedSheets.clear();
+      sheets.clear();
     },
   };
 };

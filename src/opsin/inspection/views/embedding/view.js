@@ -72,12 +72,12 @@ function pointsOf(data, page) {
   const isSuspect = (n) => suspects !== null && suspects[n] === 1;
   const words = data.names.map((name, n) => `${name} ${labels ? `${classes[labels[n]]} ${classes[answers[n]]}` : ''}`.toLowerCase());
   const colours = labels ? [['label', 'label'], ['answer', 'answer'], ['doubt', 'doubt']] : [];
-  const filters = labels ? [['wrong', `wrong (${data.wrong.toLocaleString('en')})`], ['suspect', `suspect labels (${data.suspected.toLocaleString('en')})`]] : [];
+  const filters = labels ? [['wrong', `wrong (${data.wrong.toLocaleString('en')})`], ['suspect', `suspects (${data.suspected.toLocaleString('en')})`]] : [];
   return {
     ...data, classes, isWrong, isSuspect, doubtOf: doubt, labelOf: labels, answerOf: answers,
     splitOf: (n) => data.splits[split[n]],
     colours: [...colours, ['split', 'split']],
-    filters: [['all', 'all'], ...filters, ['brush', 'selected area']],
+    filters: [['all', 'all'], ...filters, ['brush', 'area']],
     /** The number of a point's colour among those of `groupsOf`. */
     groupOf(n, colour) {
       if (colour === 'label') return labels[n];

@@ -28,14 +28,14 @@ function drawOverlay(canvas, { shape: [channels, height, width], data }, [drawnH
   canvas.height = drawnHeight;
   const context = canvas.getContext('2d');
   const image = context.createImageData(drawnWidth, drawnHeight);
-  const table = colourTable('heat');
+  const { colours } = colourTable('heat');
   const planes = channels >= 3 ? [0, height * width, 2 * height * width] : [0, 0, 0];
   for (let i = 0, y = 0; y < drawnHeight; y += 1) {
     const row = Math.floor((y * height) / drawnHeight) * width;
     for (let x = 0; x < drawnWidth; x += 1, i += 1) {
       const source = row + Math.floor((x * width) / drawnWidth);
       const alpha = strength * Math.min(1, 2.5 * shares[i]);
-      const heat = table[Math.round(255 * shares[i])];
+      const heat = colours[Math.round(255 * shares[i])];
       for (let k = 0; k < 3; k += 1) image.data[4 * i + k] = data[planes[k] + source] * (1 - alpha) + heat[k] * alpha;
       image.data[4 * i + 3] = 255;
     }

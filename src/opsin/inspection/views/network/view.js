@@ -7,6 +7,7 @@ opsin.view({
   mount(root, data, page) {
     const panel = h('div', { class: 'stage' });
     root.append(panel);
+    document.querySelectorAll('.architecture').forEach(sideways);
     page.watch(['stage'], (state, changed) => {
       markBox(state.stage);
       showStage(panel, data, page, page.subject.stages[state.stage]);
@@ -46,11 +47,11 @@ function showStage(panel, data, page, stage) {
   );
   const mounted = stage.number;
   page.watch(['step', 'image'], (state) => {
-    if (state.stage !== mounted || !panel.contains(body)) return;
+    if (state.stage !== mounted) return;
     const step = Math.min(state.step, steps.length - 1);
     chooser.update({ value: step });
     showMaps(body, { ...steps[step], kernels: data.kernels[stage.number] }, page, stage, step);
-  });
+  }, body);
 }
 
 /** Return the values of a stored map: float32 as they are, bytes as numbers of about 2 digits. */
@@ -82,18 +83,16 @@ function showMaps(body, maps, page, stage, step) {
   const averages = maps.reduction > 1 ? ` Shown as averages of ${maps.reduction} × ${maps.reduction} values.` : '';
   fill(body, h('p', { class: 'note', text: note + averages }), h('div', { class: 'maps' }, buttons), detail);
   page.watch(['channel'], (state) => {
-    if (!body.contains(detail)) return;
     const index = Math.max(0, maps.channels.indexOf(state.channel));
     buttons.forEach((button, n) => button.setAttribute('aria-pressed', String(n === index)));
     showDetail(detail, { maps, values: all[index], rows, columns, scale, largest, channel: maps.channels[index] }, page, stage, step);
-  });
+  }, detail);
 }
 
 /** Show one channel: its map, its statistics, and the kernels that made it. */
 function showDetail(detail, { maps, values, rows, columns, scale, largest, channel }, page, stage, step) {
   const name = `${stage.name}, ${stage.steps[step].name}, channel ${channel}`;
-  const map = heatMap({ values, rows, columns, scale, largest, name, size: 336 });
-  if (maps.reduction > 1) map.element.querySelector('figcaption button').remove();
+  const map = heatMap({ values, rows, columns, scale, largest, name, size: 336, approximate: maps.reduction > 1 || maps.largest > 0 });
   const zeros = values.reduce((total, value) => total + (value === 0 ? 1 : 0), 0) / values.length;
   const stats = maps.reduction > 1 ? null : table({
     caption: 'all values of this channel',
@@ -146,22 +145,9 @@ function kernelPart(kernels, stage) {
   const size = rows * columns;
   const kernel = (y, x) => data.subarray((y * inputs + x) * size, (y * inputs + x + 1) * size);
   const largest = largestOf(data) || 1;
-  const open = (values, name, height, width) => openDialog(name, heatMap({ values, rows: height, columns: width, name, size: 320, largest }).element,
-    table({ caption: 'weights', rows: Array.from({ length: height }, (_, y) => [...values.subarray(y * width, (y + 1) * width)]) }));
-  let content;
-  if (size === 1) {
-    const name = `weights of ${stage.name}, a row per filter`;
-    content = heatMap({ values: data, rows: filters, columns: inputs, name, size: 336, largest }).element;
-  } else {
-    content = h('div', { class: 'kernels wide', tabindex: 0, role: 'group', 'aria-label': 'kernels' }, kernels.filters.map((filter, y) => h(
-      'div', { class: 'filter' }, h('span', { class: 'note', text: String(filter) }),
-      kernels.inputs.map((input, x) => {
-        const name = `kernel of filter ${filter} for input ${input}`;
-        const map = plainMap({ values: kernel(y, x), rows, columns, largest, size: 44 });
-        return h('button', { type: 'button', class: 'kernel', 'aria-label': name, on: { click: () => open(kernel(y, x), name, rows, columns) } }, map);
-      }),
-    )));
-  }
+  const content = size === 1
+    ? heatMap({ values: data, rows: filters, columns: inputs, name: `weights of ${stage.name}, a row per filter`, size: 336, largest }).element
+    : opsin.kernelSheet({ kernels, kernel, rows, columns, largest });
   const [all, allInputs] = kernels.shape;
   const note = filters < all || inputs < allInputs
     ? `${filters} of ${all} filters and ${inputs} of ${allInputs} inputs. A row per filter; blue weights are positive, orange ones negative.`
