@@ -59,7 +59,8 @@ def statistics(network: nn.Layer, shape: tuple[int, int, int], state: State) -> 
     With the initial ones, the values of a network of a thousand layers grow beyond float32.
     """
     training = nn.trace(network, shape, training=True)
-    updates = {name: tensor for name, tensor in training.updates.items() if "running" in name}
+    # Auxiliary classifiers are part of the training alone.
+    updates = {name: tensor for name, tensor in training.updates.items() if "running" in name and name in state}
     if not updates:
         return {}
     program = native.compile(Graph(training.inputs, {}, updates), NOISE_IMAGES)

@@ -19,7 +19,7 @@ from tests.viz.networks import NETWORKS, traced
 FAMILIES = [
     "lenet5", "alexnet", "alexnet_2012", "vgg16", "vgg19_bn", "googlenet", "resnet18", "resnet50", "resnet152",
     "resnet110_cifar", "densenet121", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small",
-    "shufflenet_v2_x1_0", "efficientnet_b0", "efficientnet_lite0", "mlperf_tiny_ds_cnn",
+    "shufflenet_v2_x1_0", "efficientnet_b0", "efficientnet_lite0", "mlperf_tiny_ds_cnn", "unet", "ssd300_vgg16",
 ]  # fmt: skip
 
 

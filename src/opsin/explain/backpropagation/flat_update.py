@@ -26,10 +26,10 @@ class FlatUpdate:
 
     def __init__(self, program: Program, rate: np.float32) -> None:
         self.program, self.rate = program, rate
-        zeros = {name: np.zeros_like(array) for name, array in program.state().items()}
-        self.chunk = zeros[WEIGHT].size
-        self.vectors = [name for name, array in zeros.items() if array.ndim]
-        self.numbers = {name: array for name, array in zeros.items() if not array.ndim}
+        self.zeros = {name: np.zeros_like(array) for name, array in program.state().items()}
+        self.chunk = self.zeros[WEIGHT].size
+        self.vectors = [name for name, array in self.zeros.items() if array.ndim]
+        self.numbers = {name: array for name, array in self.zeros.items() if not array.ndim}
 
     def __call__(
         self, weights: Mapping[str, Floats], gradients: Mapping[str, Floats], state: Mapping[str, Floats]
@@ -58,8 +58,12 @@ class FlatUpdate:
         """Return the weights after a first step for all `gradients`, without the optimizer's own variables."""
         results: dict[str, Floats] = {}
         for names in _bundles(gradients, self.chunk):
-            after = self({n: weights[n] for n in names}, gradients, {})
-            results |= {n: after[n] for n in names}
+            flat, gradient = _joined([weights[n] for n in names]), _joined([gradients[n] for n in names])
+            for start in range(0, flat.size, self.chunk):
+                part = slice(start, min(start + self.chunk, flat.size))
+                after = self._step({**self.zeros, WEIGHT: self._padded(flat[part])}, gradient[part])
+                flat[part] = after[WEIGHT][: part.stop - start]
+            results |= _divided(flat, {n: weights[n] for n in names})
         return results
 
     def _updated(
@@ -79,6 +83,12 @@ class FlatUpdate:
                 values[part] = after[vector][: part.stop - start]
             counts = {name: after[name] for name in numbers}
         return flat, counts
+
+    def _step(self, state: Mapping[str, Floats], gradient: Floats) -> dict[str, Floats]:
+        """Return the program's variables after a step from `state`."""
+        self.program.load_state(state)
+        self.program.run(gradient=self._padded(gradient), learning_rate=self.rate)
+        return self.program.state()
 
     def _padded(self, values: Floats) -> Floats:
         """Return the values, and zeros up to the size of the program's vector."""
@@ -101,6 +111,12 @@ def _bundles(arrays: Mapping[str, Floats], least: int) -> Iterator[list[str]]:
 
 def _joined(arrays: list[Floats]) -> Floats:
     return np.concatenate([array.reshape(-1) for array in arrays])
+
+
+def _divided(values: Floats, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return the parts of a vector that belong to `arrays`, in their shapes."""
+    parts = np.split(values, np.cumsum([array.size for array in arrays.values()])[:-1])
+    return {name: part.reshape(array.shape) for part, (name, array) in zip(parts, arrays.items(), strict=True)}
 
 
 def _of(vector: str, parameter: str) -> str:

@@ -12,10 +12,10 @@ from opsin.explain.backpropagation.target import Case, default_target
 from opsin.explain.backpropagation.updates import RULES, Updates, operations, state_symbols
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject, SubjectImage
-from opsin.inspection.views.backpropagation.checks import central_differences
+from opsin.inspection.views.backpropagation.checks import central_differences, has_differences
 from opsin.inspection.views.backpropagation.parameters import ParameterData
 from opsin.inspection.views.backpropagation.selection import choose_parts
-from opsin.inspection.views.backpropagation.walk import loss_table, walk
+from opsin.inspection.views.backpropagation.walk import MAX_DETAILED, loss_table, walk
 
 SHARE = 0.16
 """The share of the page's bytes."""
@@ -82,6 +82,11 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
     parameters = [data.of(part, differences[part.name]) for part in parts]
     total = sum(values.size for name, values in subject.model.state.items() if name in backward.parameters)
     chosen = sum(prod(len(axis) for axis in part.axes) for part in parts)
+    left_out = [f"gradients of {chosen:,} of {total:,} weights"] if chosen < total else []
+    if len(chain.steps) > MAX_DETAILED:
+        left_out.append(f"worked examples of {MAX_DETAILED} of {len(chain.steps):,} steps of backpropagation")
+    if not has_differences(backward):
+        left_out.append("backpropagation without central differences, which take long for this network")
     return {
         "sentence": case.target.sentence,
         "label": case.target.label,
@@ -89,5 +94,5 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
         "table": loss_table(chain, list(subject.model.labels)),
         "steps": walk(chain, arrays, budget * 4 // 10),
         "parameters": parameters,
-        "left_out": f"gradients of {chosen:,} of {total:,} weights" if chosen < total else "",
+        "left_out": "; ".join(left_out),
     }

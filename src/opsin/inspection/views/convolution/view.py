@@ -13,6 +13,7 @@ from opsin.explain.arithmetic.softmax import softmax_of
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Stage, Step
 from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.spread import evenly
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.convolution.blocks import StepParts, can_show
 from opsin.inspection.views.convolution.extent import Candidate, chosen_levels
@@ -21,6 +22,8 @@ from opsin.ir import VARIABLE, Tensor
 
 SHARE = 0.3
 """The share of a page's bytes."""
+MAX_STEPS = 800
+"""Steps whose arithmetic is shown; in longer networks, they are spread evenly."""
 
 
 class ConvolutionView:
@@ -41,6 +44,8 @@ class ConvolutionView:
         candidates = _candidates(subject)
         if not candidates:
             return None
+        total = len(candidates)
+        candidates = [candidates[number] for number in evenly(total, MAX_STEPS)]
         levels = chosen_levels(candidates, int(SHARE * subject.budget))
         stages: list[list[dict[str, Any] | None]] = [[None] * len(stage.steps) for stage in subject.stages]
         for candidate, level in levels.items():
@@ -48,7 +53,7 @@ class ConvolutionView:
             steps += [None] * (candidate.number + 1 - len(steps))
             steps[candidate.number] = candidate.at(level).to_data(arrays)
         shown_in_part = sum(not candidate.is_whole(level) for candidate, level in levels.items())
-        return {"stages": stages, "left_out": _left_out(shown_in_part, len(levels))}
+        return {"stages": stages, "left_out": _left_out(shown_in_part, len(levels), total - len(candidates))}
 
 
 def _candidates(subject: Subject) -> list[Candidate]:
@@ -113,8 +118,11 @@ def _parameters(subject: Subject, steps: list[Step]) -> dict[Tensor, Floats]:
     return parameters
 
 
-def _left_out(partial: int, steps: int) -> str:
-    if not partial:
-        return ""
-    which = "all steps" if partial == steps else f"{partial} of {steps} steps"
-    return f"the arithmetic of {which} for some channels around the place that counts most"
+def _left_out(partial: int, steps: int, missing: int) -> str:
+    parts = []
+    if partial:
+        which = "all steps" if partial == steps else f"{partial} of {steps} steps"
+        parts.append(f"the arithmetic of {which} for some channels around the place that counts most")
+    if missing:
+        parts.append(f"no arithmetic of {missing:,} steps")
+    return "; ".join(parts)

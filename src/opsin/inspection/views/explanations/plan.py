@@ -18,8 +18,8 @@ MAX_LAYERS, MAX_SIDE = 4, 56
 
 MAX_MACS = 150e9
 """MACs of the forward passes that measure faithfulness; more are left out, and the page says so."""
-MAX_MEASURED_MACS = 2.8e12
-"""MACs of the forward passes for the faithfulness of one map and of all baselines: about half a minute of a core."""
+MAX_MEASURED_MACS = 2e12
+"""MACs of the forward passes for the faithfulness of one map and of all baselines: about twenty seconds of a core."""
 PASSES = 28
 """Forward passes that measure one map."""
 BASELINE_MAPS = 5
