@@ -53,7 +53,8 @@ class ConvolutionView:
             steps += [None] * (candidate.number + 1 - len(steps))
             steps[candidate.number] = candidate.at(level).to_data(arrays)
         shown_in_part = sum(not candidate.is_whole(level) for candidate, level in levels.items())
-        return {"stages": stages, "left_out": _left_out(shown_in_part, len(levels), total - len(candidates))}
+        missing = total - len(candidates)
+        return {"stages": stages, "missing": missing, "left_out": _left_out(shown_in_part, len(levels), missing)}
 
 
 def _candidates(subject: Subject) -> list[Candidate]:
