@@ -58,7 +58,7 @@ class FlatUpdate:
         """Return the weights after a first step for all `gradients`, without the optimizer's own variables."""
         results: dict[str, Floats] = {}
         for names in _bundles(gradients, self.chunk):
-            flat, gradient = _joined([weights[n] for n in names]), _joined([gradients[n] for n in names])
+            flat, gradient = _joined([weights[n] for n in names]), _read([gradients[n] for n in names])
             for start in range(0, flat.size, self.chunk):
                 part = slice(start, min(start + self.chunk, flat.size))
                 after = self._step({**self.zeros, WEIGHT: self._padded(flat[part])}, gradient[part])
@@ -71,7 +71,7 @@ class FlatUpdate:
     ) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """Return vectors and single numbers after the step."""
         flat = {vector: _joined(arrays) for vector, arrays in before.items()}
-        gradient, counts = _joined(gradients), dict(numbers)
+        gradient, counts = _read(gradients), dict(numbers)
         for start in range(0, gradient.size, self.chunk):
             part = slice(start, min(start + self.chunk, gradient.size))
             self.program.load_state(
@@ -110,7 +110,13 @@ def _bundles(arrays: Mapping[str, Floats], least: int) -> Iterator[list[str]]:
 
 
 def _joined(arrays: list[Floats]) -> Floats:
+    """Return the numbers of arrays as a new vector."""
     return np.concatenate([array.reshape(-1) for array in arrays])
+
+
+def _read(arrays: list[Floats]) -> Floats:
+    """Return the numbers of arrays as a vector that does not change; a single array is not copied."""
+    return arrays[0].reshape(-1) if len(arrays) == 1 else _joined(arrays)
 
 
 def _divided(values: Floats, arrays: Mapping[str, Floats]) -> dict[str, Floats]:
