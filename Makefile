@@ -11,7 +11,7 @@ TORCH ?= torch
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check oracle browser pages zoo minimum aarch64 clean
+.PHONY: demo test check oracle browser pages zoo minimum ship-bits aarch64 clean
 
 $(VENV)/.core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -57,6 +57,10 @@ zoo: $(VENV)/.dev
 # The oldest versions of the dependencies that pyproject.toml allows.
 minimum: $(VENV)/.core
 	$(BIN)/python tools/minimum_versions.py
+
+# Exports in C with all compilers and emulators that are installed; half an hour on two cores. Not a part of .ci/run.
+ship-bits: $(VENV)/.core
+	$(BIN)/python bench/ship_bits.py
 
 # On an emulated AArch64 processor, in a folder outside the repository; for Debian. Not a part of .ci/run.
 aarch64: $(VENV)/.core

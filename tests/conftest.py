@@ -14,6 +14,10 @@ import pytest
 
 from opsin.backends.native import codegen
 from opsin.kernels.ir import TARGETS, Target
+from opsin.training.saving import ModelWriter
+
+RECORD = ModelWriter.quantize
+"""What trainings record for int8."""
 
 ORACLES = {
     "torch": "PyTorch",
@@ -55,6 +59,14 @@ def nothing_timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("opsin.backends.native.tuning_cache.cache_folder", lambda: folder)
         patch.setattr("opsin.planning.budget.CONV_TUNING_SHARE", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_quantized() -> Iterator[None]:
+    """Trainings record nothing for int8, which takes time in each; tests of it set `RECORD` again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelWriter, "quantize", lambda self, trained_images: None)
         yield
 
 

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from opsin import ops
@@ -19,13 +18,6 @@ Array = NDArray[Any]
 
 QUANTIZED = sorted(name for name in OPS if "int8" in name or "int32" in name or name in ("quantize", "dequantize"))
 """The operations on 8-bit integers."""
-NATIVE: list[Any] = [
-    pytest.param(name, marks=pytest.mark.skip(reason="there are no native kernels for 8-bit integers yet"))
-    if name in QUANTIZED
-    else name
-    for name in sorted(OPS)
-]
-"""Every operation, for tests of engines that run compiled kernels."""
 
 
 def generator(*names: str) -> np.random.Generator:

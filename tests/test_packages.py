@@ -14,8 +14,8 @@ import opsin
 
 ROOT = Path(opsin.__file__).parent
 PACKAGES = (
-    "_aliases base ir ops nn zoo kernels compiler backends interop viz tasks data model explain training planning runs "
-    "report inspection export apps"
+    "_aliases base ir ops nn zoo kernels compiler backends interop viz tasks data quantization model explain training "
+    "planning runs report inspection export apps"
 ).split()
 """Each imports only itself and those before it."""
 
@@ -37,6 +37,9 @@ OPTIONAL = {
     "tensorboardX": "",
     "pyarrow": "",
     "av": "",
+    "starlette": "apps/serve/application.py",
+    "uvicorn": "apps/serve/connections.py",
+    "httptools": "",
 }
 """The module that may import each at its top; others ask `base.optional`."""
 WORKERS = "apps/benchmark/workers/"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from opsin.backends.wasm import kernel_module
-from opsin.backends.wasm.lower import MAX_OFFSET
-from opsin.kernels.ir import Kernel
+from opsin.backends.wasm.memory import MAX_OFFSET
+from opsin.kernels.ir import DTYPES, Kernel
 
 HAS_WASMTIME = find_spec("wasmtime") is not None
 needs_wasmtime = pytest.mark.skipif(not HAS_WASMTIME, reason="needs wasmtime: pip install wasmtime")
@@ -78,8 +78,7 @@ def call_wasm(
 def tensor(memory: np.ndarray, place: Any) -> np.ndarray:
     """Return an input or output of a module as a view of its memory."""
     words = memory[place.address : place.address + (memory.size - place.address) // 4 * 4]
-    dtype = np.int32 if place.element == "i32" else np.float32
-    return np.lib.stride_tricks.as_strided(words.view(dtype), place.shape, place.strides)
+    return np.lib.stride_tricks.as_strided(words.view(DTYPES[place.element]), place.shape, place.strides)
 
 
 def run_program(module: Any, constants: bytes, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -207,7 +207,9 @@ def test_panels(
     spec = ConvPanels(case.window, filters, case.out[1], shape, case.padded, strided, shares, epilogue=BIAS_RELU)
     strides = [rows * columns * filters, 2 * columns * filters, 3 * filters] if strided else []
     u = interleaved(w.reshape(-1, filters), shape, target)
-    args = arguments(spec, bias, y, x=x, u=u, **case.words, rows=block_rows, blocks=blocks, out_strides=strides)
+    args = arguments(
+        spec, bias, y, x=x, u=u, **case.words, rows=block_rows, blocks=blocks, out_strides=strides, zero=[]
+    )
     reach = (block_rows - 1) * case.stride[0] + (case.kernel[0] - 1) * case.dilation[0] + 1
     scratch = reach * case.padded_width * x.shape[3]
     count = case.images * blocks * shares
@@ -228,7 +230,7 @@ def test_panels_in_place_with_prefetches(run: Run, target: Target) -> None:
     y, shape = guarded((2, 3, 37, 24)), PanelShape(3, 2)
     spec = ConvPanels(case.window, 24, 37, shape, case.padded, prefetches=True)
     u = interleaved(w.reshape(-1, 24), shape, target)
-    args = arguments(spec, y, x=x, u=u, **case.words, rows=3, blocks=1, out_strides=[])
+    args = arguments(spec, y, x=x, u=u, **case.words, rows=3, blocks=1, out_strides=[], zero=[])
     run(spec, args, 0, 2, 0, target)
     np.testing.assert_allclose(y, case.outputs(x, w), atol=1e-4)
     assert margins_hold(y)

@@ -8,12 +8,12 @@ import pytest
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_panels import ConvPanels
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
-from opsin.kernels.ir import Target, bfloat16
+from opsin.kernels.ir import BF16, Target, bfloat16
 from opsin.kernels.panels import PanelShape
 from tests.kernels.support import arguments, each_run, guarded, interleaved, margins_hold
 from tests.kernels.test_conv import ADD, BIAS_RELU, Array, Case, Run, each_seed
 
-TWO_VECTORS = PanelShape(2, 2, 2)
+TWO_VECTORS = PanelShape(2, 2, BF16)
 
 
 def narrow_arrays(case: Case) -> tuple[Array, Array, Array]:
@@ -78,12 +78,12 @@ def test_panels(
 ) -> None:
     case = Case.random(seed, 1, channels, filters)
     x, w, g = narrow_arrays(case)
-    y, bias, shape = guarded(g.shape), g[0, 0, 0], PanelShape(vectors, interleave, 2)
+    y, bias, shape = guarded(g.shape), g[0, 0, 0], PanelShape(vectors, interleave, BF16)
     rows = 1 + seed % 3
     blocks = -(-case.out[0] // rows)
     spec = ConvPanels(case.window, filters, case.out[1], shape, case.padded, False, shares, BIAS_RELU)
     spec, u = spec.narrowed(["x", "u"]), packed(w, shape, target)
-    words = {**case.words, "rows": rows, "blocks": blocks, "out_strides": []}
+    words = {**case.words, "rows": rows, "blocks": blocks, "out_strides": [], "zero": []}
     args = arguments(spec, bias, y, x=bfloat16.narrow(x), u=u, **words)
     reach = (rows - 1) * case.stride[0] + (case.kernel[0] - 1) * case.dilation[0] + 1
     run(spec, args, 0, case.images * blocks * shares, reach * case.padded_width * x.shape[3] // 2, target)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from opsin.kernels.ir import Target, bfloat16
+from opsin.kernels.ir import BF16, Target, bfloat16
 from opsin.kernels.panels import PackPanels, PanelShape, panel_shape
 from tests.kernels.support import HOST_TARGETS, arguments, each_run, guarded, interleaved, margins_hold, run_native
 
@@ -19,8 +19,8 @@ PANELS = [
     PanelShape(1, 2),
     PanelShape(3, 4),
     PanelShape(5, 2),
-    PanelShape(2, 2, 2),
-    PanelShape(3, 4, 2),
+    PanelShape(2, 2, BF16),
+    PanelShape(3, 4, BF16),
 ]
 
 
@@ -82,5 +82,5 @@ def test_the_shape_of_panels_wastes_few_lanes(any_target: Target) -> None:
 
 def test_pairs_of_bfloat16_fill_as_many_lanes(any_target: Target) -> None:
     for columns in (8, 24, 36, 64, 100):
-        shape, narrow = panel_shape(columns, 4, any_target), panel_shape(columns, 8, any_target, 2)
+        shape, narrow = panel_shape(columns, 4, any_target), panel_shape(columns, 8, any_target, BF16)
         assert (narrow.vectors, narrow.folds, narrow.interleave) == (shape.vectors, shape.folds, 2 * shape.interleave)

@@ -18,7 +18,7 @@ from opsin.kernels.conv_weight_taps import ConvWeightTaps
 from opsin.kernels.depthwise import Depthwise
 from opsin.kernels.depthwise_weight import DepthwiseWeight
 from opsin.kernels.expression import Expression, Step
-from opsin.kernels.ir import F32, TARGETS, Builder, Target
+from opsin.kernels.ir import F32, I8, TARGETS, Builder, Target
 from opsin.kernels.map_reduce import MapReduceByChannel
 from opsin.kernels.matmul import MatMul
 from opsin.kernels.matmul_wide import MatMulWide
@@ -26,6 +26,8 @@ from opsin.kernels.moments import MergeMoments, Moments
 from opsin.kernels.panels import PackPanels, PanelShape
 from opsin.kernels.pointwise import FLOATS, Pointwise, Stream
 from opsin.kernels.pool import AvgPool, AvgPoolGradient, MaxPool, MaxPoolGradient
+from opsin.kernels.quantized import AvgPoolWhole, Lookup, OffsetBias
+from opsin.kernels.quantized_taps import DepthwiseWhole, PackTaps
 from opsin.kernels.reduce import Combine, Reduce
 from opsin.kernels.resample import Resample
 from opsin.kernels.resize import ResizeSeparable
@@ -59,6 +61,8 @@ SPECS: list[KernelSpec] = [
     Pointwise(SUM, (FLOATS, Stream(F32, None)), (FLOATS,), 2, 5), Reduce("sum", 2, 1, None), Reduce("max", 1, 2, 8),
     Resample(3), ResizeSeparable(), Transpose(2), TSNEForces(), Warp(3, True, True), Winograd(8, 8, 4, 48, BIAS),
     WinogradFilters(8, 8), WinogradOutputs(8, BIAS), WinogradParts(8, 8, SCHEDULE), WinogradProducts(8, 8, 2),
+    AvgPoolWhole(*POOL, (1 << 29, 3, -128, 127)), DepthwiseWhole(8, 5, 5, AXIS, AXIS, None, 4, 2, 4), Lookup(),
+    Lookup(3), OffsetBias(8), PackTaps(8, 3, ((0, 1, 2, None),)), ConvPanels(WINDOW, 8, 5, PanelShape(3, 4, I8), True),
     WinogradReduction(8, 8, 4, 2, SCHEDULE), WinogradTiles(8, False, 8, SCHEDULE), WinogradWeight(8, 8),
 ]  # fmt: skip
 

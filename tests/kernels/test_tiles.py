@@ -14,7 +14,7 @@ import pytest
 from opsin.backends.native import codegen, render
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
-from opsin.kernels.ir import PAIR, TILE_ROWS, Builder, Target, bfloat16, interpret
+from opsin.kernels.ir import BF16, PAIR, TILE_ROWS, Builder, Target, bfloat16, interpret
 from opsin.kernels.panels import PanelShape
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.tile import Epilogue
@@ -67,7 +67,7 @@ def test_tiles_are_loaded_and_stored_with_strides() -> None:
 
 
 def narrow(w: Array, target: Target) -> Array:
-    return bfloat16.narrow(interleaved(w.reshape(-1, w.shape[-1]), PanelShape(2, 2, 2), target))
+    return bfloat16.narrow(interleaved(w.reshape(-1, w.shape[-1]), PanelShape(2, 2, BF16), target))
 
 
 def packed(case: Case, pixels: int, copies: bool, strided: bool, epilogue: Epilogue, shares: int = 1) -> ConvPacked:

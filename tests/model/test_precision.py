@@ -87,7 +87,7 @@ def test_a_file_is_checked_in_float32(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["fp16", "", "BF16"])
 def test_other_names_are_refused(name: str) -> None:
     model = model_of()
-    with pytest.raises(UsageError, match=f"^the precision must be one of float32, bf16, not '{name}'$"):
+    with pytest.raises(UsageError, match=f"^the precision must be one of float32, bf16, int8, not '{name}'$"):
         model.predict("no such file.png", precision=name)
     model.precision = name
     with pytest.raises(UsageError, match="the precision must be one of float32, bf16"):

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TypeAlias, TypeVar
 
 from opsin.compiler.views import Buffer, View
+from opsin.kernels.ir import F32, WIDE
 from opsin.kernels.spec import KernelSpec
 from opsin.kernels.tile import Epilogue
 
@@ -115,15 +116,19 @@ def bind_arguments(
 
 
 def with_elements(spec: KernelSpec, pointers: Pointers, epilogue: Sequence[View]) -> KernelSpec:
-    """Return `spec` for the element kinds of its arrays: bfloat16 wherever a view holds it and the kernel allows it."""
+    """Return `spec` for the element kinds of its arrays: narrow numbers wherever a view holds them and the kernel
+    allows them, and whatever the arrays of an epilogue hold."""
     named: dict[str, View] = {}
     for name in spec.signature.pointers:
         value = pointers.get(name.removeprefix("*"), ())
         group = [(name, value)] if isinstance(value, View) else [(f"{name[1:]}{i}", v) for i, v in enumerate(value)]
         named |= dict(group)
+    elements = {name: view.buffer.element for name, view in named.items() if view.buffer.element in WIDE}
     if spec.signature.epilogue:
-        named |= dict(zip(spec.epilogue.names, epilogue, strict=False))  # type: ignore[attr-defined]
-    return spec.narrowed(tuple(name for name, view in named.items() if view.is_narrow))
+        arrays = zip(spec.epilogue.names, epilogue, strict=False)  # type: ignore[attr-defined]
+        elements |= {name: view.buffer.element for name, view in arrays if view.buffer.element != F32}
+    usual = spec.signature.elements
+    return spec.typed({name: element for name, element in elements.items() if element != usual.get(name, F32)})
 
 
 def _in_order(kernel: str, kind: str, names: tuple[str, ...], values: Mapping[str, T | Sequence[T]]) -> list[T]:

@@ -22,9 +22,11 @@ from opsin.ir import FLOAT, INPUT, VARIABLE, Graph, Node, Shape, Tensor
 
 POINTWISE = frozenset(
     "add subtract multiply divide maximum minimum greater equal where negate exp log sqrt tanh sigmoid erf absolute "
-    "sign relu relu6 power cast one_hot bernoulli".split()
+    "sign relu relu6 power cast one_hot bernoulli add_int8 multiply_int8 quantize dequantize".split()
 )
-ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul"))
+WHOLE_ANCHORS = frozenset(("conv2d_int8", "conv2d_int32"))
+"""Operations with kernels that take an epilogue on whole numbers."""
+ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul")) | WHOLE_ANCHORS
 """Operations with kernels that take an epilogue."""
 
 
@@ -153,7 +155,7 @@ class FusionGroups:
         tensor = node.output
         readers = {self.group_of.get(user) for user in self.graph.users[tensor]} - {None}
         for group in sorted((c for c in readers if c and c.nodes), key=lambda c: self.position[c.nodes[0]]):
-            fits = group.anchor is None and group.nodes[0].output.shape == tensor.shape and _is_plain(group)
+            fits = group.anchor is None and group.nodes[0].output.shape == tensor.shape and _follows(group, node)
             if fits and self.is_convex(group.nodes, [node, *group.sums]) and self._without_sums(group):
                 group.anchor = node
                 self.group_of[node] = group
@@ -210,6 +212,13 @@ def _is_plain(group: FusionGroup) -> bool:
     return all(t.dtype == FLOAT for n in group.nodes for t in (*n.inputs, *n.outputs)) and not any(
         n.op.name in ("one_hot", "bernoulli", "cast") for n in group.nodes
     )
+
+
+def _follows(group: FusionGroup, anchor: Node) -> bool:
+    """Whether the epilogue of `anchor` can compute a group."""
+    if anchor.op.name in WHOLE_ANCHORS:
+        return not group.sums and not any(n.op.name in ("one_hot", "bernoulli") for n in group.nodes)
+    return _is_plain(group)
 
 
 def fusion_groups(graph: Graph, costs: CostModel = EPYC_ZEN3) -> list[FusionGroup]:

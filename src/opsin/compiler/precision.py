@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from opsin.ir import INT, Graph, Node, Tensor
+from opsin.ir import FLOAT, Graph, Node, Tensor
 from opsin.ir.arguments import one_of
 
 
@@ -59,4 +59,4 @@ def _is_float32(node: Node) -> bool:
 
 def _is_map(tensor: Tensor) -> bool:
     """Whether a tensor is images of several pixels."""
-    return tensor.dtype != INT and len(tensor.shape) == 4 and tensor.shape[2:] != (1, 1)
+    return tensor.dtype == FLOAT and len(tensor.shape) == 4 and tensor.shape[2:] != (1, 1)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from opsin.ir import INT, Graph, Node, Op, Tensor, apply, binding
+from opsin.ir import FLOAT, Graph, Node, Op, Tensor, apply, binding
 from opsin.ops import OPS
 
 Make: TypeAlias = "Callable[[Op, tuple[Tensor, ...], dict[str, Any], str], Node]"
@@ -178,7 +178,7 @@ def _folded(node: Node) -> tuple[Any, tuple[Tensor, ...], dict[str, Any]] | None
     if node.op.name not in FOLDABLE_OPS or node.output.shape != ():
         return None
     values = [constant_value(t) for t in node.inputs]
-    if any(value is None for value in values) or node.output.dtype == INT:
+    if any(value is None for value in values) or node.output.dtype != FLOAT:
         return None
     result = node.op.evaluate(*(np.float64(value) for value in values), **node.attrs)
     return OPS["constant"], (), {"value": float(result)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from opsin.compiler.fusion import FusionGroup
-from opsin.compiler.views import FILTERS, Buffer, Destinations, View, channels_last, dense_strides
-from opsin.ir import INPUT, INT, VARIABLE, Graph, Tensor
+from opsin.compiler.views import ELEMENTS, FILTERS, Buffer, Destinations, View, channels_last, dense_strides
+from opsin.ir import INPUT, VARIABLE, Graph, Tensor
 
 VIEWS = frozenset(("reshape", "transpose", "broadcast_to", "slice"))
 """Operations with results that may share the memory of their operands."""
@@ -22,11 +22,10 @@ def place_inputs(graph: Graph) -> dict[Tensor, View]:
         if node.op is VARIABLE:
             order = _preferred(graph, tensor) or orders.get(node.attrs["like"], order)
             orders[name] = order
-        element = "i32" if tensor.dtype == INT else "f32"
         size = 1
         for n in shape:
             size *= n
-        buffer = Buffer(size, element, "input" if node.op is INPUT else "variable", name)
+        buffer = Buffer(size, ELEMENTS[tensor.dtype], "input" if node.op is INPUT else "variable", name)
         views[tensor] = View(buffer, shape, dense_strides(shape, order))
     return views
 
@@ -35,7 +34,7 @@ def _preferred(graph: Graph, tensor: Tensor) -> tuple[int, ...] | None:
     if graph.variables[tensor.node.attrs["name"]].node.attrs["like"]:
         return None
     for user in graph.users[tensor]:
-        if user.op.name in ("conv2d", "conv_transpose2d") and user.inputs[1] is tensor:
+        if user.op.name in ("conv2d", "conv_transpose2d", "conv2d_int8", "conv2d_int32") and user.inputs[1] is tensor:
             return FILTERS
         if user.op.name == "matmul" and user.inputs[1] is tensor and user.attrs["transpose_b"]:
             return (1, 0)

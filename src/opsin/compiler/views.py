@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
 
-from opsin.ir import Tensor
-from opsin.kernels.ir import BF16, ELEMENT_BYTES
+from opsin.ir import FLOAT, INT, INT8, Tensor
+from opsin.kernels.ir import BF16, ELEMENT_BYTES, F32, I8, I32
 
+ELEMENTS = {FLOAT: F32, INT: I32, INT8: I8}
+"""The elements that tensors of each dtype have in memory, unless the precision of a program narrows them."""
 WORD_BYTES = 4
 """Memory is planned in words of the size of a float32."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from opsin.base.errors import UsageError
+from opsin.export.c.format import C
 from opsin.export.format import Format
 from opsin.export.js.format import JS
+from opsin.export.onnx.format import ONNX
+from opsin.export.torch.format import TORCH
 from opsin.export.web.format import WEB
 
-FORMATS: tuple[Format, ...] = (WEB, JS)
+FORMATS: tuple[Format, ...] = (WEB, JS, C, ONNX, TORCH)
 
 
 def find(name: str) -> Format:

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from opsin.kernels.ir import F32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import F32, I8, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, clear, copy
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 from opsin.kernels.tile import (
@@ -108,11 +108,12 @@ class ConvInput:
         return self.k.offset(self.source, number * self.height * row), row
 
     def padded(
-        self, number: Operand, rows: tuple[Operand, Operand], margin: Margin, lanes: int
+        self, number: Operand, rows: tuple[Operand, Operand], margin: Margin, lanes: int, zero: Operand = 0
     ) -> tuple[Pointer, Operand]:
-        """Copy the rows from `rows[0]` up to `rows[1]` to scratch memory and pad them.
+        """Copy the rows from `rows[0]` up to `rows[1]` to scratch memory and pad them with `zero`.
 
-        Returns (pointer to where row 0 would be, elements of a row).
+        Rows of whole numbers may be outside of the image: they are padding, too. Returns (pointer to where row 0 would
+        be, elements of a row).
         """
         k, pixel = self.k, self.window.pixel
         first, last = rows
@@ -121,19 +122,32 @@ class ConvInput:
         before, copy_size = margin.pad_left * pixel, margin.copied * pixel
         with k.loop(first, last) as y:
             target = k.offset(self.rows, (y - first) * padded_row)
-            clear(k, target, 0, before, lanes)
-            copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), 0, copy_size, lanes)
-            clear(k, target, before + copy_size, padded_row, lanes)
+
+            def copy_row(y: Value = y, target: Pointer = target) -> None:
+                clear(k, target, 0, before, lanes, zero)
+                copy(k, k.offset(source, y * row + margin.skip * pixel), k.offset(target, before), 0, copy_size, lanes)
+                clear(k, target, before + copy_size, padded_row, lanes, zero)
+
+            if self.source.element == I8:
+                with k.when((y >= 0) & (y < self.height)) as branch:
+                    copy_row()
+                with k.otherwise(branch):
+                    clear(k, target, 0, padded_row, lanes, zero)
+            else:
+                copy_row()
         return k.offset(self.rows, 0 - first * padded_row), padded_row
 
 
 def rows_read(
-    k: Builder, rows: tuple[Value, Value], stride: Value, top: Value, taps: tuple[Value, Value], height: Value
+    k: Builder, rows: tuple[Value, Value], stride: Value, top: Value, taps: tuple[Value, Value], height: Value | None
 ) -> tuple[Value, Value]:
-    """Return the rows of the image (first, past the last) that output `rows` read; `taps` are (count, dilation)."""
+    """Return the rows (first, past the last) that output `rows` read; `taps` are (count, dilation).
+
+    They are those inside the image, or, if `height` is None, also those of the padding.
+    """
     (first, last), (count, dilation) = rows, taps
-    low = k.maximum(0, first * stride - top)
-    return low, k.minimum(height, (last - 1) * stride - top + (count - 1) * dilation + 1)
+    low, high = first * stride - top, (last - 1) * stride - top + (count - 1) * dilation + 1
+    return (low, high) if height is None else (k.maximum(0, low), k.minimum(height, high))
 
 
 def first_inside(k: Builder, start: Operand, step: Value) -> Value:

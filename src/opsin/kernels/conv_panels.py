@@ -16,7 +16,7 @@ from itertools import product
 from typing import ClassVar
 
 from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, rows_read, taps_inside
-from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import SUMS, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import PanelShape
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
@@ -32,14 +32,15 @@ class ConvPanels(KernelSpec):
     N × OH × OW × K; if `strided_output`, `out_strides` are the distances in them between images, rows and columns.
 
     A block is `rows` rows of an image with `blocks` blocks of rows, for one of `shares` shares of the panels; the share
-    varies fastest. `prefetches`: the numbers that follow those of a register tile, which are those of the next tile of
-    a 1×1 convolution in place, are prefetched. Scratch if `padded`: the rows that a block reads × padded width ×
-    channels.
+    varies fastest. Of whole numbers, padding has the value of the word `zero`, and what is read beyond a run of `x` is
+    multiplied by zeros. `prefetches`: the numbers that follow those of a register tile, which are those of the next
+    tile of a 1×1 convolution in place, are prefetched. Scratch if `padded`: the rows that a block reads × padded width
+    × channels.
     """
 
     signature: ClassVar[Signature] = Signature(
         ("x", "u"),
-        ("H", "W", "OH", "kh", "sh", "dh", "top", *MARGIN_WORDS, "rows", "blocks", "*out_strides"),
+        ("H", "W", "OH", "kh", "sh", "dh", "top", *MARGIN_WORDS, "rows", "blocks", "*out_strides", "*zero"),
         epilogue=True,
     )
 
@@ -60,28 +61,31 @@ class ConvPanels(KernelSpec):
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_panels")
-        (x, u), words = self.bind(k, out_strides=3 * self.strided_output)
+        (x, u), words = self.bind(k, out_strides=3 * self.strided_output, zero=int(self.shape.is_whole))
         height, width, out_height, kernel, stride, dilation, top, *margin, rows, blocks = words[:13]
-        image_step, row_step, pixel_step = words[13:] or (
+        zero = [k.convert("i32", word) for word in words[13 + 3 * self.strided_output :]]
+        image_step, row_step, pixel_step = words[13 : 13 + 3 * self.strided_output] or (
             out_height * self.out_width * self.filters,
             k.constant(self.out_width * self.filters, out_height.kind),
             k.constant(self.filters, out_height.kind),
         )
         rows_of_output = _OutputRow(self, k, target, kernel, pixel_step, self.epilogue.bind(k, self.element))
-        images = ConvInput(k, self.window, x, height, width, self.shape.element)
+        images = ConvInput(k, self.window, x, height, width, self.shape.factor)
         with k.loop(k.begin, k.end) as block:
             number, row_block = block // self.shares // blocks, block // self.shares % blocks
             first = row_block * rows
             last = k.minimum(out_height, first + rows)
             if self.padded:
-                low, high = rows_read(k, (first, last), stride, top, (kernel, dilation), height)
-                source, row_size = images.padded(number, (low, high), Margin(*margin), target.lanes)
+                low, high = rows_read(k, (first, last), stride, top, (kernel, dilation), None if zero else height)
+                source, row_size = images.padded(number, (low, high), Margin(*margin), target.lanes, *zero)
             else:
                 source, row_size = images.in_place(number)
             for panel, columns in self._panels(k, target, block % self.shares):
                 with k.loop(first, last) as y:
                     start = y * stride - top
-                    taps = taps_inside(k, start, dilation, height, kernel)
+                    taps = k.constant(0, kernel.kind), kernel
+                    if not zero:
+                        taps = taps_inside(k, start, dilation, height, kernel)
                     left = k.offset(source, start * row_size)
                     output = number * image_step + y * row_step
                     rows_of_output.emit((panel, columns), u, left, dilation * row_size, taps, output)
@@ -125,10 +129,11 @@ class _OutputRow:
         spec, k, window = self.spec, self.k, self.spec.window
         number, columns = panel
         width = spec.shape.columns(self.target)
-        kernel_row = window.width * window.channels * width
+        kernel_row = window.runs * spec.shape.depth(window.run) * width
         right = k.offset(u, number * self.kernel * kernel_row)
         for pixel, pixels in row_loop(k, row_ranges(spec.out_width, spec.shape.rows(self.target))):
-            sums = Tile(k, self.target, pixels, ColumnRange(0, 1, spec.shape.vectors, self.target.lanes))
+            tile_columns = ColumnRange(0, 1, spec.shape.vectors, self.target.lanes)
+            sums = Tile(k, self.target, pixels, tile_columns, element=SUMS[spec.shape.lane])
             start = k.offset(left, pixel * (window.stride * window.pixel))
             first = output + pixel * self.pixel_step + number * width
             if self.epilogue.reads_arrays:
@@ -142,10 +147,11 @@ class _OutputRow:
         """Add the products of one row of the kernel: `window.runs` runs of `window.run` elements."""
         k, window, shape = self.k, self.spec.window, self.spec.shape
         step, width, pack = window.stride * window.pixel, shape.columns(self.target), shape.pack
+        depth = shape.depth(window.run)
         with k.loop(0, window.runs) as run:
             source = k.offset(left, run * (window.dilation * window.pixel))
-            weights = k.offset(right, run * (window.run * width))
-            with k.loop(0, window.run // pack, shape.folds) as i:
+            weights = k.offset(right, run * (depth * width))
+            with k.loop(0, depth // pack, shape.folds) as i:
                 if self.spec.prefetches:
                     for line in range(0, sums.rows * shape.interleave, CACHE_LINE):
                         k.prefetch(source, (window.run + i * pack) * sums.rows + line)
@@ -153,14 +159,27 @@ class _OutputRow:
                 def numbers(row: int, i: Value = i, source: Pointer = source) -> Value:
                     return k.load(k.offset(source, i * pack + row * step).of(shape.lane), 0, shape.folds)
 
-                sums.accumulate(numbers, weights.of(shape.lane), i * width)
+                sums.accumulate(numbers, weights if shape.pairs else weights.of(shape.lane), i * width)
 
     def _store(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:
         """Store `columns` columns from `column` on; `first` is the element of the first result."""
         lanes = self.target.lanes
+        if self.spec.shape.is_whole:
+            self._store_whole(sums, columns, first, column)
+            return
         for row in range(sums.rows):
             at = first + row * self.pixel_step
             for j, value in enumerate(sums.folded(row, self.spec.shape.folds)):
                 count = min(lanes, columns - j * lanes)
                 if count > 0:
                     self.epilogue.store(value, at + j * lanes, column + j * lanes, count)
+
+    def _store_whole(self, sums: Tile, columns: int, first: Value, column: Operand) -> None:
+        """Store as `_store` does, vector by vector of the columns: what scales a vector is loaded once for all rows."""
+        lanes = self.target.lanes
+        rows = [sums.folded(row, self.spec.shape.folds) for row in range(sums.rows)]
+        for j, count in enumerate(min(lanes, columns - start) for start in range(0, columns, lanes)):
+            loaded = self.epilogue.load_channels(lanes, column + j * lanes, count)
+            for row, values in enumerate(rows):
+                at = first + row * self.pixel_step + j * lanes
+                self.epilogue.store(values[j], at, column + j * lanes, count, loaded)

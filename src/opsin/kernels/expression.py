@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from opsin.kernels.ir import I32, Builder, Value, functions
+import numpy as np
+
+from opsin.kernels.ir import I32, Builder, Operand, Value, functions
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Step:
 
     function: str
     arguments: tuple[int, ...]
-    attribute: float | int | None = None
+    attribute: float | int | tuple[float | int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,42 @@ def _random_key(seed: Value, step: Value, site: int) -> Value:
     return _mix(_mix(_mix(seed) + _signed(site & 0xFFFFFFFF)) + step)
 
 
+def _clamped(k: Builder, x: Value, low: int, high: int) -> Value:
+    return k.minimum(k.maximum(x, low), high)
+
+
+def requantize(k: Builder, x: Value, multiplier: Operand, zero: int, low: int, high: int) -> Value:
+    """Return clamp(zero + mulh(x, multiplier), low, high) (see `opsin.ops.quantized.fixed_point`)."""
+    return _clamped(k, k.multiply_high(x, multiplier) + zero, low, high)
+
+
+def _add_int8(
+    k: Builder, a: Value, b: Value, a_factor: int, b_factor: int, bias: int, shift: int, low: int, high: int
+) -> Value:
+    return _clamped(k, k.shift_arithmetic(a * a_factor + b * b_factor + bias, shift), low, high)
+
+
+def _multiply_int8(
+    k: Builder, a: Value, b: Value, a_zero: int, b_zero: int, bias: int, multiplier: int, zero: int, low: int, high: int
+) -> Value:
+    return requantize(k, (a - a_zero) * (b - b_zero) + bias, multiplier, zero, low, high)
+
+
+ROUNDING = 1.5 * 2**23
+"""Adding this to a float32 leaves no bits for a fraction: the sum is rounded to the nearest whole number."""
+MAX_STEPS = 512.0
+"""More steps than between the two ends of the range of 8-bit integers."""
+
+
+def _quantize(k: Builder, x: Value, scale: float, zero: int) -> Value:
+    steps = k.minimum(k.maximum(x * float(np.float32(1 / scale)), -MAX_STEPS), MAX_STEPS)
+    return _clamped(k, k.convert("int", (steps + ROUNDING) - ROUNDING) + zero, -128, 127)
+
+
+def _dequantize(k: Builder, q: Value, scale: float, zero: int) -> Value:
+    return k.convert("float", q - zero) * float(np.float32(scale))
+
+
 FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "add": lambda k, v, _: v[0] + v[1],
     "subtract": lambda k, v, _: v[0] - v[1],
@@ -124,6 +162,11 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "relu": lambda k, v, _: k.maximum(0.0, v[0]),
     "relu6": lambda k, v, _: k.minimum(6.0, k.maximum(0.0, v[0])),
     "power": lambda k, v, a: _power(k, v[0], a),
+    "requantize": lambda k, v, a: requantize(k, v[0] + v[1], v[2], *a),
+    "add_int8": lambda k, v, a: _add_int8(k, v[0], v[1], *a),
+    "multiply_int8": lambda k, v, a: _multiply_int8(k, v[0], v[1], *a),
+    "quantize": lambda k, v, a: _quantize(k, v[0], *a),
+    "dequantize": lambda k, v, a: _dequantize(k, v[0], *a),
     "cast": lambda k, v, _: k.convert("float", v[0]),
     "same_index": lambda k, v, _: _zero_or_one(k, k.equal(v[0], v[1])),
     "random_key": lambda k, v, a: _random_key(v[0], v[1], a),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from opsin.kernels.ir import BF16, F32, PAIR, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import ELEMENT_BYTES, F32, I8, I16, PACKED, WIDE, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, transpose_in_registers
-from opsin.kernels.tile import ColumnRange
+from opsin.kernels.tile import ColumnRange, row_ranges
+
+RESULT_COST = 10
+"""The vector operations that scale a vector of sums and store it."""
+LANE_BYTES = ELEMENT_BYTES[F32]
 
 
 def panel_count(columns: int, target: Target) -> int:
@@ -25,12 +29,25 @@ class PanelShape:
     two terms. The left operand is read `interleave` numbers at a time, and lanes of the same column are added at the
     end.
 
-    Each lane holds `pack` of the interleaved numbers: 1 float32, or 2 bfloat16, whose products are added at once.
+    Each lane holds `pack` of the interleaved numbers, whose products are added at once: 1 float32, 2 bfloat16 or int16,
+    or 4 int8. `pairs`: int8 are widened to int16 when they are loaded, and 2 of them are in a lane.
     """
 
     vectors: int
     interleave: int
-    pack: int = 1
+    element: str = F32
+    """The element kind of a packed matrix."""
+    pairs: bool = False
+
+    @property
+    def factor(self) -> str:
+        """The element kind in which numbers are multiplied."""
+        return I16 if self.pairs else self.element
+
+    @property
+    def pack(self) -> int:
+        """The numbers of a lane."""
+        return LANE_BYTES // ELEMENT_BYTES[self.factor]
 
     @property
     def folds(self) -> int:
@@ -38,14 +55,18 @@ class PanelShape:
         return self.interleave // self.pack
 
     @property
-    def element(self) -> str:
-        """The element kind of a packed matrix."""
-        return BF16 if self.pack == 2 else F32
-
-    @property
     def lane(self) -> str:
         """The element kind of a lane of its vectors."""
-        return PAIR if self.pack == 2 else F32
+        return PACKED.get(self.factor, self.factor)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the numbers are whole: sums then run over a depth that is rounded up, with zeros in the panels."""
+        return self.element in (I16, I8)
+
+    def depth(self, depth: int) -> int:
+        """Return the numbers of a column that are multiplied for a sum over `depth`."""
+        return -(-depth // self.interleave) * self.interleave if self.is_whole else depth
 
     def columns(self, target: Target) -> int:
         """Return the columns of a panel."""
@@ -57,7 +78,8 @@ class PanelShape:
 
     def rows(self, target: Target) -> int:
         """Return the rows of a register tile."""
-        return max(1, (target.registers - self.vectors - 1) // self.vectors)
+        # Of whole numbers, a product takes a register before it is added, or the sign of each byte is flipped in one.
+        return max(1, (target.registers - self.vectors - 1 - self.is_whole) // self.vectors)
 
     def cost(self, columns: int, target: Target) -> float:
         """Return the vector operations per term and row, with a tenth of the loads and of the additions at the end."""
@@ -66,11 +88,28 @@ class PanelShape:
         return multiplications * (1 + 0.01 * (self.folds - 1)) + 0.1 * loads
 
 
-def panel_shape(columns: int, depth: int, target: Target, pack: int = 1) -> PanelShape:
+def panel_shape(columns: int, depth: int, target: Target, element: str = F32) -> PanelShape:
     """Return the shape of panels that wastes the fewest lanes for `columns` columns; `interleave` divides `depth`."""
-    interleaves = [n for n in (pack, 2 * pack, 4 * pack) if depth % n == 0 and n <= target.lanes]
-    shapes = [PanelShape(vectors, n, pack) for n in interleaves for vectors in range(1, 6)]
+    pack = PanelShape(1, 1, element).pack
+    interleaves = [n for n in (pack, 2 * pack, 4 * pack) if depth % n == 0 and n // pack <= target.lanes]
+    shapes = [PanelShape(vectors, n, element) for n in interleaves or [pack] for vectors in range(1, 6)]
     return min(shapes, key=lambda shape: (shape.cost(columns, target), shape.interleave, shape.vectors))
+
+
+def whole_panel_shape(columns: int, run: int, runs: int, pixels: int, target: Target) -> PanelShape:
+    """Return the fastest shape for int8: sums over `runs` times `run` numbers, for rows of `pixels`."""
+    kind = PanelShape(1, 1, I8 if target.byte_dot or target.keeps_bytes else I16, pairs=target.keeps_bytes)
+
+    def cost(shape: PanelShape) -> float:
+        steps = runs * shape.depth(run) // shape.interleave
+        tiles = row_ranges(pixels, shape.rows(target))
+        products = sum(n * (rows * shape.vectors + 0.4 * (rows + shape.vectors) + 1) for n, rows in tiles)
+        end = pixels * shape.vectors * (RESULT_COST / shape.folds + 2 * (shape.folds - 1))
+        return shape.count(columns, target) * (steps * products + end)
+
+    interleaves = [n * kind.pack for n in (1, 2, 4)]
+    shapes = [replace(kind, vectors=vectors, interleave=n) for n in interleaves for vectors in range(1, 7)]
+    return min(shapes, key=lambda shape: (cost(shape), shape.interleave, shape.vectors))
 
 
 def round_up(columns: int, width: int) -> int:
@@ -108,7 +147,8 @@ class PackPanels(KernelSpec):
 
     `n` and the `width` of a panel are those of `shape`; `n` divides `depth`, the number of elements i. Of `w`, either
     the columns are contiguous and `step` is the stride of elements i, or, if `transposed`, elements i are contiguous
-    and `step` is the stride of columns. A block is one panel.
+    and `step` is the stride of columns. A block is one panel. Of whole numbers, columns are contiguous, and zeros
+    complete the last elements i if `n` does not divide `depth`.
     """
 
     signature: ClassVar[Signature] = Signature(("w", "u"), ("kh", "kw", "depth", "kh_stride", "kw_stride", "step"))
@@ -130,22 +170,33 @@ class PackPanels(KernelSpec):
             with k.loop(first, last) as number, k.loop(0, height) as r, k.loop(0, width) as s:
                 column = number * panel * step if self.transposed else number * panel
                 source = k.offset(w, column + r * kh_stride + s * kw_stride)
-                result = k.offset(u, ((number * height + r) * width + s) * depth * panel)
+                result = k.offset(u, ((number * height + r) * width + s) * self._padded(depth) * panel)
                 if self.transposed:
                     self._pack_columns(k, source, result, depth, step, columns, target)
                 else:
-                    with k.loop(0, depth, self.shape.interleave) as i:
-                        rows = [k.offset(source, (i + n) * step) for n in range(self.shape.interleave)]
+                    n = self.shape.interleave
+                    main_end = depth // n * n if self.shape.is_whole else depth
+                    with k.loop(0, main_end, n) as i:
+                        rows = [k.offset(source, (i + at) * step) for at in range(n)]
                         self._pack_rows(k, rows, k.offset(result, i * panel), columns, target)
+                    for rest in range(1, n if self.shape.is_whole else 0):
+                        with k.when(k.equal(depth - main_end, rest)):
+                            rows = [k.offset(source, (main_end + at) * step) for at in range(rest)]
+                            self._pack_rows(k, rows, k.offset(result, main_end * panel), columns, target)
         return k.kernel()
 
+    def _padded(self, depth: Value) -> Value:
+        """Return the elements i in memory."""
+        n = self.shape.interleave
+        return (depth + (n - 1)) // n * n if self.shape.is_whole else depth
+
     def _pack_rows(self, k: Builder, rows: list[Pointer], result: Pointer, columns: int, target: Target) -> None:
-        """Pack `columns` contiguous columns of `rows`, which are adjacent in a panel."""
+        """Pack `columns` contiguous columns of `rows`, which are adjacent in a panel; missing rows are zeros."""
+        zero = k.broadcast(0, target.lanes, WIDE.get(self.element("w"), self.element("w")))
         for first in range(0, self.shape.columns(target), target.lanes):
             count = max(0, min(target.lanes, columns - first))
-            vectors = [
-                k.load(row, first, target.lanes, count) if count else k.broadcast(0.0, target.lanes) for row in rows
-            ]
+            vectors = [k.load(row, first, target.lanes, count) if count else zero for row in rows]
+            vectors += [zero] * (self.shape.interleave - len(rows))
             self._store(k, result, vectors, first, target)
 
     def _pack_columns(

@@ -6,12 +6,12 @@ kernels are one long loop over contiguous vectors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from opsin.kernels.expression import Expression
-from opsin.kernels.ir import F32, I32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import F32, I32, WIDE, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 
 
@@ -19,7 +19,7 @@ from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 class Stream:
     """An operand or a result, and how it is read or written along the innermost dimension.
 
-    `element` is `f32`, `bf16`, `i32`, or `place`: no memory, the value is the index as a 32-bit number,
+    `element` is `f32`, `bf16`, `i32`, `i8`, or `place`: no memory, the value is the index as a 32-bit number,
     `Σ stride · position`. `inner` is the stride: 1 (contiguous), 0 (one element for all) or None (any stride, given at
     run time).
     """
@@ -49,7 +49,7 @@ class Pointwise(KernelSpec):
 
     MAX_OUTER: ClassVar[int] = 7
 
-    def narrowed(self, names: Sequence[str]) -> Self:
+    def typed(self, elements: Mapping[str, str]) -> Self:
         """Return the specification itself: its streams say what their elements are."""
         return self
 
@@ -125,7 +125,7 @@ class _Vector:
             if buffer is None:
                 values.append(_index_vector(k, index, step, lanes))
             elif _is(step, 0):
-                values.append(k.broadcast(k.load(buffer, index), lanes, stream.element))
+                values.append(k.broadcast(k.load(buffer, index), lanes, WIDE.get(stream.element, stream.element)))
             else:
                 values.append(k.load(buffer, index, lanes, min(count, lanes), step))
         for number, value in enumerate(spec.expression.emit(k, values), start=len(spec.operands)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.argmax import is_better
-from opsin.kernels.ir import I32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import I8, I32, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.spec import KernelSpec, Signature, clear, loop_or_unroll, vector_loop
 from opsin.kernels.summation import COLUMN, ROW, Summation
 
@@ -76,7 +76,7 @@ def _pixel_number(k: Builder, number: Operand, lanes: int) -> Value:
 
 
 @dataclass(frozen=True)
-class _Pool(KernelSpec):
+class Pool(KernelSpec):
     """The fields of the pooling kernels.
 
     `window` and `stride` are (rows, columns). `clamp`: windows may cross the image's border, because of padding or
@@ -132,7 +132,7 @@ class _Pool(KernelSpec):
 
 
 @dataclass(frozen=True)
-class MaxPool(_Pool):
+class MaxPool(Pool):
     """The maximum of every window; a NaN is propagated, and padding counts as −∞.
 
     `x` is N × H × W × channels, `y` is N × OH × OW × channels; `top` and `left` are rows and columns of padding. A
@@ -152,16 +152,19 @@ class MaxPool(_Pool):
 
     def _window(self, k: Builder, x: Pointer, y: Pointer, window: PoolWindow, lanes: int) -> None:
         for first, count in vector_loop(k, self.channels, lanes):
-            maximum = k.register(k.broadcast(float("-inf"), lanes))
+            is_whole = self.element("x") == I8
+            smallest = k.broadcast(-128, lanes, I32) if is_whole else k.broadcast(float("-inf"), lanes)
+            maximum = k.register(smallest)
             for index, _ in window.pixels(k):
                 value, before = k.load(x, index + first, lanes, count), maximum.get()
                 # `maximum` propagates a NaN of its second operand, and the selection one of the first.
-                maximum.set(k.select(k.equal(before, before), k.maximum(before, value), before))
+                larger = k.maximum(before, value)
+                maximum.set(larger if is_whole else k.select(k.equal(before, before), larger, before))
             k.store(y, window.result + first, maximum.get(), count)
 
 
 @dataclass(frozen=True)
-class AvgPool(_Pool):
+class AvgPool(Pool):
     """The mean of every window, with PyTorch's rules for the divisor.
 
     With `count_include_pad` the divisor counts the window's pixels in the image and its padding, otherwise those in the
@@ -197,7 +200,7 @@ class AvgPool(_Pool):
 
 
 @dataclass(frozen=True)
-class MaxPoolGradient(_Pool):
+class MaxPoolGradient(Pool):
     """The gradient of `MaxPool`: each number of `g` is added to the first maximum, in row-major order, of its window.
 
     The maxima are found again from x; the first NaN counts as one. `tiles`: the windows cover the image exactly and
@@ -236,7 +239,7 @@ class MaxPoolGradient(_Pool):
 
 
 @dataclass(frozen=True)
-class AvgPoolGradient(_Pool):
+class AvgPoolGradient(Pool):
     """The gradient of `AvgPool`: each number of `g`, divided by the same divisor, is added to all pixels of its window.
 
     `tiles` and the arrays are those of `MaxPoolGradient`; `top`, `left`, `bottom` and `right` are rows and columns of
@@ -282,7 +285,7 @@ def _reciprocal(
     return 1.0 / k.convert("float", count)
 
 
-def _cleared_rows(k: Builder, pool: _Pool, sizes: PoolSizes, dx: Pointer, tiles: bool, lanes: int) -> Iterator[Value]:
+def _cleared_rows(k: Builder, pool: Pool, sizes: PoolSizes, dx: Pointer, tiles: bool, lanes: int) -> Iterator[Value]:
     """Yield the rows of results whose gradients are added to `dx`, and clear its rows in time.
 
     A row of `dx` is cleared just before the first window that reaches it, when its memory is about to be used anyway.

@@ -8,11 +8,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
-from opsin.kernels.ir import BF16, F32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.ir import (
+    BF16,
+    ELEMENT_BYTES,
+    F32,
+    I8,
+    I16,
+    PACKED,
+    QUAD,
+    WIDE,
+    Builder,
+    Kernel,
+    Operand,
+    Pointer,
+    Target,
+    Value,
+)
 from opsin.kernels.summation import Summation
 
 CACHE_LINE = 16
 """Float32 elements of a cache line."""
+LANE_BYTES = ELEMENT_BYTES[F32]
 KERNEL_FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
 """The C type of a compiled kernel: the address of its arguments, the first block, the one past the last, scratch."""
 
@@ -51,15 +67,19 @@ class KernelSpec:
     must determine everything that `build` depends on besides the target.
 
     `elements` are the element kinds of the arrays that are not those of the signature, by the names of their pointers:
-    bfloat16 where the signature says float32.
+    narrow numbers where the signature says float32, for example.
     """
 
     signature: ClassVar[Signature]
     elements: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
 
+    def typed(self, elements: Mapping[str, str]) -> Self:
+        """Return the specification for arrays of `elements`, by the names of their pointers."""
+        return replace(self, elements=tuple(elements.items())) if elements else self
+
     def narrowed(self, names: Sequence[str]) -> Self:
         """Return the specification for arrays `names` of bfloat16."""
-        return replace(self, elements=tuple((name, BF16) for name in names)) if names else self
+        return self.typed(dict.fromkeys(names, BF16))
 
     def element(self, name: str) -> str:
         """Return the element kind of the array that pointer `name` is to."""
@@ -126,8 +146,16 @@ def move(k: Builder, source: Pointer, at: Operand, target: Pointer, to: Operand,
 
 
 def copy(k: Builder, source: Pointer, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
-    """Copy the elements from `start` up to `stop`."""
-    for i, n in range_loop(k, start, stop, lanes):
+    """Copy the elements from `start` up to `stop`; of bytes, 2 or 4 share a lane."""
+    first: Operand = start
+    if source.element == I8 and target.element in (I8, I16):
+        widens, size = target.element == I16, lanes * LANE_BYTES // ELEMENT_BYTES[target.element]
+        main_end = start + (stop - start) // size * size
+        with k.loop(start, main_end, size) as at:
+            octets, result = k.offset(source, at), k.offset(target, at).of(PACKED[target.element])
+            k.store(result, 0, k.load_pairs(octets, 0, lanes) if widens else k.load(octets.of(QUAD), 0, lanes))
+        first = main_end
+    for i, n in range_loop(k, first, stop, lanes):
         move(k, source, i, target, i, n, n)
 
 
@@ -137,10 +165,10 @@ def copy_constant(k: Builder, source: Pointer, target: Pointer, count: int, lane
         move(k, source, i, target, i, lanes, n)
 
 
-def clear(k: Builder, target: Pointer, start: Operand, stop: Value, lanes: int) -> None:
-    """Write zeros from `start` up to `stop`."""
+def clear(k: Builder, target: Pointer, start: Operand, stop: Value, lanes: int, value: Operand = 0) -> None:
+    """Write `value` from `start` up to `stop`."""
     for i, n in range_loop(k, start, stop, lanes):
-        k.store(target, i, k.broadcast(0.0, n))
+        k.store(target, i, k.broadcast(value, n, WIDE.get(target.element, target.element)))
 
 
 def clear_constant(k: Builder, target: Pointer, count: int, zero: Value) -> None:

@@ -8,11 +8,11 @@ left operand is read in place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from opsin.kernels.expression import IDENTITY, Expression
-from opsin.kernels.ir import F32, PAIR, Builder, Operand, Pointer, Register, Target, Value
+from opsin.kernels.ir import F32, I8, QUAD, WIDE, Builder, Operand, Pointer, Register, Target, Value
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,14 @@ def row_ranges(count: int, max_rows: int) -> list[tuple[int, int]]:
 class Tile:
     """Sums for `rows` rows of the columns `columns`.
 
-    Several `accumulator_sets`, used in turn, hide the latency of an addition for small tiles.
+    The sums are `element`s. Several `accumulator_sets`, used in turn, hide the latency of an addition for small tiles.
     """
 
-    def __init__(self, k: Builder, target: Target, rows: int, columns: ColumnRange, accumulator_sets: int = 1) -> None:
+    def __init__(self, k: Builder, target: Target, rows: int, columns: ColumnRange, accumulator_sets: int = 1,
+        element: str = F32,
+    ) -> None:  # fmt: skip
         self.k, self.lanes, self.rows, self.columns = k, target.lanes, rows, columns
-        zero = k.broadcast(0.0, target.lanes)
+        zero = k.broadcast(0, target.lanes, element)
         self.sums: list[list[list[Register]]] = [
             [[k.register(zero) for _ in range(columns.vectors)] for _ in range(rows)] for _ in range(accumulator_sets)
         ]
@@ -90,13 +92,19 @@ class Tile:
 
         Whole vectors are read even if the last has fewer columns; the other lanes are never stored. If `left` returns
         several lanes, they are repeated along the vector; the right operand must be interleaved to match (see
-        `panels.PanelShape`). If the operands are pairs of bfloat16, both products of each are added.
+        `panels.PanelShape`). If lanes hold several narrow numbers, the products of all are added; bytes are
+        widened to pairs.
         """
         k = self.k
-        multiply_add = k.dot if right.element == PAIR else k.fma
-        row = [k.load(right, index + j * self.lanes, self.lanes) for j in range(self.columns.vectors)]
+        places = [index + j * self.lanes for j in range(self.columns.vectors)]
+        if right.element == I8:
+            row = [k.load_pairs(right, 2 * place, self.lanes) for place in places]
+        else:
+            row = [k.load(right, place, self.lanes) for place in places]
+        multiply_add = k.fma if row[0].kind.element == F32 else k.dot  # bfloat16 in memory is float32 when loaded
         for i in range(self.rows):
             factor = self._repeat(left(i))
+            factor = k.unsigned(factor) if right.element == QUAD else factor
             for sum, vector in zip(self.sums[accumulator_set][i], row, strict=True):
                 sum.set(multiply_add(factor, vector, sum.get()))
 
@@ -186,15 +194,28 @@ class BoundEpilogue:
         for buffer in self.results:
             self.k.prefetch(buffer, index, to_write=True)
 
-    def store(self, sum: Value, index: Operand, column: Operand, count: int) -> None:
-        """Apply the epilogue to `count` lanes of `sum`, which is element `index` of the output, in column `column`."""
-        k, lanes = self.k, sum.kind.lanes
-        values = [sum]
+    def load_channels(self, lanes: int, column: Operand, count: int) -> list[Value | None]:
+        """Load the operands that are the same for all rows, for `count` columns from `column` on; None for others."""
+        k, loaded = self.k, list[Value | None]()
         for kind, buffer in zip(self.epilogue.operands, self.operands, strict=True):
             if kind == "scalar":
-                values.append(k.broadcast(k.load(buffer, 0), lanes, F32))
+                loaded.append(k.broadcast(k.load(buffer, 0), lanes, WIDE.get(buffer.element, buffer.element)))
             else:
-                values.append(k.load(buffer, column if kind == "channel" else index, lanes, count))
+                loaded.append(k.load(buffer, column, lanes, count) if kind == "channel" else None)
+        return loaded
+
+    def store(
+        self, sum: Value, index: Operand, column: Operand, count: int, loaded: Sequence[Value | None] | None = None
+    ) -> None:
+        """Apply the epilogue to `count` lanes of `sum`, which is element `index` of the output, in column `column`.
+
+        `loaded` are the operands from `load_channels`, if they have been loaded already.
+        """
+        k, lanes = self.k, sum.kind.lanes
+        loaded = self.load_channels(lanes, column, count) if loaded is None else loaded
+        values = [sum]
+        for value, buffer in zip(loaded, self.operands, strict=True):
+            values.append(k.load(buffer, index, lanes, count) if value is None else value)
         for buffer, value in zip(self.results, self.epilogue.expression.emit(k, values), strict=True):
             k.store(buffer, index, value, count)
 

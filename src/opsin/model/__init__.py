@@ -2,7 +2,8 @@
 
 from opsin.backends.options import Engine
 from opsin.interop.weights import read_state
-from opsin.model.model import Model, load
+from opsin.model.loading import load
+from opsin.model.model import Model
 from opsin.tasks.classification.calibration import Calibration
 from opsin.tasks.classification.predictions import Evaluation, Prediction
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from opsin.backends.base import Program
 from opsin.backends.native import compile as compile_native
 from opsin.backends.options import Engine, in_precision
 from opsin.backends.portable import compile as compile_portable
-from opsin.base import random_counter
 from opsin.base.concurrency import ForkLock
 from opsin.base.deprecated import accepts_old_names
-from opsin.base.errors import DataError, ModelError, OpsinError, UsageError
-from opsin.base.legacy import TENSORS, TTA, renamed, renamed_graph
-from opsin.compiler.precision import Precision, precision_named
+from opsin.base.errors import DataError, ModelError, UsageError
+from opsin.base.legacy import TTA
+from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing, Samples
 from opsin.data.batches import batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
@@ -31,21 +29,28 @@ from opsin.data.preprocessing import portable_preprocessing
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
 from opsin.interop.weights import fit, idle_layers, match_names, open_weights
-from opsin.ir import BATCH, FLOAT, Graph, show
+from opsin.ir import Graph, show
 from opsin.ir.arguments import called, instance, whole
 from opsin.ir.arguments import path as sound_path
-from opsin.ir.checked import checked
 from opsin.ir.serialization import from_data, to_data
 from opsin.model import file
+from opsin.model.goldens import make_goldens, signature
 from opsin.model.inputs import ImageInput, Sized, read_images
+from opsin.model.int8 import (
+    INT8,
+    Quantization,
+    QuantizedNetwork,
+    accurate_record,
+    comparison_of,
+    model_precision,
+    quantization_of,
+    quantized_network,
+    to_integers,
+)
 from opsin.ops import OPS
+from opsin.quantization.comparison import MAX_DROP
 from opsin.tasks.classification import Classification
-from opsin.tasks.registry import MULTILABEL, describe_task, described_task
-from opsin.tasks.task import Task
-
-GOLDEN_COUNT = 4
-MAX_GOLDEN_VALUES = 4096
-"""Images whose outputs are stored in the file, to be checked on other computers, and values of each, at most."""
+from opsin.tasks.registry import MULTILABEL, describe_task
 
 TOLERANCE = 1e-3
 """The largest deviation from the golden logits, relative to the largest of them, that rounding explains."""
@@ -58,11 +63,12 @@ class Model:
 
     `task` is the question that it answers; the labels of a classifier may be given instead. `layers` are the kinds of
     the layers by path, and `record` is the training record. `goldens` are images and their outputs when the file was
-    written; `calibration` makes answers reliable. With `tta` "hflip" (test-time augmentation) the outputs of an image
-    and of its mirror image are averaged. With `precision` "bf16" programs store feature maps as bfloat16 (see
-    `compiler.precision`); if `portable`, images are resized and programs compute to the bits of exported
-    programs, an image at a time (see `backends.portable`). The file keeps neither. Threads and forked processes may
-    share a model; the results do not depend on that.
+    written; `calibration` makes answers reliable, and `quantization` is what 8-bit integers need. With `tta` "hflip"
+    (test-time augmentation) the outputs of an image and of its mirror image are averaged. With `precision` "bf16"
+    programs store feature maps as bfloat16 (see `compiler.precision`), with "int8" they compute with 8-bit integers,
+    unless that loses more than `max_drop` percentage points; if `portable`, images are resized and programs compute to
+    the bits of exported programs, an image at a time (see `backends.portable`). The file keeps neither. Threads and
+    forked processes may share a model; the results do not depend on that.
     """
 
     network: str
@@ -80,7 +86,9 @@ class Model:
     tta: str | None = None
     precision: str = Precision.FLOAT32.value
     portable: bool = False
-    _programs: dict[tuple[int, Precision, bool], Program] = field(default_factory=dict, repr=False)
+    quantization: Quantization | None = None
+    max_drop: float = MAX_DROP
+    _programs: dict[tuple[int, str, bool], Program] = field(default_factory=dict, repr=False)
     _lock: ForkLock = field(default_factory=ForkLock, repr=False)
 
     def __post_init__(self) -> None:
@@ -107,6 +115,11 @@ class Model:
         """Whether each label has its own probability, by a sigmoid: several labels may be true of an image."""
         return bool(self.task.name == MULTILABEL)
 
+    @property
+    def largest_batch(self) -> int:
+        """The number of images that are computed at once, if there are many."""
+        return 1 if self.portable else batch_size(self.preprocessing.input_shape)
+
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.
 
@@ -122,6 +135,7 @@ class Model:
             state = self._matching_state({name: StoredTensor.of(np.asarray(array)) for name, array in values.items()})
         with self._lock.lock:
             self.state, self.goldens, self.calibration = state, None, None
+            self._forget_quantization()
             for program in self._programs.values():
                 program.load_state(state)
 
@@ -144,15 +158,17 @@ class Model:
         return self._outputs(pixels, self.precision)
 
     def _outputs(self, pixels: Pixels, precision: str) -> dict[str, NDArray[np.float32]]:
-        parts = list(self._batches(pixels, precision))
+        parts = list(self.batches(pixels, precision))
         if parts:
             return {name: np.concatenate([part[name] for part in parts]) for name in self.graph.outputs}
         shapes = {name: [int(str(size)) for size in tensor.shape[1:]] for name, tensor in self.graph.outputs.items()}
         return {name: np.empty((0, *shape), np.float32) for name, shape in shapes.items()}
 
-    def _batches(self, pixels: Pixels, precision: str) -> Iterator[dict[str, NDArray[np.float32]]]:
+    def batches(self, pixels: Pixels, precision: str) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Yield the network's outputs for some images at a time."""
-        kind = precision_named(precision)
+        kind = model_precision(precision)
+        if kind == INT8:
+            accurate_record(self)
         if not isinstance(pixels, np.ndarray | ImageView):
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
         if isinstance(pixels, np.ndarray):
@@ -162,15 +178,15 @@ class Model:
                 f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
                 f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
             )
-        largest = 1 if self.portable else batch_size(pixels.shape[1:])
+        largest = self.largest_batch
         batch = largest if len(pixels) > largest // 4 else 1
         for first in range(0, len(pixels), batch):
             yield self._run(pixels[first : first + batch], batch, kind)
 
-    def _run(self, pixels: NDArray[np.uint8], batch: int, precision: Precision) -> dict[str, NDArray[np.float32]]:
+    def _run(self, pixels: NDArray[np.uint8], batch: int, precision: str) -> dict[str, NDArray[np.float32]]:
         """Run one batch; a short one is padded with its last image."""
         program = self._programs.get((batch, precision, self.portable)) or self._compiled(batch, precision)
-        images = self.preprocessing.apply(pad_rows(pixels, batch))
+        images = self.normalized(pad_rows(pixels, batch), precision)
         outputs = {name: array[: len(pixels)] for name, array in program.run(inputs=images).items()}
         if self.tta is None:
             return outputs
@@ -180,16 +196,64 @@ class Model:
             for name, array in outputs.items()
         }
 
-    def _compiled(self, batch: int, precision: Precision) -> Program:
+    def normalized(self, pixels: NDArray[np.uint8], precision: str | None = None) -> NDArray[Any]:
+        """Return uint8 images as the programs of a precision take them; None: the model's."""
+        return to_integers(pixels) if (precision or self.precision) == INT8 else self.preprocessing.apply(pixels)
+
+    def program(self, batch: int) -> Program:
+        """Return the program that predicts a batch in the model's precision."""
+        return self._programs.get((batch, self.precision, self.portable)) or self._compiled(batch, self.precision)
+
+    def _compiled(self, batch: int, precision: str) -> Program:
         """Return the program for a batch size; threads that ask for it at the same time share it."""
         key = batch, precision, self.portable
         engine = compile_portable if self.portable else self.engine
         with self._lock.lock:
             if key not in self._programs:
-                program = in_precision(engine, precision)(self.graph, batch, self.threads)
-                program.load_state(self.state)
+                network: Any = self
+                if precision == INT8:
+                    network, precision = self.quantized(), Precision.FLOAT32
+                program = in_precision(engine, Precision(precision))(network.graph, batch, self.threads)
+                program.load_state(network.state)
                 self._programs[key] = program
             return self._programs[key]
+
+    def quantize(
+        self,
+        images: Samples | ImageInput,
+        held_out: Samples | None = None,
+        float_layers: Sequence[str] = (),
+    ) -> Quantization:
+        """Observe the network's results on `images`, so that it can predict in 8-bit integers; return the record.
+
+        The images are like those that it will be given, such as training images that are not augmented; 256 are enough.
+        With labelled images in `held_out`, the record says what int8 costs. The layers in `float_layers` stay in
+        float32. `save` writes the record to the model file.
+        """
+        pixels: Pixels = (
+            images.stacked(self.preprocessing.frames).pixels
+            if isinstance(images, Samples)
+            else self.history().stack(read_images(images, self.preprocessing)[0])
+        )
+        record = quantization_of(self, pixels, float_layers)
+        with self._lock.lock:
+            self._forget_quantization()
+            self.quantization = record
+        if held_out is not None and len(held_out):
+            self.quantization = replace(record, comparison=comparison_of(self, held_out))
+        return self.quantization
+
+    def quantized(self) -> QuantizedNetwork:
+        """Return the network in 8-bit integers: its graph, whose input is pixels minus 128, and its state.
+
+        Raise `ModelError` if the model has no ranges for it, or if int8 loses more than `max_drop` percentage points.
+        """
+        return quantized_network(self)
+
+    def _forget_quantization(self) -> None:
+        self.quantization = None
+        for key in [key for key in self._programs if key[1] == INT8]:
+            del self._programs[key]
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for copies and other processes. Compiled programs belong to one process and are omitted."""
@@ -203,10 +267,10 @@ class Model:
 
         An image is a path, the bytes of a file, an open file, a Pillow image, or a uint8 array: C×H×W as the network
         takes it, or rows × columns (× channels). Several images are an iterable of these, or an array N×C×H×W. If the
-        network compares frames of a film, they are in the order of time. `precision` is "float32" or "bf16"; None: the
-        model's.
+        network compares frames of a film, they are in the order of time. `precision` is "float32", "bf16" or
+        "int8"; None: the model's.
         """
-        kind = precision_named(self.precision if precision is None else precision)
+        kind = model_precision(self.precision if precision is None else precision)
         count = None if top is None else whole("top, the number of labels for each image,", top, minimum=1)
         pixels, sizes = read_images(images, self.reader)
         return self._answers(self.history().stack(pixels), sizes, count, kind)
@@ -231,7 +295,7 @@ class Model:
         self, pixels: Pixels, sizes: Sequence[tuple[int, int]], count: int | None, precision: str
     ) -> list[Any]:
         answers: list[Any] = []
-        for outputs in self._batches(pixels, precision):
+        for outputs in self.batches(pixels, precision):
             first, number = len(answers), len(next(iter(outputs.values())))
             answers += self.task.answers(outputs, sizes[first : first + number], self.calibration, count)
         return answers
@@ -248,7 +312,7 @@ class Model:
 
     def calibrate(self, images: Samples) -> Any:
         """Fit the task's calibration to images that the network was not trained on, store it and return it."""
-        self.calibration = self.task.calibrate(list(self._results(images)))
+        self.calibration = self.task.calibrate(list(self.results(images)))
         return self.calibration
 
     def label_indices(self, images: Samples) -> NDArray[np.int32]:
@@ -264,7 +328,7 @@ class Model:
         targets = self._targets(images)
         if not len(images):
             raise DataError("there are no images to evaluate on")
-        return self.task.evaluate(list(self._results(images, targets)), self.calibration)
+        return self.task.evaluate(list(self.results(images, targets)), self.calibration)
 
     def _targets(self, images: Samples) -> Any:
         """Return the targets of images in the terms of the model's task."""
@@ -274,10 +338,10 @@ class Model:
         except DataError as error:
             raise DataError(str(error).replace("the model", self.name, 1)) from None
 
-    def _results(self, images: Samples, targets: Any = None) -> Iterator[Any]:
+    def results(self, images: Samples, targets: Any = None) -> Iterator[Any]:
         """Yield what the task keeps of the outputs, for some images at a time."""
         targets, first = self._targets(images) if targets is None else targets, 0
-        for outputs in self._batches(images.stacked(self.preprocessing.frames).pixels, self.precision):
+        for outputs in self.batches(images.stacked(self.preprocessing.frames).pixels, self.precision):
             count = len(next(iter(outputs.values())))
             yield self.task.reduce(outputs, targets.take(np.arange(first, first + count)))
             first += count
@@ -285,9 +349,9 @@ class Model:
     def check(self) -> float:
         """Run the golden images in float32; return the largest deviation, or raise `ModelError` if it is too large."""
         if self.goldens is None:
-            self.goldens = self._make_goldens()
+            self.goldens = make_goldens(self)
         pixels, expected = self.goldens
-        deviation = float(np.abs(self._signature(pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
+        deviation = float(np.abs(signature(self, pixels) - expected).max() / max(1.0, float(np.abs(expected).max())))
         if not deviation <= TOLERANCE:
             raise ModelError(
                 f"{self.name} gives other results here than where it was saved (by {deviation:.2g} of the largest); "
@@ -295,35 +359,24 @@ class Model:
             )
         return deviation
 
-    def _make_goldens(self) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Make goldens from random blocks of 4 × 4 pixels; training images would be passed on with the model file."""
-        channels, height, width = self.preprocessing.input_shape
-        rows, columns = -(-height // 4), -(-width // 4)
-        more_notes = random_counter.words(GOLDEN_COUNT * channels * rows * columns, 0, random_counter.GOLDEN)
-        blocks = (more_notes >> np.uint64(56)).astype(np.uint8).reshape(GOLDEN_COUNT, channels, rows, columns)
-        pixels = blocks.repeat(4, axis=2).repeat(4, axis=3)[:, :, :height, :width]
-        return np.ascontiguousarray(pixels), self._signature(pixels)
-
-    def _signature(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return numbers by which to compare the outputs, N × count: all of them, or evenly spaced ones of many."""
-        rows = [array.reshape(len(array), -1) for array in self._outputs(pixels, Precision.FLOAT32).values()]
-        return np.concatenate(rows, axis=1)[:, slice(0, *_golden_values(self.graph))]
+    def description(self) -> dict[str, Any]:
+        """Return data for JSON that describes the model, without its graph, its parameters and its training."""
+        data = {
+            "network": self.network,
+            "layers": self.layers,
+            "preprocessing": self.preprocessing.to_data(),
+            **describe_task(self.task),
+            "mirrored": self.tta == "hflip",
+        }
+        return data | ({"calibration": self.calibration.to_data()} if self.calibration else {})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file atomically."""
         target = Path(sound_path("the model's file", path))
-        self.goldens = pixels, logits = self.goldens or self._make_goldens()
-        description: dict[str, Any] = {
-            "network": self.network,
-            "layers": self.layers,
-            "graph": to_data(self.graph),
-            "preprocessing": self.preprocessing.to_data(),
-            **describe_task(self.task),
-            "training": self.record,
-            "mirrored": self.tta == "hflip",
-        }
-        if self.calibration:
-            description["calibration"] = self.calibration.to_data()
+        self.goldens = pixels, logits = self.goldens or make_goldens(self)
+        description = {**self.description(), "graph": to_data(self.graph), "training": self.record}
+        if self.quantization:
+            description["quantization"] = self.quantization.to_data()
         tensors = {**self.state, "golden.images": pixels, "golden.logits": logits}
         file.write(target, description, tensors)
 
@@ -331,59 +384,3 @@ class Model:
 def _mirrored_back(array: NDArray[Any]) -> NDArray[Any]:
     """Return the outputs of mirror images as those of the images: maps N × C × H × W are mirrored back."""
     return array[..., ::-1] if array.ndim == 4 else array
-
-
-def _golden_values(graph: Graph) -> tuple[int, int]:
-    """Return the number of all output values of an image, and the step at which they are compared."""
-    total = sum(prod(int(str(size)) for size in tensor.shape[1:]) for tensor in graph.outputs.values())
-    return total, max(1, -(-total // MAX_GOLDEN_VALUES))
-
-
-@checked
-def load(path: str | os.PathLike[str], engine: Engine = compile_native, threads: int | None = None) -> Model:
-    """Load a model file. No code in it is run; `ModelError` names the file and the problem."""
-    description, tensors = file.read(Path(path))
-    try:
-        graph = from_data(renamed_graph(description["graph"]), OPS.get)
-        preprocessing = Preprocessing.from_data(description["preprocessing"])
-        task = described_task(description)
-        network, record = str(description["network"]), dict(renamed(description["training"]))
-        calibration = (
-            task.calibration_from_data(renamed(description["calibration"])) if "calibration" in description else None
-        )
-        layers = {str(path): str(kind) for path, kind in dict(description["layers"]).items()}
-        tta = "hflip" if description.get("mirrored", False) else None
-        tensors = {TENSORS.get(name, name): tensor for name, tensor in tensors.items()}
-        goldens = tensors.pop("golden.images"), tensors.pop("golden.logits")
-        _check_consistency(graph, tensors, preprocessing, task)
-        if goldens[1].shape != (len(goldens[0]), len(range(0, *_golden_values(graph)))):
-            raise ModelError("its golden images and outputs do not match")
-    except OpsinError as error:
-        raise ModelError(f"{path} does not describe a valid network: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} lacks a part of a model file ({error}); train it again") from None
-    return Model(
-        network, graph, tensors, preprocessing, task, layers, record, goldens, str(path), engine, threads,
-        calibration, tta,
-    )  # fmt: skip
-
-
-def _check_consistency(
-    graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, task: Task
-) -> None:
-    """Raise `ModelError` or `ShapeError` unless graph, tensors, preprocessing and task are consistent."""
-    inputs = {t.node.attrs["name"]: t.shape for t in graph.inputs}
-    if inputs != {"inputs": (BATCH, *preprocessing.input_shape)}:
-        raise ModelError("its network does not take the images that its preprocessing makes")
-    task.check(graph)
-    if graph.updates:
-        raise ModelError("its network changes while it runs")
-    if state.keys() != graph.variables.keys():
-        name = sorted(state.keys() ^ graph.variables.keys())[0]
-        raise ModelError(f"the tensor '{name}' is missing or unexpected")
-    for name, tensor in graph.variables.items():
-        dtype = np.float32 if tensor.dtype == FLOAT else np.int32
-        if state[name].shape != tensor.shape or state[name].dtype != dtype:
-            raise ModelError(
-                f"the tensor '{name}' is {state[name].dtype} {show(state[name].shape)}, not {show(tensor.shape)}"
-            )

@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from opsin.backends.native import compile as compile_native
 from opsin.backends.options import Engine
-from opsin.base.errors import UsageError
+from opsin.base.errors import ModelError, OpsinError, UsageError
 from opsin.data import Preprocessing
 from opsin.data.decode import Crop
 from opsin.interop import onnx
 from opsin.ir import show
 from opsin.ir.arguments import instance, wholes
 from opsin.ir.checked import checked
+from opsin.model.loading import check_consistency, described_fields
 from opsin.model.model import Model
 from opsin.model.pretrained import imagenet_labels
 from opsin.tasks.classification import Classification
 from opsin.tasks.multilabel import MultiLabel
+from opsin.tasks.registry import described_task
 from opsin.zoo.weights import Preparation
 
 CROP_SHARE = 0.875
@@ -43,6 +48,8 @@ def import_onnx(
     `preprocessing` and `labels`. A network with one output, a sigmoid or its logit, distinguishes the classes '0' and
     '1'; the output is the probability of '1'. One with several sigmoids has independent labels (`Model.independent`).
     `input_shape` (channels, rows, columns) is required if the file leaves sizes free.
+
+    A file that `opsin ship --to onnx` wrote describes all of that, and its task, which may be any.
     """
     if preprocessing is not None:
         instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, as opsin.data has it")
@@ -51,6 +58,10 @@ def import_onnx(
         if len(sizes) != 3:
             raise UsageError(f"an input shape is channels, rows and columns, such as (3, 224, 224), not {sizes}")
         input_shape = sizes[0], sizes[1], sizes[2]
+    own = _own_model(path, preprocessing, engine, threads)
+    if own is not None:
+        own.labels = own.labels if labels is None else tuple(labels)
+        return own
     shape = preprocessing.shape if preprocessing and input_shape is None else input_shape
     network = onnx.read(path, shape, classifier=True)
     (_, channels, rows, columns), (_, classes) = network.graph.inputs[0].shape, network.graph.outputs["logits"].shape
@@ -67,6 +78,30 @@ def import_onnx(
     return Model(
         Path(path).stem, network.graph, dict(network.state), chosen, task,
         network.layers, {"onnx": _record(network)}, name=str(path), engine=engine, threads=threads,
+    )  # fmt: skip
+
+
+def _own_model(
+    path: str | os.PathLike[str], preprocessing: Preprocessing | None, engine: Engine, threads: int | None
+) -> Model | None:
+    """Return the model in a file that Opsin wrote, with another preprocessing if one is given; None for others."""
+    if not onnx.is_own(path):
+        return None
+    network = onnx.read(path)
+    try:
+        task = described_task(network.description)
+        own = preprocessing or Preprocessing.from_data(network.description["preprocessing"])
+        state: dict[str, NDArray[Any]] = dict(network.state)
+        check_consistency(network.graph, state, own, task)
+        fields = described_fields(network.description, task)
+    except OpsinError as error:
+        raise ModelError(f"{path} does not describe a valid network: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} lacks a part of the description of a model ({error}); export it again") from None
+    record = {"onnx": _record(network)}
+    return Model(
+        graph=network.graph, state=state, preprocessing=own, task=task, record=record, name=str(path), engine=engine,
+        threads=threads, **fields,
     )  # fmt: skip
 
 

@@ -14,9 +14,7 @@ from opsin import nn
 from opsin.backends.base import Program
 from opsin.backends.native.machine_peak import cpu_model
 from opsin.backends.native.program import Native
-from opsin.backends.options import in_precision
 from opsin.base.processors import processors
-from opsin.compiler.precision import precision_named
 from opsin.model import Model
 
 try:
@@ -55,13 +53,11 @@ def measure_speed(model: Model, seconds: float) -> Speed:
     """Time `model` for about `seconds`, without compilation."""
     channels, rows, columns = model.preprocessing.input_shape
     pixels = np.random.default_rng(0).integers(0, 256, (THROUGHPUT_IMAGES, channels, rows, columns), dtype=np.uint8)
-    engine = in_precision(model.engine, precision_named(model.precision))
-    program = engine(model.graph, 1, model.threads)
-    program.load_state(model.state)
+    program = model.program(1)
 
     def run() -> float:
         begin = perf_counter()
-        program.run(inputs=model.preprocessing.apply(pixels[:1]))
+        program.run(inputs=model.normalized(pixels[:1]))
         return perf_counter() - begin
 
     end = perf_counter() + seconds

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from opsin.base.errors import ModelError
-from opsin.data import Dataset
+from opsin.base.errors import CompileError, DataError, ModelError
+from opsin.data import Dataset, Samples
 from opsin.model import Model
+from opsin.model.int8 import spread
 from opsin.model.record import held_out, held_out_split, measured_on
 from opsin.tasks.score import Score
 from opsin.training.events import Epoch
 from opsin.training.plan import TrainingPlan
 from opsin.training.state import ModelState
+
+QUANTIZED_SHARE, MIN_QUANTIZED = 0.02, 100
+"""Images for int8 as a share of those that the network was trained on, all epochs together, and the fewest."""
 
 
 class ModelWriter:
@@ -29,6 +34,26 @@ class ModelWriter:
         self.model.load_state(state.values)
         if self.data.validation is not None and len(self.data.validation):
             self.model.calibrate(self.data.validation)
+
+    def quantize(self, trained_images: int) -> None:
+        """Record the ranges for predictions in int8, on training images, and what int8 costs on held-out images.
+
+        The images are prepared as for predictions, without augmentation, and so few that they take about a fiftieth of
+        the training on `trained_images`. An engine that cannot compute with integers leaves the model without a record;
+        it can be made later (`Model.quantize`).
+        """
+        count = max(MIN_QUANTIZED, int(QUANTIZED_SHARE * trained_images))
+        observed, compared = (images.take(spread(len(images), count)) for images in self._for_int8())
+        try:
+            self.model.quantize(observed, compared)
+        except (CompileError, DataError) as error:
+            self.model.quantization = None
+            logging.getLogger("opsin").info("no ranges for int8 were recorded: %s", error)
+
+    def _for_int8(self) -> Iterator[Samples]:
+        """Yield training images and held-out ones, with the frames that the network compares."""
+        for images in (self.data.train, held_out(self.data)):
+            yield images.stacked(self.model.preprocessing.frames)
 
     def save(
         self,

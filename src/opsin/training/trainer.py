@@ -313,6 +313,7 @@ class Trainer:
     def _finish(self) -> Iterator[Event]:
         result = self._result()
         self.writer.load(result)
+        self.writer.quantize(self.state.images)
         images = measured_images(self.data)
         if measured_on(self.data) == held_out_split(self.data):
             score = next(epoch.held_out for epoch in self.state.history if epoch.steps == result.steps)

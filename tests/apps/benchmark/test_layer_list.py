@@ -10,7 +10,6 @@ import pytest
 from opsin import nn, ops, zoo
 from opsin.apps.benchmark.cases import Case, prepare
 from opsin.apps.benchmark.layer_list import MEAN_SQUARED_ERROR, deterministic, layer_list
-from opsin.apps.benchmark.onnx_file import write_onnx
 from opsin.backends.reference import Reference
 from opsin.base.errors import UsageError
 from opsin.interop.onnx.network import read
@@ -104,28 +103,6 @@ def test_the_onnx_file_computes_the_same(name: str, tmp_path: Path) -> None:
     assert relative_error(other.run(inputs=images)["logits"], expected) < 1e-9
 
 
-def test_rare_layers_are_equal_in_onnx(tmp_path: Path) -> None:
-    class Rare(nn.Layer):
-        def __init__(self) -> None:
-            self.pool, self.act, self.head = nn.AvgPool2d(3, 2, 1, True), nn.HardSwish(), nn.Linear(4)
-            self.conv = nn.Conv2d(6, 3, 2, groups=3, dilation=2, padding=((1, 2), (0, 1)))
-
-        def forward(self, x: Tensor) -> Tensor:
-            x = self.act(self.conv(self.pool(x)))
-            return self.head(nn.Flatten()(ops.multiply(ops.tanh(x), ops.sigmoid(x))))
-
-    network, shape = Rare(), (3, 20, 23)
-    graph = nn.trace(network, shape)
-    state = nn.initial_state(graph, 0)
-    write_onnx(tmp_path / "rare.onnx", layer_list("rare", network, shape, False), state, 2)
-    imported = read(tmp_path / "rare.onnx", classifier=True)
-    images = np.random.default_rng(0).normal(size=(2, *shape))
-    own, other = Reference(graph, 2, np.float64), Reference(imported.graph, 2, np.float64)
-    own.load_state(state)
-    other.load_state(imported.state)
-    assert relative_error(other.run(inputs=images)["logits"], own.run(inputs=images)["logits"]) < 1e-6
-
-
 def test_functions_of_several_operations_are_one_layer() -> None:
     actual = layer_list("detector", Detector(), SHAPE, False, MEAN_SQUARED_ERROR)
     by_op = {step.op: step for step in actual.steps}
@@ -146,25 +123,3 @@ def test_a_transposed_convolution_knows_its_output_padding() -> None:
 def test_a_classifier_has_one_output() -> None:
     with pytest.raises(UsageError, match="x has the outputs class_logits, box_offsets; a classifier has one"):
         layer_list("x", Detector(), SHAPE, False)
-
-
-@pytest.mark.parametrize("network", [Segmenter(), Detector()], ids=["segmenter", "detector"])
-def test_outputs_of_other_tasks_are_equal_in_onnx(network: nn.Layer, tmp_path: Path) -> None:
-    graph, rng = nn.trace(network, SHAPE), np.random.default_rng(0)
-    state = {name: values + rng.uniform(0, 0.3, values.shape) for name, values in nn.initial_state(graph, 0).items()}
-    description = layer_list("x", network, SHAPE, False, MEAN_SQUARED_ERROR)
-    write_onnx(tmp_path / "x.onnx", description, {k: v.astype(np.float32) for k, v in state.items()}, 2)
-    imported = read(tmp_path / "x.onnx")
-    images = rng.normal(size=(2, *SHAPE))
-    own, other = Reference(graph, 2, np.float64), Reference(imported.graph, 2, np.float64)
-    own.load_state(state)
-    other.load_state(imported.state)
-    expected, actual = own.run(inputs=images), other.run(inputs=images)
-    for name, (number, _) in zip(expected, description.outputs, strict=True):
-        assert relative_error(actual[f"v{number}"], expected[name]) < 1e-5
-
-
-def test_a_layer_without_an_onnx_operator_is_refused_by_name(tmp_path: Path) -> None:
-    network = nn.Sequential(("act", nn.GELU()), ("flat", nn.Flatten()), ("head", nn.Linear(2)))
-    with pytest.raises(UsageError, match="layer act of odd is a gelu, which is not written to ONNX files"):
-        write_onnx(tmp_path / "odd.onnx", layer_list("odd", network, (1, 4, 4), False), {}, 1)

@@ -10,14 +10,14 @@ import pytest
 from opsin.apps.benchmark import precision
 from opsin.apps.benchmark.cases import Case
 from opsin.apps.benchmark.peers import PEERS
-from opsin.apps.benchmark.precision import BF16, FLOAT32, multiplied_here, precision_of
+from opsin.apps.benchmark.precision import BF16, FLOAT32, INT8, multiplied_here, precision_of
 from opsin.apps.cli import bench
 from opsin.base.errors import UsageError
 
 
 def test_modes_name_their_precision() -> None:
     assert precision_of("") == precision_of("compile channels_last") == FLOAT32
-    assert precision_of("eager bf16") == BF16
+    assert precision_of("eager bf16") == BF16 and precision_of("QDQ int8") == INT8
     assert PEERS["pytorch"].modes("train", (FLOAT32,)) == PEERS["pytorch"].train[:4]
     assert all(mode.endswith(" bf16") for mode in PEERS["pytorch"].modes("infer", (BF16,)))
     assert PEERS["openvino"].modes("infer") == ("latency", "latency bf16")
@@ -39,5 +39,8 @@ def test_the_option_limits_the_modes() -> None:
     single = bench.competitors(case, pythons, bench.precisions_of(FLOAT32))
     assert {each.precision for each in single} == {FLOAT32} and {each.precision for each in both} == {FLOAT32, BF16}
     assert bench.precisions_of(None) == multiplied_here()
-    with pytest.raises(UsageError, match="the precision must be float32 or bf16, not 'int4'"):
+    whole = bench.competitors(case, pythons, bench.precisions_of(INT8))
+    assert {each.title for each in whole if each.precision == INT8} == {"Opsin int8", "OpenVINO latency int8"}
+    assert not any(each.precision == INT8 for each in both)
+    with pytest.raises(UsageError, match="the precision must be float32, bf16 or int8, not 'int4'"):
         bench.precisions_of("int4")

@@ -101,6 +101,23 @@ def test_opsin_is_compared_in_its_fastest_precision(result: Result) -> None:
     assert data["opsin_any_precision"] == "Opsin bf16" and data["ratio_any_precision"]["median"] == pytest.approx(6)
 
 
+def test_int8_has_a_table_of_its_own(result: Result) -> None:
+    """It counts neither as the fastest precision, nor in the ratios in float32."""
+    peers = [
+        *result.figures,
+        figures("Opsin int8", 0.004, 0.004, 0.004, precision="int8"),
+        figures("Torch int8", 0.008, 0.012, 0.008, precision="int8"),
+    ]
+    whole = Result(result.case, result.macs, peers, result.peaks, result.bandwidths)
+    assert [title for title, _, _ in report.tables([whole])] == ["Training steps, float32", "Training steps, int8"]
+    _, (_, _, precisions) = report.tables([whole])
+    assert report.summary([whole], precisions)[0][2:6] == ("4,000", "Torch int8", "2,000", "2.00 (2.00 to 3.00)")
+    assert whole.best is result.best and whole.best_of(PRECISIONS) is result.best
+    data = report.to_data([whole], MACHINE)["results"][0]
+    assert data["best_peer_int8"] == "Torch int8" and data["ratio_int8"]["median"] == pytest.approx(2)
+    assert report.to_data([result], MACHINE)["results"][0]["best_peer_int8"] is None
+
+
 def test_without_peers_there_is_no_ratio(result: Result) -> None:
     alone = Result(result.case, result.macs, result.figures[:1], result.peaks, result.bandwidths)
     assert report.summary([alone])[0][3:6] == ("none", "", "")

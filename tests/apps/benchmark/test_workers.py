@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 from opsin import nn, ops
+from opsin.apps.benchmark.cases import Case, prepare
 from opsin.apps.benchmark.layer_list import CROSS_ENTROPY, MEAN_SQUARED_ERROR, deterministic, layer_list
 from opsin.apps.benchmark.measure import max_difference
 from opsin.apps.benchmark.objective import objective
 from opsin.apps.benchmark.onnx_file import write_onnx
-from opsin.apps.benchmark.peers import PEERS, WORKERS, Competitor, Worker
-from opsin.apps.benchmark.precision import BF16, LIMITS
+from opsin.apps.benchmark.peers import OPSIN, PEERS, WORKERS, Competitor, Worker
+from opsin.apps.benchmark.precision import BF16, INT8, LIMITS
+from opsin.apps.benchmark.workers.worker import QDQ_FILE
 from opsin.backends.reference import Reference
 from opsin.ir import Graph, Tensor, bind
 from tests.apps.benchmark.networks import SHAPE, Detector, Segmenter
@@ -78,7 +80,7 @@ def ask(
     np.savez(folder / "weights.npz", **state)
     np.savez(folder / "inputs.npz", **inputs, **targets)
     if task == "infer":
-        write_onnx(folder / "network.onnx", description, state, BATCH)
+        write_onnx(folder / "network.onnx", graph, state, BATCH)
     request = {
         "do": "open", "task": task, "mode": mode, "batch": BATCH, "threads": 1, "network": description.to_data(),
         "weights": str(folder / "weights.npz"), "inputs": str(folder / "inputs.npz"), "rate": RATE,
@@ -116,6 +118,31 @@ def test_libraries_that_predict(name: str, tmp_path: Path) -> None:
     pytest.importorskip(PEERS[name].package)
     actual, right = ask(name, "", "infer", Mixed(), tmp_path)
     assert max_difference(right, actual) < 1e-5
+
+
+@pytest.mark.parametrize("mode", ["QDQ int8", "QOperator int8"])
+def test_onnx_runtime_in_int8(mode: str, tmp_path: Path) -> None:
+    """It is close to float32, and not float32; the file in one format is written for others, too."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    actual, right = ask("onnxruntime", mode, "infer", Mixed(), tmp_path)
+    assert 1e-5 < max_difference(right, actual) < LIMITS["infer", INT8]
+    assert (tmp_path / QDQ_FILE).exists() == (mode == "QDQ int8")
+
+
+def test_opsin_in_int8(tmp_path: Path) -> None:
+    """Its worker takes networks of the zoo alone."""
+    inputs = prepare(Case("resnet20_cifar", "infer", 1, (3, 32, 32), 1), tmp_path)
+    results = []
+    for mode in ("", "int8"):
+        worker = Worker(Competitor(OPSIN, mode, sys.executable), 1, tmp_path / "log")
+        try:
+            answer = worker.ask(inputs.request(Case("resnet20_cifar", "infer", 1, (3, 32, 32), 1), mode), 300)
+        finally:
+            worker.close()
+        with np.load(answer["results"]) as arrays:
+            results.append(list(arrays.values()))
+    assert 1e-5 < max_difference(*results) < LIMITS["infer", INT8]
 
 
 @pytest.mark.parametrize("task", ["train", "infer"])

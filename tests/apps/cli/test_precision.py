@@ -39,7 +39,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )  # fmt: skip
 def test_every_command_refuses_other_names(cli: Any, command: tuple[str, ...]) -> None:
-    names = "float32, bf16, auto" if command[0] == "train" else "float32, bf16"
+    others = {"train": ", auto", "predict": ", int8"}
+    names = "float32, bf16" + others.get(command[0], "")
     for name in ("fp16",) if command[0] == "train" else ("fp16", "auto"):
         code, out, err = cli(*command, "--precision", name)
         assert (code, out, err) == (2, "", f"Error: the precision must be one of {names}, not '{name}'\n")

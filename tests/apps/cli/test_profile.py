@@ -55,6 +55,15 @@ def test_every_layer_and_direction_has_a_line(capfd: pytest.CaptureFixture[str])
     assert not any(line.startswith("conv1") and " input gradient " in line for line in out.splitlines())
 
 
+def test_a_prediction_in_int8(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = output(capfd, "lenet5", *QUICK, "--infer", "--precision", "int8", "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    assert {"conv2d_int8", "quantize"} <= {call["operation"] for call in data["calls"]}
+    code, _, err = output(capfd, "lenet5", *QUICK, "--precision", "int8")
+    assert code == 2 and "--precision int8 predicts only: give --infer, too" in err
+
+
 def test_a_prediction_as_data(capfd: pytest.CaptureFixture[str]) -> None:
     _, out, _ = output(capfd, "lenet5", *QUICK, "--infer", "--json")
     data = json.loads(out)

@@ -7,7 +7,7 @@ import pytest
 
 from opsin import nn
 from opsin.backends.options import CompileOptions
-from opsin.backends.portable import Address, PortableProgram, Segment, compile, portable_program
+from opsin.backends.portable import COMPACT, Address, PortableProgram, Segment, compile, portable_program
 from opsin.base.errors import UsageError
 from opsin.compiler.precision import Precision
 from opsin.ir import Graph
@@ -37,7 +37,7 @@ def interpret(program: PortableProgram, inputs: np.ndarray) -> np.ndarray:
         interpreter = Interpreter(program.kernels[call.kernel], fused=False)
         bases = {key: interpreter.memory.add(area.view(np.float32), untyped=True) for key, area in memory.items()}
         words = [bases[a.segment] + a.offset if isinstance(a, Address) else a for a in call.arguments]
-        interpreter.run(words, 0, call.blocks, program.scratch_bytes // 4)
+        interpreter.run(words, 0, call.blocks, max(program.scratch_bytes, program.arena_bytes) // 4)
     assert memory[Segment.CONSTANTS].tobytes() == program.constants
     (output,) = program.outputs.values()
     return output.of(memory[Segment.ARENA]).copy()
@@ -71,3 +71,12 @@ def test_denormal_numbers_are_kept() -> None:
 def test_bfloat16_is_refused(graph: Graph) -> None:
     with pytest.raises(UsageError, match="portable engine cannot compute in another precision"):
         compile(graph, options=CompileOptions(precision=Precision.BF16))
+
+
+def test_a_compact_program_has_the_bits_of_the_engine_and_no_gaps(graph: Graph) -> None:
+    state, inputs = nn.initial_state(graph, 3), np.random.default_rng(1).normal(size=(1, *SHAPE)).astype(np.float32)
+    program, wide = portable_program(graph, state, COMPACT), portable_program(graph, state)
+    assert interpret(program, inputs).tobytes() == interpret(wide, inputs).tobytes()
+    assert program.scratch_bytes == 0
+    assert program.arena_bytes < wide.arena_bytes + wide.scratch_bytes
+    assert len(program.constants) < len(wide.constants)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from opsin import nn, zoo
+from opsin.backends.native import compile as native
 from opsin.backends.portable import compile, portable_program
 from opsin.backends.wasm import kernel_module, program_module
-from opsin.backends.wasm.lower import MAX_OFFSET
+from opsin.backends.wasm.memory import MAX_OFFSET
 from opsin.base.errors import CompileError
 from opsin.kernels.ir import BF16, PORTABLE, Builder
 from opsin.kernels.resize import ResizeSeparable
+from opsin.quantization.quantize import calibrated, quantize_graph
 from tests.wasm import Instance, needs_wasmtime, run_program
 
 NETWORKS = {"lenet5": (1, 28, 28), "mlperf_tiny_resnet8": (3, 32, 32), "mlperf_tiny_ds_cnn": None,
@@ -32,6 +34,24 @@ def test_networks_have_the_bits_of_the_portable_engine(name: str, simd: bool) ->
     engine.load_state(state)
     program = portable_program(graph, state)
     actual = run_program(program_module(program, simd), program.constants, {"inputs": x})
+    for output, expected in engine.run(inputs=x).items():
+        np.testing.assert_array_equal(actual[output].view(np.int32), expected.view(np.int32), err_msg=output)
+
+
+@needs_wasmtime
+@pytest.mark.parametrize(
+    ("name", "simd"), [("mlperf_tiny_resnet8", True), ("mlperf_tiny_resnet8", False), ("mobilenet_v3_small", True)]
+)
+def test_networks_of_8_bit_integers_have_the_bits_of_every_engine(name: str, simd: bool) -> None:
+    shape = (3, 37, 45)
+    graph = nn.trace(zoo.create(name), shape)
+    x = np.random.default_rng(1).standard_normal((1, *shape)).astype(np.float32)
+    state = nn.initial_state(graph, 3)
+    whole, whole_state = quantize_graph(graph, state, calibrated(graph, state, x, native))
+    program = portable_program(whole, whole_state)
+    actual = run_program(program_module(program, simd), program.constants, {"inputs": x})
+    engine = compile(whole, 1, 1)
+    engine.load_state(whole_state)
     for output, expected in engine.run(inputs=x).items():
         np.testing.assert_array_equal(actual[output].view(np.int32), expected.view(np.int32), err_msg=output)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from opsin.kernels.ir import BF16, PAIR, Kernel, Target, interpret
-from tests.kernels.support import AVX512, HOST_TARGETS, call_native, same_bits
+from opsin.kernels.ir import Kernel, Target, interpret
+from tests.kernels.support import AVX512, HOST_TARGETS, call_native, is_native_only, same_bits
 from tests.wasm import HAS_WASMTIME, call_wasm
 
 ALL_TARGETS = HOST_TARGETS if AVX512 in HOST_TARGETS else [*HOST_TARGETS, AVX512]
@@ -49,20 +49,10 @@ def agree(
         if not isinstance(a, int) and not isinstance(b, int):
             assert same_bits(a, b), f"argument {number} on {target.name}:\n{a}\nin the interpreter,\n{b}\nnatively"
             arrays.append(b)
-    if portable and HAS_WASMTIME and target.lanes == 4 and not target.fma and not uses_bfloat16(kernel):
+    if portable and HAS_WASMTIME and target.lanes == 4 and not target.fma and not is_native_only(kernel):
         for simd, copy in ((True, vectors), (False, scalars)):
             call_wasm(kernel, simd, copy, begin, end, scratch)
             for number, (a, b) in enumerate(zip(actual, copy, strict=True)):
                 if not isinstance(a, int) and not isinstance(b, int):
                     assert same_bits(a, b), f"argument {number}:\n{a}\nnatively,\n{b}\nas WebAssembly, {simd=}"
     return arrays
-
-
-def uses_bfloat16(kernel: Kernel) -> bool:
-    """Return whether a kernel computes with bfloat16, which exported programs do not."""
-    return any(
-        value.kind.element in (BF16, PAIR)
-        for item in kernel.instructions()
-        for value in item.operands
-        if hasattr(value, "kind")
-    ) or any(parameter.element in (BF16, PAIR) for parameter in kernel.parameters)

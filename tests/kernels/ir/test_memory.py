@@ -145,7 +145,7 @@ def test_bytes_from_anywhere(is_vector: bool, target: Target) -> None:
 
 def test_bytes_are_loaded_from_bytes() -> None:
     k = Builder("wrong")
-    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 indices"):
+    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 or i8 at i32 indices"):
         k.load_bytes(k.buffer("x"), k.broadcast(0, 4, I32))
-    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 at i32 indices"):
+    with pytest.raises(TypeError, match="wrong: bytes are loaded from u8 or i8 at i32 indices"):
         k.load_bytes(k.buffer("b", U8), k.broadcast(0.0, 4))

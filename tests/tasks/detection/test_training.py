@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from opsin.base.errors import UsageError
-from opsin.model import Model
-from opsin.model.model import load
+from opsin.model import Model, load
 from opsin.tasks.detection.boxes import iou
 from opsin.tasks.detection.evaluation import DetectionEvaluation
 from opsin.training import Epoch, Event, Finished, Trainer, Warning

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from opsin.data import load as load_data
-from opsin.model import Model
-from opsin.model.model import load
+from opsin.model import Model, load
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import TrainOptions

@@ -12,8 +12,7 @@ from opsin.base.errors import DataError
 from opsin.data import Dataset
 from opsin.data import load as load_data
 from opsin.data.sources.detect import open_source
-from opsin.model import Model
-from opsin.model.model import load
+from opsin.model import Model, load
 from opsin.planning import autoconfig, networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import TrainOptions

@@ -122,14 +122,15 @@ def prepare(case: Case, folder: Path, seed: int = 0) -> CaseInputs:
     rng = np.random.default_rng(seed)
     state = nn.initial_state(call, seed)
     names = {name for step in description.steps for name in step.parameters.values()}
-    weights = {name: _typical(name, values, rng, case.task) for name, values in state.items() if name in names}
+    values = {name: _typical(name, array, rng, case.task) for name, array in state.items()}
+    weights = {name: array for name, array in values.items() if name in names}
     images = rng.normal(size=(case.batch, *case.shape)).astype(np.float32)
     targets = _targets(description, case, rng)
     paths = [folder / name for name in ("weights.npz", "inputs.npz", "network.onnx")]
     np.savez(paths[0], **weights)  # type: ignore[arg-type]
     np.savez(paths[1], inputs=images, **targets)  # type: ignore[arg-type]
     if case.task == INFER:
-        write_onnx(paths[2], description, weights, case.batch)
+        write_onnx(paths[2], call, values, case.batch)
     macs = sum(bind(node.op.macs(node), case.batch) for node in call.nodes)
     return CaseInputs(description, paths[0], paths[1], paths[2] if case.task == INFER else None, macs)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from opsin.apps.benchmark.cases import Case, prepare
 from opsin.apps.benchmark.peers import OPEN_LIMIT, OPSIN, TURN_LIMIT, Competitor, PeerError, Worker
-from opsin.apps.benchmark.precision import FLOAT32, LIMITS, PRECISIONS
+from opsin.apps.benchmark.precision import FLOAT32, LIMITS, MODES
 from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native.machine_peak import Peak, Triad
 
@@ -91,7 +91,7 @@ class Result:
     @property
     def precisions(self) -> tuple[str, ...]:
         """The precisions that were measured."""
-        return tuple(precision for precision in PRECISIONS if any(f.precision == precision for f in self.figures))
+        return tuple(precision for precision in MODES if any(f.precision == precision for f in self.figures))
 
     def best_of(self, precisions: Collection[str]) -> Figures | None:
         """Return the fastest peer in one of the precisions whose results agree."""

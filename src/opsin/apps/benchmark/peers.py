@@ -48,7 +48,7 @@ class Peer:
         return tuple(mode for mode in modes if precision_of(mode) in precisions)
 
 
-OPSIN = Peer("opsin", "Opsin", "native", "opsin", ("", "bf16"), ("", "bf16"))
+OPSIN = Peer("opsin", "Opsin", "native", "opsin", ("", "bf16"), ("", "bf16", "int8"))
 PEERS = {
     peer.name: peer
     for peer in (
@@ -63,9 +63,9 @@ PEERS = {
                 "eager channels_last bf16", "compile bf16", "compile channels_last bf16",
             ),
         ),
-        Peer("onnxruntime", "ONNX Runtime", "onnx_runtime", "onnxruntime", (), ("",)),
+        Peer("onnxruntime", "ONNX Runtime", "onnx_runtime", "onnxruntime", (), ("", "QDQ int8", "QOperator int8")),
         Peer(
-            "openvino", "OpenVINO", "intel_openvino", "openvino", (), ("latency", "latency bf16"),
+            "openvino", "OpenVINO", "intel_openvino", "openvino", (), ("latency", "latency bf16", "latency int8"),
             {"CI": "true"},  # otherwise another process sends usage statistics
         ),
         Peer("mnn", "MNN", "alibaba_mnn", "MNN", (), ("",)),

@@ -12,7 +12,7 @@ import opsin
 from opsin.apps.benchmark.cases import INFER, TRAIN
 from opsin.apps.benchmark.measure import Figures, Result
 from opsin.apps.benchmark.peers import OPSIN
-from opsin.apps.benchmark.precision import BF16, FLOAT32, LIMITS, PRECISIONS
+from opsin.apps.benchmark.precision import BF16, FLOAT32, INT8, LIMITS, PRECISIONS
 from opsin.apps.benchmark.scaling import Sweep
 from opsin.apps.benchmark.scaling import rows as sweep_rows
 from opsin.apps.benchmark.spread import Spread
@@ -111,7 +111,8 @@ def markdown(results: Sequence[Result], machine: dict[str, Any]) -> str:
         f"Each library runs in its own process with {results[0].case.threads} threads, and the processes alternate. "
         "Times are medians; ratios are taken round by round. In float32, outputs agree within "
         f"{LIMITS[INFER, FLOAT32]:.1%} of their range, losses within {LIMITS[TRAIN, FLOAT32]:.0%} of their change in a "
-        f"step; in bfloat16 within {LIMITS[INFER, BF16]:.0%} and {LIMITS[TRAIN, BF16]:.0%}. 'Of peak' compares two "
+        f"step; in bfloat16 within {LIMITS[INFER, BF16]:.0%} and {LIMITS[TRAIN, BF16]:.0%}, in int8 within "
+        f"{LIMITS[INFER, INT8]:.0%}. 'Of peak' compares two "
         f"operations for each MAC of direct convolution with the limits of the machine: {limits_line(results[-1])}."
     )
     return "\n\n".join(parts) + "\n"
@@ -126,6 +127,9 @@ def tables(results: Sequence[Result]) -> Iterator[tuple[str, list[Result], tuple
         reduced = [result for result in selected if BF16 in result.precisions]
         if reduced:
             yield f"{title}, each in its fastest precision", reduced, PRECISIONS
+        whole = [result for result in selected if INT8 in result.precisions]
+        if whole:
+            yield f"{title}, int8", whole, (INT8,)
 
 
 def scaling_markdown(sweeps: Sequence[Sweep], machine: dict[str, Any]) -> str:
@@ -166,11 +170,18 @@ def to_data(results: Sequence[Result], machine: dict[str, Any]) -> dict[str, Any
                 "opsin_any_precision": (own := result.opsin_in(PRECISIONS)).title,
                 "ratio_any_precision": _ratio(ratios) if (ratios := result.ratios_to(any_best, own)) else None,
                 "share_of_peak_any_precision": result.share_of(own),
+                "best_peer_int8": best.title if (best := result.best_of((INT8,))) else None,
+                "ratio_int8": _ratio(ratios) if (ratios := _ratios_int8(result)) else None,
                 "figures": [_finite(asdict(figures)) for figures in result.figures],
             }
             for result in results
         ],
     }
+
+
+def _ratios_int8(result: Result) -> Spread | None:
+    """Return Opsin's speed in int8 relative to the best peer's."""
+    return result.ratios_to(result.best_of((INT8,)), result.opsin_in((INT8,))) if INT8 in result.precisions else None
 
 
 def _ratio(ratios: Spread) -> dict[str, float]:

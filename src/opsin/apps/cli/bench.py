@@ -18,7 +18,7 @@ from opsin.apps.benchmark.cases import INFER, TRAIN, Case, cases, describe, pars
 from opsin.apps.benchmark.measure import Result, measure
 from opsin.apps.benchmark.peers import OPSIN, PEERS, Competitor, interpreters
 from opsin.apps.benchmark.plot import bars, lines
-from opsin.apps.benchmark.precision import FLOAT32, PRECISIONS, multiplied_here
+from opsin.apps.benchmark.precision import FLOAT32, INT8, PRECISIONS, multiplied_here
 from opsin.apps.benchmark.scaling import Sweep, measure_sweep, sweeps
 from opsin.apps.benchmark.scaling import rows as scaling_rows
 from opsin.apps.cli.output import StatusLine, print_heading, print_table, write_file
@@ -109,8 +109,10 @@ def precisions_of(text: str | None) -> Sequence[str]:
     """Return the precisions to measure: by default those that this processor multiplies."""
     if text is None:
         return multiplied_here()
+    if text == INT8:
+        return (*multiplied_here(), INT8)
     if text not in PRECISIONS:
-        raise UsageError(f"the precision must be {' or '.join(PRECISIONS)}, not '{text}'")
+        raise UsageError(f"the precision must be {', '.join(PRECISIONS)} or {INT8}, not '{text}'")
     return PRECISIONS[: PRECISIONS.index(text) + 1]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.load_data import load_for_model, task_request
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_heading, print_json, print_table
@@ -15,6 +17,9 @@ from opsin.base.errors import UsageError
 from opsin.base.formatting import percent
 from opsin.data import Dataset, Samples
 from opsin.model import Evaluation, Model
+from opsin.model.int8 import INT8, comparison_of
+from opsin.model.layer_costs import layer_costs
+from opsin.quantization.comparison import Comparison
 from opsin.report import measure_model, page, text, write_text
 from opsin.report.task_tables import is_number_column
 from opsin.tasks.task import AnnotatedEvaluation
@@ -23,25 +28,45 @@ MAX_CONFUSIONS = 3
 """The most confusions of a class that are shown, the most frequent ones."""
 
 
-def run(name: str, source: str, as_json: bool, report: str | None, target: str | None = None) -> int:
+def run(
+    name: str,
+    source: str,
+    as_json: bool,
+    report: str | None,
+    target: str | None = None,
+    arithmetic: ArithmeticOptions = (),
+    layers: bool = False,
+) -> int:
     """Print the scores and what they consist of; with `report`, also write the page.
 
-    `target` names the columns of a table, if the data is one.
+    `target` names the columns of a table, if the data is one. In int8, also say how the answers compare with those in
+    float32, or with `layers` only what each layer costs.
     """
+    settings = Arithmetic(*arithmetic).checked()
+    if layers and settings.precision != INT8:
+        raise UsageError("--layers says what each layer costs in 8-bit integers; add --precision int8, or leave it out")
     if report is not None:
         _check_report_path(report)
     model = open_model(name)
     model.check()
+    model.max_drop = inf  # what int8 loses is measured, not refused
+    settings.apply(model)
     columns = task_request(None, target).columns
     data = load_for_model(model, source, columns)
     if report is not None:
         return _report(model, data, report, as_json)
     images, which = _unseen_images(model, data)
+    if layers:
+        return _print_layers(model, images, as_json)
     result = model.evaluate(images)
+    comparison = comparison_of(model, images) if settings.precision == INT8 else None
     if as_json:
         data_of_result = _data(result) if isinstance(result, Evaluation) else result.to_data()
-        print_json({"model": name, "data": source, **data_of_result})
+        compared = {"int8": comparison.to_data()} if comparison else {}
+        print_json({"model": name, "data": source, **data_of_result, **compared})
         return 0
+    if comparison:
+        print_heading("int8", f" against float32: {comparison}\n")
     if not isinstance(result, Evaluation):
         _print_sections(result, which, data.name)
         return 0
@@ -52,6 +77,24 @@ def run(name: str, source: str, as_json: bool, report: str | None, target: str |
     typer.echo(f"{result.images - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
     print_table(("class", "images", "correct", "", "confused with"), _rows(result), left=(0, 4))
     return 0
+
+
+def _print_layers(model: Model, images: Samples, as_json: bool) -> int:
+    """Print what each layer costs alone in int8, the costliest first."""
+    costs = sorted(layer_costs(model, images), key=lambda cost: -cost.error)
+    if as_json:
+        print_json([cost.to_data() for cost in costs])
+        return 0
+    rows = [(cost.layer, f"{100 * cost.error:.2f}%", *_changes(cost.comparison)) for cost in costs]
+    print_table(("layer in int8", "error of the outputs", "lost", "won", "drop in points (95%)"), rows, left=(0,))
+    return 0
+
+
+def _changes(comparison: Comparison | None) -> tuple[str, str, str]:
+    if comparison is None or comparison.interval is None:
+        return "", "", ""
+    low, high = comparison.interval
+    return f"{comparison.lost:,}", f"{comparison.won:,}", f"{comparison.drop:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _print_sections(result: AnnotatedEvaluation, which: str, data: str) -> None:

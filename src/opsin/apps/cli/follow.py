@@ -20,13 +20,13 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image
 
+from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.frame_sinks import Sink, create_sink
 from opsin.apps.cli.frame_statistics import FrameStatistics
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import StatusLine, print_error, print_json_line
 from opsin.apps.cli.predict import DONT_KNOW, default_top
 from opsin.base.errors import DataError, UsageError
-from opsin.compiler.precision import Precision
 from opsin.data.decode import read_image
 from opsin.data.file_io import read_file
 from opsin.data.frame_stacks import FrameHistory
@@ -82,15 +82,14 @@ def run(
     top: int | None,
     out: str | None,
     idle: float | None,
-    precision: str = Precision.FLOAT32.value,
-    portable: bool = False,
+    arithmetic: ArithmeticOptions = (),
 ) -> int:
     """Print a line per frame until the video ends, no file has come for `idle` seconds, or Ctrl-C; then a summary.
 
     The exit code is 1 if frames could not be read.
     """
     source, model = _only(inputs), open_model(name)
-    model.precision, model.portable = precision, portable
+    Arithmetic(*arithmetic).checked().apply(model)
     return _follow(model, source, FollowOptions(as_json, default_top(model, top), out, idle))
 
 

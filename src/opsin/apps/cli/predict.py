@@ -10,14 +10,15 @@ from typing import Any
 
 import typer
 
+from opsin.apps.answer_data import answer_data
 from opsin.apps.cli.annotated_copies import AnnotatedCopies
+from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.images import paths_of, warn_about_frames
 from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
 from opsin.base.errors import DataError, OpsinError
 from opsin.base.formatting import percent
-from opsin.compiler.precision import Precision, precision_named
 from opsin.data.batches import MAX_BATCH
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.video_names import is_video
@@ -50,8 +51,7 @@ def run(
     out: str | None,
     follow: bool = False,
     idle: float | None = None,
-    precision: str = Precision.FLOAT32.value,
-    portable: bool = False,
+    arithmetic: ArithmeticOptions = (),
 ) -> int:
     """Print a line per image with the model's answer, or "don't know" if the model is not sure enough.
 
@@ -59,11 +59,11 @@ def run(
     that cannot be read are reported after the answers for the others. The exit code is then 1. Videos, cameras, and
     with `follow` folders are read by frames.
     """
-    precision = precision_named(precision)
+    settings = Arithmetic(*arithmetic).checked()
     if follow or any(map(is_video, images)):
-        return command("follow")(name, images, as_json, top, out, idle, precision, portable)
+        return command("follow")(name, images, as_json, top, out, idle, arithmetic)
     model = open_model(name)
-    model.precision, model.portable = precision, portable
+    settings.apply(model)
     copies = AnnotatedCopies(Path(out), model.task) if out else None
     contents, results = [each for image in images for each in _contents(image)], list[Result]()
     warn_about_frames(len(contents), model.preprocessing)
@@ -82,7 +82,7 @@ def run(
 def _print_results(results: Sequence[Result], as_json: bool) -> int:
     """Print answers, and then errors; return the exit code."""
     if as_json:
-        print_json([_data(result) for result in results])
+        print_json([answer_data(result.name, result.answer) for result in results])
     else:
         answers = [result for result in results if not isinstance(result.answer, DataError)]
         for line in table([_row(result.name, result.answer) for result in answers], left=(0, 1, 3)):
@@ -160,16 +160,3 @@ def _row(name: str, answer: Any) -> tuple[str, ...]:
 
 def _listed(ranked: Sequence[tuple[str, float]]) -> str:
     return ", ".join(f"{label} ({percent(probability)})" for label, probability in ranked)
-
-
-def _data(result: Result) -> dict[str, Any]:
-    answer = result.answer
-    if isinstance(answer, DataError):
-        return {"image": result.name, "error": str(answer)}
-    if not isinstance(answer, Prediction):
-        return {"image": result.name, **answer.to_data()}
-    ranked = [{"label": label, "probability": probability} for label, probability in answer.ranking]
-    reliability = {} if answer.reliable is None else {"known": answer.reliable}
-    labels = {} if answer.labels is None else {"labels": list(answer.labels)}
-    label = {"label": answer.label, "probability": answer.probability}
-    return {"image": result.name, **label, **reliability, **labels, "ranked": ranked}

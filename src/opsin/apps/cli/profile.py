@@ -16,12 +16,14 @@ from opsin import nn
 from opsin.apps.cli.output import print_json, write_file
 from opsin.apps.cli.subject import Subject, find_subject
 from opsin.backends.native.profile import Profile, ProfileRow, profile, summed
-from opsin.backends.native.program import Native, compile
+from opsin.backends.native.program import compile
 from opsin.backends.tuning import noise
 from opsin.base.errors import UsageError
 from opsin.compiler.passes import FPROP, PASSES
-from opsin.compiler.precision import in_words, precision_named
-from opsin.ir import show
+from opsin.compiler.precision import Precision, in_words, precision_named
+from opsin.ir import Graph, show
+from opsin.model.int8 import INT8
+from opsin.quantization.quantize import calibrated, quantize_graph
 from opsin.viz.icicle import IcicleBar, icicle
 
 TABLE_WIDTH = 100
@@ -49,19 +51,28 @@ def run(
 ) -> int:
     """Compile, run for about `seconds`, and print the table; with `svg`, also draw a flame graph.
 
-    `arithmetic` is whether Winograd's algorithm is allowed, and the precision.
+    `arithmetic` is whether Winograd's algorithm is allowed, and the precision. In int8, random images give the ranges.
     """
-    winograd, precision = arithmetic[0], precision_named(arithmetic[1])
+    winograd, is_whole = arithmetic[0], arithmetic[1] == INT8
+    precision = Precision.FLOAT32 if is_whole else precision_named(arithmetic[1])
+    if is_whole and not infer:
+        raise UsageError("--precision int8 predicts only: give --infer, too")
     if by not in ("layer", "kernel"):
         raise UsageError(f"--by takes layer or kernel, not '{by}'")
     if svg is not None and not svg.lower().endswith(".svg"):
         raise UsageError(f"the image is an SVG file: call it {os.path.splitext(svg)[0]}.svg instead of {svg}")
     subject = find_subject(name, size, None, "--size")
     graph = subject.graph if infer else subject.training_step()
+    state = _state(graph, subject)
+    if is_whole:
+        images = _inputs(graph, subject, batch)["inputs"]
+        graph, state = quantize_graph(graph, state, calibrated(graph, state, images, compile, threads))
     program = compile(graph, batch, threads, winograd=winograd, precision=precision)
-    result = profile(program, _inputs(program, subject, batch), seconds)
+    program.load_state(state)
+    result = profile(program, _inputs(program.graph, subject, batch), seconds)
     kind = "prediction" if infer else "training step"
-    title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}{in_words(precision)}"
+    title = f"{subject.name}, {kind}, {batch} images of {show(subject.input_shape)}"
+    title += f", {INT8}" if is_whole else in_words(precision)
     if svg is not None:
         write_file(svg, icicle(tree(result, kind), title, _summary(result, batch)))
     if as_json:
@@ -75,13 +86,16 @@ def run(
     return 0
 
 
-def _inputs(program: Native, subject: Subject, batch: int) -> dict[str, Any]:
-    """Return random images and labels, and load the parameters: a model's, or initial ones."""
-    graph = program.graph
+def _state(graph: Graph, subject: Subject) -> dict[str, Any]:
+    """Return the parameters: a model's, or initial ones."""
     state = nn.initial_state(graph, seed=0)
     if subject.model is not None:
         state |= {name: value for name, value in subject.model.state.items() if name in state}
-    program.load_state(state)
+    return state
+
+
+def _inputs(graph: Graph, subject: Subject, batch: int) -> dict[str, Any]:
+    """Return random images and labels."""
     rng = np.random.default_rng(0)
     inputs: dict[str, Any] = {"inputs": rng.normal(size=(batch, *subject.input_shape)).astype(np.float32)}
     if len(graph.inputs) > 1:

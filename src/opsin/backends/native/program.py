@@ -30,7 +30,7 @@ from opsin.compiler.views import Buffer, View
 from opsin.ir import Graph, gc_paused
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
-from opsin.kernels.ir import ELEMENT_BYTES, Target
+from opsin.kernels.ir import DTYPES, ELEMENT_BYTES, Target
 
 MAX_CHANNELS_COPIED = 16
 """Channels up to which an image is copied channel by channel."""
@@ -61,7 +61,8 @@ class Native:
         self._scratch = [_aligned(plan.scratch_size) for _ in range(threads)]
         for buffer, offset in plan.tables.items():
             data = np.asarray(buffer.data).reshape(-1)
-            self._tables[offset : offset + buffer.size] = data.view(np.float32)
+            table = self._tables[offset : offset + buffer.words]
+            table.view(data.dtype)[: buffer.size] = data
         self._ticks = np.zeros((len(plan.calls), threads), np.int64)
         self._groups = divide_groups(plan.groups, plan.batch, plan.chunk, threads)
         self._words = self._write_tables(kernel_addresses([call.spec for call in plan.calls], target))
@@ -91,10 +92,8 @@ class Native:
     def _array(self, view: View) -> Array:
         """Return the memory of `view` as a NumPy array of its logical shape."""
         array, offset = self._allocation(view.buffer)
-        elements = array[offset : offset + view.buffer.words]
-        if view.buffer.element == "i32":
-            elements = elements.view(np.int32)
-        strides = tuple(4 * stride for stride in view.strides)
+        elements: Array = array[offset : offset + view.buffer.words].view(DTYPES[view.buffer.element])
+        strides = tuple(elements.itemsize * stride for stride in view.strides)
         return np.lib.stride_tricks.as_strided(elements[view.offset :], view.shape, strides)
 
     def _addresses(self) -> dict[Buffer, int]:

@@ -9,14 +9,14 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from opsin.backends.native.render_narrow import NarrowText
+from opsin.backends.native.render_text import ELEMENTS, llvm_type
 from opsin.kernels.ir import (
-    BF16,
     BOOL,
     ELEMENT_BYTES,
     F32,
-    I32,
-    INDEX,
-    PAIR,
+    I8,
+    PACKED,
     TILE_ROWS,
     U8,
     Branch,
@@ -28,25 +28,19 @@ from opsin.kernels.ir import (
     Value,
 )
 
-ELEMENTS = {F32: "float", I32: "i32", U8: "i8", INDEX: "i64", BOOL: "i1", BF16: "i16", PAIR: "i32"}
-ALIGNMENTS = {**ELEMENT_BYTES, PAIR: ELEMENT_BYTES[BF16]}
-"""The alignment of each element: pairs begin at any bfloat16."""
+ALIGNMENTS = ELEMENT_BYTES | {packed: ELEMENT_BYTES[narrow] for narrow, packed in PACKED.items()}
+"""The alignment of each element: lanes with several narrow numbers begin at any of these."""
 
 FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 INT_BINARY = {
     "add": "add", "sub": "sub", "mul": "mul", "div": "sdiv", "rem": "srem",
-    "and": "and", "or": "or", "xor": "xor", "shl": "shl", "shr": "lshr",
+    "and": "and", "or": "or", "xor": "xor", "shl": "shl", "shr": "lshr", "sar": "ashr",
 }  # fmt: skip
 FLOAT_COMPARE = {"lt": "olt", "le": "ole", "eq": "oeq", "min": "olt", "max": "ogt"}
 INT_COMPARE = {"lt": "slt", "le": "sle", "eq": "eq", "min": "slt", "max": "sgt"}
 CONVERSIONS = {
     "float": "sitofp", "float_bits": "bitcast", "int_bits": "bitcast", "i32": "trunc", "index": "sext",
 }  # fmt: skip
-
-
-def llvm_type(kind: ScalarType) -> str:
-    element = ELEMENTS[kind.element]
-    return element if kind.lanes == 1 else f"<{kind.lanes} x {element}>"
 
 
 def literal(value: float, element: str) -> str:
@@ -62,49 +56,16 @@ MIN_OPAQUE_ACCESSES = 64
 the compile time, and a pointer for each is slower than computing them."""
 
 
-DOT_LANES = (4, 8, 16)
-"""The lanes of the vectors that AVX512-BF16 rounds and multiplies."""
-
-
-def splat(value: int, kind: ScalarType) -> str:
-    """Return a whole number in every lane of `kind`."""
-    return str(value) if kind.lanes == 1 else "<" + ", ".join([f"i32 {value}"] * kind.lanes) + ">"
-
-
-class Renderer:
+class Renderer(NarrowText):
     """Renders one kernel as one function."""
 
     def __init__(self, kernel: Kernel, target: Target) -> None:
-        self.kernel, self.target = kernel, target
-        self.lines: list[str] = []
-        self.names: dict[Any, str] = {}
-        self.intrinsics: set[str] = set()
-        self.label = "%entry"
-        self.count = 0
-
-    def fresh(self, prefix: str = "v") -> str:
-        self.count += 1
-        return f"%{prefix}{self.count}"
-
-    def line(self, text: str) -> None:
-        self.lines.append(f"  {text}")
+        super().__init__(target)
+        self.kernel, self.label = kernel, "%entry"
 
     def place(self, label: str) -> None:
         self.lines.append(f"{label[1:]}:")
         self.label = label
-
-    def name(self, value: Any) -> str:
-        return self.names[value]
-
-    def typed(self, value: Value) -> str:
-        return f"{llvm_type(value.kind)} {self.names[value]}"
-
-    def assign(self, result: Any, text: str) -> str:
-        name = self.fresh()
-        self.line(f"{name} = {text}")
-        if result is not None:
-            self.names[result] = name
-        return name
 
     def render(self) -> str:
         kernel = self.kernel
@@ -112,6 +73,8 @@ class Renderer:
         for register in kernel.registers:
             self.names[register] = self.fresh("r")
             self.line(f"{self.names[register]} = alloca {llvm_type(register.kind)}")
+        for kind in dict.fromkeys(i.result.kind for i in kernel.instructions() if i.name == "unsigned"):
+            self.flips[kind] = self.flip(kind)
         self.block(kernel.body)
         self.line("ret void")
         head = f"define void @{kernel.name}(ptr noalias readonly %args, i64 %begin, i64 %end, ptr %scratch) nounwind {{"
@@ -201,83 +164,8 @@ class Renderer:
         self.intrinsics.add(f"{kind} {name}({', '.join([kind] * len(item.operands))})")
         self.assign(item.result, f"call {kind} {name}({', '.join(self.typed(v) for v in item.operands)})")
 
-    def multiply_add(self, kind: ScalarType, a: str, b: str, c: str) -> str:
-        """Return the name of `a · b + c`, values of `kind`."""
-        vector = llvm_type(kind)
-        if not self.target.fma:
-            product = self.assign(None, f"fmul {vector} {a}, {b}")
-            return self.assign(None, f"fadd {vector} {product}, {c}")
-        name = f"@llvm.fma.{'f32' if kind.lanes == 1 else f'v{kind.lanes}f32'}"
-        self.intrinsics.add(f"{vector} {name}({', '.join([vector] * 3)})")
-        return self.assign(None, f"call {vector} {name}({vector} {a}, {vector} {b}, {vector} {c})")
-
     def do_fma(self, item: Instruction) -> None:
         self.names[item.result] = self.multiply_add(item.result.kind, *map(self.name, item.operands))
-
-    def do_dot(self, item: Instruction) -> None:
-        a, b, c = item.operands
-        lanes = c.kind.lanes
-        if self.target.bf16_dot and lanes in DOT_LANES:
-            pairs, sums = f"<{2 * lanes} x bfloat>", llvm_type(c.kind)
-            name = f"@llvm.x86.avx512bf16.dpbf16ps.{32 * lanes}"
-            self.intrinsics.add(f"{sums} {name}({sums}, {pairs}, {pairs})")
-            left, right = (self.assign(None, f"bitcast {self.typed(v)} to {pairs}") for v in (a, b))
-            self.assign(item.result, f"call {sums} {name}({self.typed(c)}, {pairs} {left}, {pairs} {right})")
-            return
-        # Products of bfloat16 are exact, so that it makes no difference whether the sum is fused.
-        total = self.name(c)
-        for half in ("upper", "lower"):
-            left, right = (self.half(v, half, c.kind) for v in (a, b))
-            total = self.multiply_add(c.kind, left, right, total)
-        self.names[item.result] = total
-
-    def half(self, pairs: Value, half: str, kind: ScalarType) -> str:
-        """Return the upper or lower numbers of `pairs` as float32 of type `kind`."""
-        text = f"shl {self.typed(pairs)}, {splat(16, kind)}"
-        if half == "upper":
-            text = f"and {self.typed(pairs)}, {splat(-65536, kind)}"
-        bits = self.assign(None, text)
-        return self.assign(None, f"bitcast {llvm_type(pairs.kind)} {bits} to {llvm_type(kind)}")
-
-    def do_pair(self, item: Instruction) -> None:
-        lower, upper = item.operands
-        kind = item.result.kind
-        parts = [self.assign(None, f"zext {self.typed(v)} to {llvm_type(kind)}") for v in (lower, upper)]
-        shifted = self.assign(None, f"shl {llvm_type(kind)} {parts[1]}, {splat(16, kind)}")
-        self.assign(item.result, f"or {llvm_type(kind)} {parts[0]}, {shifted}")
-
-    def do_widen(self, item: Instruction) -> None:
-        (source,), kind = item.operands, ScalarType(I32, item.result.kind.lanes)
-        bits = self.assign(None, f"zext {self.typed(source)} to {llvm_type(kind)}")
-        shifted = self.assign(None, f"shl {llvm_type(kind)} {bits}, {splat(16, kind)}")
-        self.assign(item.result, f"bitcast {llvm_type(kind)} {shifted} to {llvm_type(item.result.kind)}")
-
-    def do_narrow(self, item: Instruction) -> None:
-        """Round as `bfloat16.narrow` defines it, which is what the instruction of AVX512-BF16 does."""
-        (source,), lanes = item.operands, item.result.kind.lanes
-        result, whole = llvm_type(item.result.kind), ScalarType(I32, lanes)
-        if self.target.bf16_dot and lanes in DOT_LANES:
-            number = self.assign(None, f"fptrunc {self.typed(source)} to <{lanes} x bfloat>")
-            self.assign(item.result, f"bitcast <{lanes} x bfloat> {number} to {result}")
-            return
-        kind, mask = llvm_type(whole), llvm_type(ScalarType(BOOL, lanes))
-
-        def step(text: str) -> str:
-            return self.assign(None, text)
-
-        bits = step(f"bitcast {self.typed(source)} to {kind}")
-        upper = step(f"lshr {kind} {bits}, {splat(16, whole)}")
-        odd = step(f"and {kind} {upper}, {splat(1, whole)}")
-        biased = step(f"add {kind} {bits}, {splat(0x7FFF, whole)}")
-        rounded = step(f"lshr {kind} {step(f'add {kind} {biased}, {odd}')}, {splat(16, whole)}")
-        quiet = step(f"or {kind} {upper}, {splat(0x40, whole)}")
-        sign = step(f"and {kind} {upper}, {splat(0x8000, whole)}")
-        size = step(f"and {kind} {bits}, {splat(0x7FFFFFFF, whole)}")
-        is_small = step(f"icmp slt {kind} {size}, {splat(0x00800000, whole)}")
-        is_nan = step(f"icmp sgt {kind} {size}, {splat(0x7F800000, whole)}")
-        number = step(f"select {mask} {is_small}, {kind} {sign}, {kind} {rounded}")
-        number = step(f"select {mask} {is_nan}, {kind} {quiet}, {kind} {number}")
-        self.assign(item.result, f"trunc {kind} {number} to {result}")
 
     def do_int(self, item: Instruction) -> None:
         # A NaN may become any number, but the result must not be poison.
@@ -373,7 +261,10 @@ class Renderer:
         if item.data == kind.lanes:
             self.assign(item.result, f"load {vector}, ptr {pointer}, align {alignment}")
             return
-        element = {F32: "f32", I32: "i32", PAIR: "i32", BF16: "i16"}[kind.element]
+        if ELEMENT_BYTES[kind.element] == 1 and not self.target.masks_bytes:
+            self.load_pieces(item.result, pointer, item.data)
+            return
+        element = ELEMENTS[kind.element].replace("float", "f32")
         name = f"@llvm.masked.load.v{kind.lanes}{element}.p0"
         mask = f"<{kind.lanes} x i1>"
         self.intrinsics.add(f"{vector} {name}(ptr, {mask}, {vector})")
@@ -381,12 +272,38 @@ class Renderer:
         operands = f"ptr align {alignment} {pointer}, {mask} <{bits}>, {vector} zeroinitializer"
         self.assign(item.result, f"call {vector} {name}({operands})")
 
+    def load_pieces(self, result: Value, pointer: str, count: int) -> None:
+        """Load `count` bytes in pieces of 8, 4, 2 and 1, with zeros behind them."""
+        kind: ScalarType = result.kind
+        vector, name, position, size = llvm_type(kind), "zeroinitializer", 0, kind.lanes // 2
+        while size:
+            if count - position >= size:
+                at = self.assign(None, f"getelementptr i8, ptr {pointer}, i64 {position}")
+                piece = self.assign(None, f"load <{size} x i8>, ptr {at}, align 1")
+                places = ", ".join(f"i32 {min(i, size - 1)}" for i in range(kind.lanes))
+                text = f"shufflevector <{size} x i8> {piece}, <{size} x i8> poison, <{kind.lanes} x i32> <{places}>"
+                wide = self.assign(None, text)
+                lanes = [kind.lanes + i - position if position <= i < position + size else i for i in range(kind.lanes)]
+                places = ", ".join(f"i32 {lane}" for lane in lanes)
+                text = f"shufflevector {vector} {name}, {vector} {wide}, <{kind.lanes} x i32> <{places}>"
+                name = self.assign(None, text)
+                position += size
+            size //= 2
+        self.names[result] = name
+
     def do_prefetch(self, item: Instruction) -> None:
         address, index = item.operands
         element, to_write = item.data
         self.intrinsics.add("void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         pointer = self.pointer(address, self.name(index), element)
         self.line(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(to_write)}, i32 3, i32 1)")
+
+    def do_load_pairs(self, item: Instruction) -> None:
+        kind: ScalarType = item.result.kind
+        pointer, count = self.pointer(item.operands[0], self.name(item.operands[1]), I8), 2 * kind.lanes
+        octets = self.assign(None, f"load <{count} x i8>, ptr {pointer}, align 1")
+        wide = self.assign(None, f"sext <{count} x i8> {octets} to <{count} x i16>")
+        self.assign(item.result, f"bitcast <{count} x i16> {wide} to {llvm_type(kind)}")
 
     def do_load_bytes(self, item: Instruction) -> None:
         address, places = item.operands
@@ -396,7 +313,8 @@ class Renderer:
         for lane in range(kind.lanes if kind.lanes > 1 else 0):
             place = self.assign(None, f"extractelement {self.typed(places)}, i32 {lane}")
             name = self.assign(None, f"insertelement {vector} {name}, i8 {self.byte(address, place)}, i32 {lane}")
-        self.assign(item.result, f"zext {vector} {name} to {llvm_type(kind)}")
+        conversion = "zext" if item.data == U8 else "sext"
+        self.assign(item.result, f"{conversion} {vector} {name} to {llvm_type(kind)}")
 
     def byte(self, address: Value, place: str) -> str:
         offset = self.assign(None, f"sext i32 {place} to i64")
@@ -488,7 +406,7 @@ def accesses(body: list[Any]) -> int:
         if isinstance(item, Branch):
             count += accesses(item.body) + accesses(item.otherwise)
         elif isinstance(item, Instruction):
-            count += item.name in ("load", "load_bytes", "gather", "store", "scatter")
+            count += item.name in ("load", "load_pairs", "load_bytes", "gather", "store", "scatter")
     return count
 
 

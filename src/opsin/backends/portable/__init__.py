@@ -5,6 +5,15 @@ in memory; `backends/wasm` and `backends/c` write it in their languages.
 """
 
 from opsin.backends.portable.engine import compile
-from opsin.backends.portable.program import Address, Array, Call, PortableProgram, Segment, portable_program
+from opsin.backends.portable.program import (
+    COMPACT,
+    Address,
+    Array,
+    Call,
+    Layout,
+    PortableProgram,
+    Segment,
+    portable_program,
+)
 
-__all__ = ["Address", "Array", "Call", "PortableProgram", "Segment", "compile", "portable_program"]
+__all__ = ["COMPACT", "Address", "Array", "Call", "Layout", "PortableProgram", "Segment", "compile", "portable_program"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-I32, F32, V128 = 0x7F, 0x7D, 0x7B
+I32, I64, F32, V128 = 0x7F, 0x7E, 0x7D, 0x7B
 """The types of values."""
 
 LOCAL_GET, LOCAL_SET, LOCAL_TEE, CALL = b"\x20", b"\x21", b"\x22", b"\x10"
@@ -21,6 +21,7 @@ SCALAR_OPCODES = {
     "i32.and": 0x71, "i32.or": 0x72, "i32.xor": 0x73, "i32.shl": 0x74, "i32.shr_s": 0x75, "i32.shr_u": 0x76,
     "f32.abs": 0x8B, "f32.neg": 0x8C, "f32.floor": 0x8E, "f32.sqrt": 0x91,
     "f32.add": 0x92, "f32.sub": 0x93, "f32.mul": 0x94, "f32.div": 0x95,
+    "i64.mul": 0x7E, "i64.shr_s": 0x87, "i64.extend_i32_s": 0xAC, "i32.wrap_i64": 0xA7,
     "f32.convert_i32_s": 0xB2, "i32.reinterpret_f32": 0xBC, "f32.reinterpret_i32": 0xBE, "select": 0x1B,
 }  # fmt: skip
 
@@ -28,7 +29,10 @@ VECTOR_OPCODES = {
     "i32x4.splat": 0x11, "f32x4.splat": 0x13, "i32x4.eq": 0x37, "i32x4.lt_s": 0x39, "i32x4.le_s": 0x3D,
     "f32x4.eq": 0x41, "f32x4.lt": 0x43, "f32x4.le": 0x45,
     "v128.and": 0x4E, "v128.or": 0x50, "v128.xor": 0x51, "v128.bitselect": 0x52,
-    "f32x4.floor": 0x68, "i32x4.shl": 0xAB, "i32x4.shr_u": 0xAD,
+    "f32x4.floor": 0x68, "i32x4.shl": 0xAB, "i32x4.shr_s": 0xAC, "i32x4.shr_u": 0xAD,
+    "i16x8.extend_low_i8x16_s": 0x87, "i16x8.extend_low_i8x16_u": 0x89,
+    "i32x4.extend_low_i16x8_s": 0xA7, "i32x4.extend_low_i16x8_u": 0xA9,
+    "i32x4.dot_i16x8_s": 0xBA, "i64x2.extmul_low_i32x4_s": 0xDC, "i64x2.extmul_high_i32x4_s": 0xDD,
     "i32x4.add": 0xAE, "i32x4.sub": 0xB1, "i32x4.mul": 0xB5, "i32x4.min_s": 0xB6, "i32x4.max_s": 0xB8,
     "f32x4.abs": 0xE0, "f32x4.neg": 0xE1, "f32x4.sqrt": 0xE3,
     "f32x4.add": 0xE4, "f32x4.sub": 0xE5, "f32x4.mul": 0xE6, "f32x4.div": 0xE7, "f32x4.pmin": 0xEA, "f32x4.pmax": 0xEB,
@@ -41,11 +45,18 @@ LANE_OPCODES = {
 """Instructions that name a lane."""
 
 LOAD_OPCODES = {
-    "i32.load": 0x28, "f32.load": 0x2A, "i32.load8_u": 0x2D, "v128.load": 0x00, "v128.load32_splat": 0x09,
+    "i32.load": 0x28, "f32.load": 0x2A, "i32.load8_s": 0x2C, "i32.load8_u": 0x2D, "i32.load16_s": 0x2E,
+    "v128.load": 0x00, "v128.load8x8_s": 0x01, "v128.load16x4_s": 0x03, "v128.load32_splat": 0x09,
     "v128.load32_zero": 0x5C, "v128.load64_zero": 0x5D,
 }  # fmt: skip
-STORE_OPCODES = {"i32.store": 0x36, "f32.store": 0x38, "v128.store": 0x0B}
-LANE_LOAD, LANE_STORES = 0x56, {"v128.store32_lane": 0x5A, "v128.store64_lane": 0x5B}
+STORE_OPCODES = {"i32.store": 0x36, "f32.store": 0x38, "i32.store8": 0x3A, "i32.store16": 0x3B, "v128.store": 0x0B}
+LANE_LOAD = 0x56
+LANE_STORES = {
+    "v128.store8_lane": 0x58,
+    "v128.store16_lane": 0x59,
+    "v128.store32_lane": 0x5A,
+    "v128.store64_lane": 0x5B,
+}
 
 
 def unsigned(number: int) -> bytes:

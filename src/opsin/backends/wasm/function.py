@@ -147,7 +147,7 @@ class _Function:
         name = node.name
         if name == "variable":
             return LOCAL_GET + unsigned(self._place(node.data, node.type))
-        if name == "f32x4.splat" and (code := self._splat_of_load(node.operands[0])):
+        if name in ("f32x4.splat", "i32x4.splat") and (code := self._splat_of_load(node.operands[0])):
             return code
         operands = b"".join([self._push(each) for each in node.operands])
         if name in encoding.LOAD_OPCODES:
@@ -157,13 +157,15 @@ class _Function:
             return operands + encoding.simd(encoding.LANE_LOAD) + b"\x00" + unsigned(offset) + bytes([lane])
         if name in encoding.LANE_OPCODES:
             return operands + encoding.simd(encoding.LANE_OPCODES[name]) + bytes([node.data])
+        if name == "i8x16.shuffle bytes":
+            return operands + encoding.simd(0x0D) + bytes(node.data)
         if name == "i8x16.shuffle":
             return operands + encoding.simd(0x0D) + bytes(4 * lane + octet for lane in node.data for octet in range(4))
         return operands + encoding.opcode(name)
 
     def _splat_of_load(self, load: Node) -> bytes | None:
         """Return the load of a number into every lane if it has no other use."""
-        if load.name != "f32.load" or load not in self.pending or self.uses[load] > 1:
+        if load.name not in ("f32.load", "i32.load") or load not in self.pending or self.uses[load] > 1:
             return None
         del self.pending[load]
         return self._push(load.operands[0]) + encoding.access("v128.load32_splat", load.data[0])

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from opsin.backends.wasm.encoding import F32, I32, V128
+from opsin.backends.wasm.encoding import F32, I32, I64, V128
 from opsin.backends.wasm.nodes import Blocks, Node
 from opsin.kernels.ir import BOOL
 from opsin.kernels.ir import F32 as FLOAT
 from opsin.kernels.ir import I32 as INT
 
 SCALAR_NAMES = {
-    "and": "i32.and", "or": "i32.or", "xor": "i32.xor", "shl": "i32.shl", "shr": "i32.shr_u", "rem": "i32.rem_s",
+    "and": "i32.and", "or": "i32.or", "xor": "i32.xor", "shl": "i32.shl", "shr": "i32.shr_u", "sar": "i32.shr_s",
+    "rem": "i32.rem_s",
     "float": "f32.convert_i32_s", "int": "i32.trunc_sat_f32_s",
     "float_bits": "f32.reinterpret_i32", "int_bits": "i32.reinterpret_f32",
 }  # fmt: skip
@@ -30,6 +31,7 @@ VECTOR_NAMES = {
     "and": "v128.and", "or": "v128.or", "xor": "v128.xor",
     "float": "f32x4.convert_i32x4_s", "int": "i32x4.trunc_sat_f32x4_s",
 }  # fmt: skip
+SHIFTS = {"shl": "i32x4.shl", "shr": "i32x4.shr_u", "sar": "i32x4.shr_s"}
 
 
 class Scalars:
@@ -79,10 +81,30 @@ class Scalars:
         if name == "fma":
             a, b, c = operands
             return pure("f32.add", F32, (pure("f32.mul", F32, (a, b)), c))
+        if name == "mulh":
+            product = pure("i64.mul", I64, tuple(pure("i64.extend_i32_s", I64, (each,)) for each in operands))
+            bits = pure("i64.extend_i32_s", I64, (self.constant(INT, 32),))
+            return pure("i32.wrap_i64", I32, (pure("i64.shr_s", I64, (product, bits)),))
+        if name == "dot":
+            return self._dot(operands)
         names = FLOAT_NAMES if type == F32 else INT_NAMES
         full = SCALAR_NAMES.get(name) or names.get(name) or prefix + name
         result = I32 if name in COMPARISONS else F32 if full.startswith("f32.") else I32
         return pure(full, result, operands)
+
+    def _dot(self, operands: tuple[Node, ...]) -> Node:
+        """Add the products of both int16 of pairs."""
+        (a, b, total), bits = operands, self.constant(INT, 16)
+        for half in ("shl", "sar"):
+            factors = [self.scalar("shl", INT, (each, bits)) if half == "shl" else each for each in (a, b)]
+            left, right = (self.scalar("sar", INT, (each, bits)) for each in factors)
+            total = self.scalar("add", INT, (total, self.scalar("mul", INT, (left, right))))
+        return total
+
+    def signed(self, lanes: int, part: Node, bits: int) -> Node:
+        """Return the low `bits` of each lane, with their sign."""
+        count = self.fill(INT, lanes, self.constant(INT, 32 - bits))
+        return self.compute("sar", INT, lanes, (self.compute("shl", INT, lanes, (part, count)), count))
 
     def lane(self, element: str, parts: Sequence[Node], lane: int) -> Node:
         """Return one lane of a vector as a scalar."""
@@ -131,8 +153,14 @@ class Vectors(Scalars):
             return pure("f32x4.add", V128, (pure("f32x4.mul", V128, (a, b)), c))
         if name in ("float_bits", "int_bits"):
             return operands[0]
-        if name in ("shl", "shr"):
+        if name in ("shl", "shr", "sar"):
             return self._shift(name, operands)
+        if name == "mulh":
+            low, high = (pure(f"i64x2.extmul_{half}_i32x4_s", V128, operands) for half in ("low", "high"))
+            return pure("i8x16.shuffle", V128, (low, high), (1, 3, 5, 7))
+        if name == "dot":
+            a, b, c = operands
+            return pure("i32x4.add", V128, (pure("i32x4.dot_i16x8_s", V128, (a, b)), c))
         if name in ("lt", "le") and element != FLOAT:
             return pure(f"i32x4.{name}_s", V128, operands)
         if name in ("div", "rem") and element != FLOAT:
@@ -145,7 +173,7 @@ class Vectors(Scalars):
         if not count.is_constant or count.data != count.data[:4] * 4:
             return self._by_lane(name, "i32", operands)
         amount = self.constant("i32", int.from_bytes(count.data[:4], "little", signed=True))
-        return self.blocks.pure("i32x4.shl" if name == "shl" else "i32x4.shr_u", V128, (value, amount))
+        return self.blocks.pure(SHIFTS[name], V128, (value, amount))
 
     def _by_lane(self, name: str, element: str, operands: tuple[Node, ...]) -> Node:
         lanes = [[self.lane(element, [each], lane) for each in operands] for lane in range(4)]

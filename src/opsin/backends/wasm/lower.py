@@ -5,34 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opsin.backends.wasm.encoding import F32, I32, V128
-from opsin.backends.wasm.lanes import Scalars, Vectors
-from opsin.backends.wasm.linear import Linear, times, value
-from opsin.backends.wasm.nodes import Blocks, Choice, Item, Node, Repeat, SetVariable, Store
+from opsin.backends.wasm.encoding import I32
+from opsin.backends.wasm.linear import Linear, times
+from opsin.backends.wasm.memory import NUMBER, MemoryLowering
+from opsin.backends.wasm.nodes import Choice, Item, Node, Repeat, SetVariable
 from opsin.base.errors import CompileError
-from opsin.kernels.ir import ELEMENT_BYTES, INDEX, U8, Branch, Instruction, Kernel, Loop, ScalarType
-from opsin.kernels.ir import F32 as FLOAT
+from opsin.kernels.ir import ELEMENT_BYTES, I8, I16, I16_PAIR, INDEX, U8, Branch, Instruction, Kernel, Loop
 from opsin.kernels.ir import I32 as INT
 
-MAX_OFFSET = 2**20
-"""Constant parts of addresses below this become offsets of accesses. An engine adds offsets without wrapping around, so
-the rest of the address must not be negative: memory below this address holds no data (see `module.py`)."""
 
-NUMBER = ScalarType(INDEX)
-"""The kind of values that are kept as sums; vectors of indices are vectors of i32."""
-
-MEMORY_ELEMENTS = (FLOAT, INT, U8)
-
-
-class Lowering:
+class Lowering(MemoryLowering):
     """Translates one kernel; `simd` selects vectors or scalars."""
 
     def __init__(self, kernel: Kernel, simd: bool) -> None:
-        self.kernel, self.blocks = kernel, Blocks()
-        self.lanes = Vectors(self.blocks) if simd else Scalars(self.blocks)
-        self.parts: dict[Any, list[Node]] = {}
-        self.numbers: dict[Any, Linear] = {}
+        super().__init__(kernel, simd)
         self.variables: dict[Any, list[Variable]] = {}
+        self.unwrapped: set[Any] = set()
+        """Narrow numbers of which only the low bits count, as for stores."""
         first = len(kernel.parameters)
         for place, each in enumerate((kernel.begin, kernel.end, kernel.scratch_base), first):
             self.numbers[each] = Linear.of(self._parameter(place))
@@ -48,21 +37,6 @@ class Lowering:
 
     def _parameter(self, place: int) -> Node:
         return self.blocks.pure("parameter", I32, (), place)
-
-    # -- values -------------------------------------------------------------------------------
-
-    def _set(self, result: Any, parts: Sequence[Node]) -> None:
-        if result.kind == NUMBER:
-            self.numbers[result] = Linear.of(parts[0])
-        else:
-            self.parts[result] = list(parts)
-
-    def _get(self, operand: Any) -> list[Node]:
-        """Return the parts of a value; a whole number is one."""
-        return [value(self.blocks, self.numbers[operand])] if operand.kind == NUMBER else self.parts[operand]
-
-    def _number(self, operand: Any) -> Node:
-        return value(self.blocks, self.numbers[operand])
 
     # -- control ------------------------------------------------------------------------------
 
@@ -192,107 +166,29 @@ class Lowering:
     def _do_prefetch(self, _item: Instruction) -> None:
         """Do nothing: WebAssembly has no prefetch."""
 
-    # -- memory -------------------------------------------------------------------------------
+    # -- narrow numbers -----------------------------------------------------------------------
 
-    def _do_address(self, item: Instruction) -> None:
-        base, index = (self.numbers[each] for each in item.operands)
-        self.numbers[item.result] = base + index.scaled(ELEMENT_BYTES[item.data])
+    def _do_bits(self, item: Instruction) -> None:
+        (source,) = item.operands
+        if not {source.kind.element, item.result.kind.element} <= {INT, I16_PAIR}:
+            raise CompileError(f"{self.kernel.name}: WebAssembly has no rendering of the bits of {source.kind}")
+        self.parts[item.result] = self._get(source)
 
-    def _place(self, number: Linear) -> tuple[Node, int]:
-        """Return an address as a node and a constant offset."""
-        offset = number.constant if 0 <= number.constant < MAX_OFFSET else 0
-        return value(self.blocks, Linear(number.constant - offset, number.terms)), offset
+    def _do_narrow(self, item: Instruction) -> None:
+        if item.result.kind.element not in (I8, I16, U8):
+            raise CompileError(f"{self.kernel.name}: WebAssembly has no rendering of {item.result.kind}")
+        self.unwrapped.add(item.result)
+        self.parts[item.result] = self._get(item.operands[0])
 
-    def _address(self, item: Instruction, element: str) -> Linear:
-        if element not in MEMORY_ELEMENTS:
-            raise CompileError(f"{self.kernel.name}: WebAssembly has no rendering of arrays of {element}")
-        return self.numbers[item.operands[0]] + self.numbers[item.operands[1]].scaled(ELEMENT_BYTES[element])
-
-    def _load(self, name: str, type: int, at: Linear, *operands: Node, lane: int = 0) -> Node:
-        address, offset = self._place(at)
-        return self.blocks.ordered(name, type, (address, *operands), (offset, lane))
-
-    def _scalar_load(self, element: str, at: Linear) -> Node:
-        name = {FLOAT: "f32.load", INT: "i32.load", U8: "i32.load8_u"}[element]
-        return self._load(name, F32 if element == FLOAT else I32, at)
-
-    def _do_load(self, item: Instruction) -> None:
-        kind = item.result.kind
-        at, size = self._address(item, kind.element), ELEMENT_BYTES[kind.element]
-        if kind.lanes == 1 or self.lanes.width == 1:
-            self._load_scalars(item, at, Linear(size))
-            return
-        self.parts[item.result] = [
-            self._load_part(kind.element, at + Linear(size * first), min(4, item.data - first))
-            for first in range(0, kind.lanes, 4)
-        ]
-
-    def _load_part(self, element: str, at: Linear, count: int) -> Node:
-        if count <= 0:
-            return self.lanes.fill(element, 4, self.lanes.constant(element, 0))
-        if count == 4:
-            return self._load("v128.load", V128, at)
-        part = self._load("v128.load32_zero" if count == 1 else "v128.load64_zero", V128, at)
-        return part if count < 3 else self._load("v128.load32_lane", V128, at + Linear(8), part, lane=2)
-
-    def _load_scalars(self, item: Instruction, at: Linear, step: Linear) -> None:
-        kind, loads = item.result.kind, []
-        for _ in range(item.data):
-            loads.append(self._scalar_load(kind.element, at))
-            at = at + step
-        zeros = [self.lanes.constant(kind.element, 0)] * (kind.lanes - item.data)
-        self.parts[item.result] = loads + zeros
-
-    def _do_gather(self, item: Instruction) -> None:
-        kind = item.result.kind
-        at = self._address(item, kind.element)
-        step = self.numbers[item.operands[2]].scaled(ELEMENT_BYTES[kind.element])
-        if self.lanes.width == 1:
-            self._load_scalars(item, at, step)
-            return
-        parts = []
-        for first in range(0, kind.lanes, 4):
-            count = min(4, item.data - first)
-            part = self._load_part(kind.element, at, min(1, count))
-            for lane in range(1, max(1, count)):
-                at = at + step
-                part = self._load("v128.load32_lane", V128, at, part, lane=lane)
-            at = at + step
-            parts.append(part)
+    def _do_widen(self, item: Instruction) -> None:
+        (source,) = item.operands
+        parts, kind = self._get(source), source.kind
+        if source in self.unwrapped and kind.element == U8:
+            mask = self.lanes.fill(INT, kind.lanes, self.lanes.constant(INT, 0xFF))
+            parts = [self.lanes.compute("and", INT, kind.lanes, (part, mask)) for part in parts]
+        elif source in self.unwrapped:
+            parts = [self.lanes.signed(kind.lanes, part, 8 * ELEMENT_BYTES[kind.element]) for part in parts]
         self.parts[item.result] = parts
-
-    def _do_load_bytes(self, item: Instruction) -> None:
-        base, parts, lanes = self.numbers[item.operands[0]], self._get(item.operands[1]), item.result.kind.lanes
-        indices = [self.lanes.lane(INT, parts, lane) for lane in range(lanes)] if lanes > 1 else parts
-        loads = [self._scalar_load(U8, base + Linear.of(index)) for index in indices]
-        self.parts[item.result] = self.lanes.join(INT, loads) if lanes > 1 else loads
-
-    def _do_store(self, item: Instruction) -> None:
-        element = item.operands[2].kind.element
-        self._store(item, element, Linear(ELEMENT_BYTES[element]), contiguous=True)
-
-    def _do_scatter(self, item: Instruction) -> None:
-        element = item.operands[2].kind.element
-        self._store(item, element, self.numbers[item.operands[3]].scaled(ELEMENT_BYTES[element]), contiguous=False)
-
-    def _store(self, item: Instruction, element: str, step: Linear, contiguous: bool) -> None:
-        source, count = item.operands[2], item.data
-        at, parts = self._address(item, element), self._get(source)
-        is_scalar, lane = source.kind.lanes == 1 or self.lanes.width == 1, 0
-        while lane < count:
-            part, left = parts[lane if is_scalar else lane // 4], min(4 - lane % 4, count - lane)
-            size, name, place = 1, "v128.store32_lane", lane % 4
-            if is_scalar:
-                name = "f32.store" if element == FLOAT else "i32.store"
-            elif contiguous and left == 4:
-                size, name = 4, "v128.store"
-            elif contiguous and left >= 2:
-                size, name, place = 2, "v128.store64_lane", lane % 4 // 2
-            address, offset = self._place(at)
-            self.blocks.append(Store(name, address, offset, part, place if name.endswith("_lane") else None))
-            lane += size
-            for _ in range(size):
-                at = at + step
 
 
 class Variable:
@@ -305,7 +201,7 @@ class Variable:
 
 
 ELEMENTWISE = frozenset(
-    "add sub mul div rem min max and or xor shl shr lt le eq neg sqrt abs floor fma select float int float_bits "
-    "int_bits".split()
+    "add sub mul div rem min max and or xor shl shr sar lt le eq neg sqrt abs floor fma select float int float_bits "
+    "int_bits mulh dot".split()
 )
 """Instructions that act on each lane."""

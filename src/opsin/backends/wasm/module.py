@@ -14,7 +14,7 @@ from opsin.backends.portable import Address, Array, PortableProgram, Segment
 from opsin.backends.wasm import encoding
 from opsin.backends.wasm.encoding import CALL, I32, name, sized, unsigned, vector
 from opsin.backends.wasm.function import render
-from opsin.backends.wasm.lower import MAX_OFFSET
+from opsin.backends.wasm.memory import MAX_OFFSET
 from opsin.base.errors import CompileError
 from opsin.kernels.ir import Kernel
 

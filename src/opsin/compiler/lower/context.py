@@ -27,10 +27,10 @@ from opsin.compiler.calls import (
 from opsin.compiler.cost_model import EPYC_ZEN3, CostModel
 from opsin.compiler.lower.conv_algorithms import ConvSelection
 from opsin.compiler.lower.loop_nest import loop_nest, merged_loops
-from opsin.compiler.views import Buffer, View, channels_last, dense_strides, row_major
-from opsin.ir import INT, Node, Tensor
+from opsin.compiler.views import ELEMENTS, Buffer, View, channels_last, dense_strides, row_major
+from opsin.ir import Node, Tensor
 from opsin.kernels.expression import IDENTITY, Expression, Step
-from opsin.kernels.ir import BF16, F32, I32, Target
+from opsin.kernels.ir import BF16, DTYPES, F32, Target
 from opsin.kernels.pointwise import Pointwise
 from opsin.kernels.reduce import Combine
 from opsin.kernels.spec import KernelSpec
@@ -53,6 +53,8 @@ class Lowering:
     narrow: Collection[Tensor] = frozenset()
     """The tensors that are stored as bfloat16 (see `compiler.precision`)."""
     views: dict[Tensor, View] = field(default_factory=dict)
+    biases: dict[Node, View] = field(default_factory=dict)
+    """What is added to the sums of convolutions of whole numbers, as their kernels compute them."""
 
     @property
     def chunks(self) -> int:
@@ -67,7 +69,7 @@ class Lowering:
             node = tensor.node
             if node.op.name != "constant":
                 raise KeyError(f"{node} has not been computed")
-            dtype = np.int32 if tensor.dtype == INT else np.float32
+            dtype = DTYPES[ELEMENTS[tensor.dtype]]
             self.views[tensor] = self.table(np.array(node.attrs["value"], dtype))
         return self.views[tensor]
 
@@ -77,7 +79,7 @@ class Lowering:
 
     def table(self, data: np.ndarray) -> View:
         """Return a view of constant data, row-major."""
-        element = I32 if data.dtype == np.int32 else F32
+        element = next(e for e in ELEMENTS.values() if data.dtype == DTYPES[e])
         buffer = Buffer(data.size, element, "table", data=np.ascontiguousarray(data))
         return View(buffer, data.shape, dense_strides(data.shape, row_major(data.ndim)))
 
@@ -89,7 +91,7 @@ class Lowering:
 
     def result(self, tensor: Tensor, order: Sequence[int] | None = None) -> View:
         """Return new memory for `tensor`, dense in `order`, of the elements that it is stored as."""
-        element = I32 if tensor.dtype == INT else BF16 if tensor in self.narrow else F32
+        element = BF16 if tensor in self.narrow else ELEMENTS[tensor.dtype]
         return self.new(tensor.shape, order, element)  # type: ignore[arg-type]
 
     def wide(self, view: View) -> ViewAndCalls:
@@ -217,7 +219,8 @@ class Lowering:
     def fill(self, view: View, value: float) -> KernelCall:
         """Return a call that sets every element of `view` to `value`."""
         index = View(Buffer(0, "place", "place"), view.shape, (0,) * len(view.shape))
-        return self.pointwise(Expression(1, (Step("constant", (0,), value),), (1,)), [index], [view])
+        name = "constant" if view.buffer.element in (F32, BF16) else "whole"
+        return self.pointwise(Expression(1, (Step(name, (0,), value),), (1,)), [index], [view])
 
     def pointwise(self, expression: Expression, operands: Sequence[View], results: Sequence[View]) -> KernelCall:
         """Return a call for `results = expression(operands)`, all of one shape; `place` operands are indices."""

@@ -15,7 +15,7 @@ from opsin.kernels.depthwise_weight import DepthwiseWeight
 from opsin.kernels.taps import Axis
 
 
-def _axes(node: Node, kernel: tuple[int, ...], transposed: bool = False) -> tuple[Axis, Axis]:
+def axes(node: Node, kernel: tuple[int, ...], transposed: bool = False) -> tuple[Axis, Axis]:
     """Return how the windows move by rows and by columns."""
     attrs = node.attrs
     moves = zip(kernel, attrs["stride"], attrs["dilation"], attrs["padding"], strict=True)
@@ -23,7 +23,7 @@ def _axes(node: Node, kernel: tuple[int, ...], transposed: bool = False) -> tupl
     return rows, columns
 
 
-def _channel_block(lowering: Lowering, channels: int, taps: int) -> int | None:
+def channel_block(lowering: Lowering, channels: int, taps: int) -> int | None:
     """Return the channels of a block; its weights stay in the L1 cache. None if those of all channels do."""
     costs = lowering.costs
     if taps * channels <= costs.depthwise_max_weights:
@@ -43,10 +43,10 @@ def convolve(
     )
     _, channels, height, width = x.shape
     out_height, out_width = epilogue.results[0].shape[2:]
-    axes = _axes(node, w.shape[2:], transposed=node.op.name == "conv_transpose2d")
-    channel_block = _channel_block(lowering, channels, prod(w.shape[2:]))
+    moves = axes(node, w.shape[2:], transposed=node.op.name == "conv_transpose2d")
+    block = channel_block(lowering, channels, prod(w.shape[2:]))
     call = lowering.call(
-        Depthwise(channels, height, out_height, *axes, channel_block, epilogue.epilogue),
+        Depthwise(channels, height, out_height, *moves, block, epilogue.epilogue),
         pointers={"x": x, "w": w},
         words={"W": width, "OW": out_width},
         epilogue=epilogue.arguments,
@@ -65,14 +65,14 @@ def weight_gradient(lowering: Lowering, x: View, g: View, node: Node) -> ViewAnd
     kernel = node.attrs["kernel"]
     count, channels, height, width = x.shape
     size = prod(kernel) * channels
-    channel_block = _channel_block(lowering, channels, prod(kernel))
+    block = channel_block(lowering, channels, prod(kernel))
     parts = min(-(-count // lowering.chunk), max(4, lowering.costs.max_partial_elements // size))
     images = -(-count // parts)
     parts = -(-count // images)
     partial = lowering.new((parts, size), row_major(2))
     per_chunk = images == lowering.chunk and count == lowering.batch
     call = lowering.call(
-        DepthwiseWeight(channels, height, g.shape[2], *_axes(node, kernel), channel_block),
+        DepthwiseWeight(channels, height, g.shape[2], *axes(node, kernel), block),
         pointers={"x": x, "g": g, "partial": partial},
         words={"N": count, "W": width, "OW": g.shape[3], "images": images},
         partition=Partition.PER_CHUNK if per_chunk else Partition.ANY,

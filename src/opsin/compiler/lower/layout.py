@@ -42,7 +42,7 @@ def pad(lowering: Lowering, node: Node) -> list[KernelCall]:
     view = lowering.view(node.inputs[0])
     result = lowering.result(node.output)
     low, interior = node.attrs["low"], node.attrs["interior"]
-    calls = [lowering.fill(result, 0.0)] if result.size != view.size else []
+    calls = [lowering.fill(result, node.attrs.get("value", 0))] if result.size != view.size else []
     steps = tuple(gap + 1 for gap in interior)
     stops = tuple(start + (n - 1) * step + 1 for start, n, step in zip(low, view.shape, steps, strict=True))
     if view.size:

@@ -14,6 +14,7 @@ from opsin.compiler.lower.pointwise import LoweredEpilogue
 from opsin.compiler.views import View, row_major
 from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
+from opsin.kernels.ir import BF16, F32
 from opsin.kernels.panels import PanelShape, panel_count
 from opsin.kernels.tiles import fills_tiles
 
@@ -99,7 +100,7 @@ def convolve_phase(
     kernel, window, out, costs = geometry.kernel, geometry.window, geometry.out, lowering.costs
     depth = kernel[0] * kernel[1] * window.channels
     pack = 2 if lowering.multiplies_pairs(x) and window.channels % 2 == 0 else 1
-    u, packing = (x, []) if w is None else pack_panels(lowering, w, PanelShape(2, pack, pack))
+    u, packing = (x, []) if w is None else pack_panels(lowering, w, PanelShape(2, pack, BF16 if pack == 2 else F32))
     count = x.shape[0] * out[0] * out[1]
     reads_in_place = geometry.is_in_place or not depth
     # Numbers are broadcast one by one, so bfloat16 is widened while windows are copied.

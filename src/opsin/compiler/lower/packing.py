@@ -15,7 +15,7 @@ def pack_panels(lowering: Lowering, w: View, shape: PanelShape) -> ViewAndCalls:
         w, copies = lowering.copy(w, row_major(4))
     height, width, channels, filters = w.shape
     panels = shape.count(filters, lowering.target)
-    size = panels * height * width * channels * shape.columns(lowering.target)
+    size = panels * height * width * shape.depth(channels) * shape.columns(lowering.target)
     u = View(Buffer(size, shape.element, "temporary"), (size,), (1,))
     kh_stride, kw_stride, *steps = w.strides
     strides = {"kh_stride": kh_stride, "kw_stride": kw_stride, "step": steps[is_transposed]}

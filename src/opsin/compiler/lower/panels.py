@@ -12,6 +12,7 @@ from opsin.compiler.lower.packing import pack_panels
 from opsin.compiler.lower.pointwise import LoweredEpilogue
 from opsin.compiler.views import View
 from opsin.kernels.conv_panels import ConvPanels
+from opsin.kernels.ir import BF16, F32
 from opsin.kernels.panels import panel_shape
 
 
@@ -36,13 +37,13 @@ def convolve_phase(
         return packed.convolve_phase(lowering, x, w, geometry, epilogue, macs, phase)
     images, costs = x.shape[0], lowering.costs
     pack = 2 if lowering.multiplies_pairs(x) and geometry.window.channels % 2 == 0 else 1
-    shape = panel_shape(geometry.filters, geometry.window.channels, lowering.target, pack)
+    shape = panel_shape(geometry.filters, geometry.window.channels, lowering.target, BF16 if pack == 2 else F32)
     u, packing = pack_panels(lowering, w, shape)
     pieces = max(1, -(-costs.min_blocks // images))
     panels = shape.count(geometry.filters, lowering.target)
-    row_blocks = pieces if w.size <= costs.direct_max_weights else _row_blocks(geometry, pieces, panels, costs)
+    blocks_of_rows = pieces if w.size <= costs.direct_max_weights else row_blocks(geometry, pieces, panels, costs)
     is_padded = geometry.is_padded or (x.is_narrow and pack == 1)
-    rows, blocks, scratch = geometry.block(row_blocks, costs, is_padded)
+    rows, blocks, scratch = geometry.block(blocks_of_rows, costs, is_padded)
     shares = min(panels, -(-pieces // blocks))
     prefetch = geometry.is_in_place and not is_padded and x.size > costs.gemm_min_prefetch_elements
     strides, arrays = packed.phase_arguments(epilogue, phase)
@@ -60,7 +61,7 @@ def convolve_phase(
             prefetch,
         ),
         pointers={"x": x, "u": u},
-        words={**sizes, **geometry.row_words, "rows": rows, "blocks": blocks, "out_strides": strides},
+        words={**sizes, **geometry.row_words, "rows": rows, "blocks": blocks, "out_strides": strides, "zero": ()},
         epilogue=arrays,
         partition=Partition.PER_SAMPLE,
         blocks=blocks * shares,
@@ -73,7 +74,7 @@ def convolve_phase(
     return [*packing, call]
 
 
-def _row_blocks(geometry: Geometry, pieces: int, panels: int, costs: CostModel) -> int:
+def row_blocks(geometry: Geometry, pieces: int, panels: int, costs: CostModel) -> int:
     """Return in how many blocks of rows to divide an image with large weights: each reads all weights of its panels."""
     pixels = geometry.out[0] * geometry.out[1]
     return min(pieces, max(pixels // costs.gemm_pixels, -(-pieces // panels), 1))

@@ -11,10 +11,16 @@ from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.simplify import constant_value
 from opsin.compiler.views import Buffer, Destinations, View, channels_last, dense_strides, row_major
-from opsin.ir import INT, Node, Tensor
+from opsin.ir import FLOAT, Node, Tensor
 from opsin.kernels.expression import Expression, Step
 from opsin.kernels.tile import Epilogue
 
+ATTRIBUTES = {
+    "add_int8": ("a_factor", "b_factor", "bias", "shift", "low", "high"),
+    "multiply_int8": ("a_zero", "b_zero", "bias", "multiplier", "zero", "low", "high"),
+    "quantize": ("scale", "zero"), "dequantize": ("scale", "zero"),
+}  # fmt: skip
+"""The attributes of operations in the order in which the functions of `kernels.expression` take them."""
 FIRST_OPERAND = -1
 """The number of the first operand in a `Draft`."""
 
@@ -70,7 +76,7 @@ def draft(lowering: Lowering, group: FusionGroup) -> Draft:
     shape = group.shape
     expression = Draft(shape)  # type: ignore[arg-type]
     if group.anchor is not None:
-        expression.operand(group.anchor.output, _sum_view(expression.shape))
+        _bind_sum(lowering, expression, group.anchor)
     elif group.sums:  # Constants take their number of lanes from an operand in memory.
         group_nodes = set(group.nodes)
         outer = (t for node in (*group.nodes, *group.sums) for t in node.inputs if t.node not in group_nodes)
@@ -78,6 +84,22 @@ def draft(lowering: Lowering, group: FusionGroup) -> Draft:
     for node in group.nodes:
         expression.number[node.output] = _node(lowering, expression, node)
     return expression
+
+
+def _bind_sum(lowering: Lowering, expression: Draft, anchor: Node) -> None:
+    """Make the sum of `anchor` operand 0, followed by the arithmetic that is a part of the operation."""
+    view = _sum_view(expression.shape)
+    if anchor not in lowering.biases:
+        expression.operand(anchor.output, view)
+        return
+    values = [lowering.biases[anchor], *(lowering.view(tensor) for tensor in anchor.inputs[3:])]
+    numbers = [expression.operand((anchor, "sum"), view)]
+    for name, value in zip(("bias", "multiplier"), values, strict=False):
+        by_channel = View(value.buffer, (value.size, 1, 1), (*value.strides, 0, 0), value.offset)
+        numbers.append(expression.operand((anchor, name), by_channel.broadcast(expression.shape)))
+    is_scaled = anchor.op.name == "conv2d_int8"
+    attribute = tuple(anchor.attrs[key] for key in ("zero", "low", "high")) if is_scaled else None
+    expression.number[anchor.output] = expression.step("requantize" if is_scaled else "add", numbers, attribute)
 
 
 def _sum_view(shape: tuple[int, ...]) -> View:
@@ -101,7 +123,8 @@ def _node(lowering: Lowering, expression: Draft, node: Node) -> int:
     inputs = node.inputs
     if name in ("maximum", "minimum") and constant_value(inputs[0]) is not None:
         inputs = inputs[::-1]  # A constant as the second operand is known not to be NaN.
-    return expression.step(name, [_operand(lowering, expression, t) for t in inputs], attrs.get("exponent"))
+    attribute = tuple(attrs[key] for key in ATTRIBUTES[name]) if name in ATTRIBUTES else attrs.get("exponent")
+    return expression.step(name, [_operand(lowering, expression, t) for t in inputs], attribute)
 
 
 def _operand(lowering: Lowering, expression: Draft, tensor: Tensor) -> int:
@@ -109,7 +132,7 @@ def _operand(lowering: Lowering, expression: Draft, tensor: Tensor) -> int:
         return expression.number[tensor]
     value = constant_value(tensor)
     if value is not None:
-        return expression.constant(value, tensor.dtype == INT)
+        return expression.constant(value, tensor.dtype != FLOAT)
     return expression.operand(tensor, lowering.view(tensor).broadcast(expression.shape))
 
 
@@ -142,9 +165,8 @@ def draft_epilogue(lowering: Lowering, group: FusionGroup) -> Draft:
     if group.nodes:
         return draft(lowering, group)
     assert group.anchor is not None
-    output = group.anchor.output
-    expression = Draft(output.shape)  # type: ignore[arg-type]
-    expression.operand(output, _sum_view(expression.shape))
+    expression = Draft(group.anchor.output.shape)  # type: ignore[arg-type]
+    _bind_sum(lowering, expression, group.anchor)
     return expression
 
 

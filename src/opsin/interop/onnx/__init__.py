@@ -1,5 +1,8 @@
-"""Import of networks from ONNX files; no other package is needed."""
+"""Networks in ONNX files, read and written; no other package is needed."""
 
+from opsin.interop.onnx.byte_input import ByteInput
 from opsin.interop.onnx.network import Network, read
+from opsin.interop.onnx.own_graph import is_own
+from opsin.interop.onnx.write import OPSET, to_bytes
 
-__all__ = ["Network", "read"]
+__all__ = ["OPSET", "ByteInput", "Network", "is_own", "read", "to_bytes"]

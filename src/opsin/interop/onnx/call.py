@@ -46,6 +46,9 @@ class ImportContext(Protocol):
     batch: int | None
     """The batch size that the file fixes, or None."""
 
+    def is_variable(self, constant: ConstantValue) -> bool:
+        """Return whether a constant is known to be a variable of the network, because Opsin wrote the file."""
+
     def variable(self, constant: ConstantValue, trainable: bool) -> Tensor:
         """Return the variable with the value of `constant`; one constant gives one variable."""
 
@@ -157,7 +160,7 @@ class OnnxCall:
         if isinstance(value, Tensor):
             return value
         array = value.array
-        if array.size == 1 and not (trainable and array.ndim):
+        if array.size == 1 and not (trainable and array.ndim) and not self.context.is_variable(value):
             (number,) = array.reshape(-1).tolist()
             return ops.reshape(ops.constant(number), (1,) * array.ndim)
         if array.dtype == object:

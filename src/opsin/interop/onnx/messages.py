@@ -28,6 +28,12 @@ MAX_NODES = 100_000
 MAX_AXES = 16
 """Limit of the axes of a tensor."""
 
+METADATA_FIELD = 14
+"""The number of the field of a ModelProto with an entry of the metadata."""
+
+METADATA_KEY = "opsin"
+"""The entry of the metadata in which Opsin describes the model, as JSON."""
+
 Attribute: TypeAlias = "int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | TensorRecord | None"
 """The value of an AttributeProto; `None` for a type that no supported operator uses, such as a graph."""
 
@@ -78,11 +84,12 @@ class GraphRecord:
 
 @dataclass
 class ModelRecord:
-    """A ModelProto: the graph, the producer, and the opset version of each domain."""
+    """A ModelProto: the graph, the producer, the opset version of each domain, and the entries of the metadata."""
 
     graph: GraphRecord | None = None
     producer: str = ""
     opsets: dict[str, int] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 def read_model(data: memoryview) -> ModelRecord:
@@ -99,6 +106,8 @@ def read_model(data: memoryview) -> ModelRecord:
             case 8:
                 domain, opset = _opset(wire, value)
                 model.opsets[domain] = opset
+            case 14:
+                model.metadata |= [read_entry(wire, value)]
     model.producer = f"{model.producer} {version}".strip()
     return model
 
@@ -201,7 +210,7 @@ def _tensor(wire: WireReader, message: FieldValue) -> TensorRecord:
             case 9:
                 tensor.raw_data = as_bytes(value)
             case 13:
-                entries |= [_entry(wire, value)]
+                entries |= [read_entry(wire, value)]
             case 14:
                 is_external = as_int(value) == 1
     if len(dims) > MAX_AXES or min(dims, default=0) < 0:
@@ -248,7 +257,8 @@ def _opset(wire: WireReader, message: FieldValue) -> tuple[str, int]:
     return domain, version
 
 
-def _entry(wire: WireReader, message: FieldValue) -> tuple[str, str]:
+def read_entry(wire: WireReader, message: FieldValue) -> tuple[str, str]:
+    """Return the key and the value of a StringStringEntryProto."""
     key = entry = ""
     for number, value in wire.fields(message):
         if number == 1:

@@ -10,6 +10,9 @@ INPUT_NAMES = ("inputs", "labels", "learning_rate")
 """Names of the inputs of a training step."""
 MAX_NAME_LENGTH = 200
 
+CONSTANT_PREFIX = "constant:"
+"""How Opsin names initializers that are no variables of the network."""
+
 
 class UniqueNames:
     """Generator of unique names."""

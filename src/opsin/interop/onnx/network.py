@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,16 @@ from opsin.interop.onnx.classifier_output import (
     find_classifier_output,
     to_logits,
 )
+from opsin.interop.onnx.image_sizes import by_class, dims_text, image_shape, matches
 from opsin.interop.onnx.messages import GraphRecord, ModelRecord, NodeRecord, TensorRecord, ValueRecord, read_model
-from opsin.interop.onnx.names import UniqueNames, layer_path, variable_name
+from opsin.interop.onnx.names import CONSTANT_PREFIX, UniqueNames, layer_path, variable_name
+from opsin.interop.onnx.own_graph import OwnGraph, read_description
 from opsin.interop.onnx.problems import Problem, report
 from opsin.interop.onnx.rules import FOLDS, RULES, simplify
 from opsin.interop.onnx.tensors import FLOAT_TYPES, TYPE_NAMES, UINT8, TensorLoader, open_file
 from opsin.interop.onnx.topological_order import find_producers, topological_order
 from opsin.interop.onnx.wire import quote_name
-from opsin.ir import BATCH, Graph, Shape, Tensor, bind, input_tensor, scope, show, variable
+from opsin.ir import BATCH, Graph, Tensor, bind, input_tensor, scope, show, variable
 from opsin.ir.checked import checked
 from opsin.ir.serialization import MAX_ELEMENTS, MAX_RANK
 
@@ -79,6 +81,8 @@ class Network:
     """Whether the file takes images as bytes, from 0 to 255."""
     conversion: str = ""
     """How the outputs of a classifier were changed, in a sentence; empty if they are those of the file."""
+    description: dict[str, Any] = field(default_factory=dict)
+    """What Opsin wrote into the file's metadata about the model; empty in files of others."""
 
 
 @checked
@@ -91,6 +95,8 @@ def read(
 
     With `classifier`, the network has one output, "logits", N × classes: the first output of the file with floats,
     before a final softmax or sigmoid. A single output becomes two classes; softmax of their logits gives 1 - p and p.
+
+    Of a file that Opsin wrote with preprocessing or with mirrored images inside, the network itself is returned.
 
     Nothing in the file is executed, and the only other files that are read are external weights in the same folder.
 
@@ -107,13 +113,15 @@ def read(
             raise ModelError(f"is not an ONNX file but {kind.what}; {kind.advice or FILE_ADVICE}")
         record = read_model(data)
         graph, opset = _graph_and_opset(record)
-        importer = Importer(graph, opset, TensorLoader(place.parent, len(data)))
+        description = read_description(record.metadata)
+        own = None if description is None else OwnGraph.of(description)
+        importer = Importer(graph, opset, TensorLoader(place.parent, len(data)), own)
         converted_graph = importer.network(input_shape, classifier)
     except ModelError as error:
         raise ModelError(f"{path} {error}") from None
     return Network(
         converted_graph, importer.state, importer.layers, graph.name or place.stem, record.producer, opset,
-        importer.independent, importer.output.labels, importer.byte_input, importer.conversion,
+        importer.independent, importer.output.labels, importer.byte_input, importer.conversion, description or {},
     )  # fmt: skip
 
 
@@ -132,8 +140,8 @@ def _graph_and_opset(record: ModelRecord) -> tuple[GraphRecord, int]:
 class Importer:
     """Converter of one graph; it is the `ImportContext` of the import rules."""
 
-    def __init__(self, record: GraphRecord, opset: int, arrays: TensorLoader) -> None:
-        self.record, self.opset, self.arrays = record, opset, arrays
+    def __init__(self, record: GraphRecord, opset: int, arrays: TensorLoader, own: OwnGraph | None = None) -> None:
+        self.record, self.opset, self.arrays, self.own = record, opset, arrays, own
         self.folded_elements = 0
         self.batch: int | None = None
         self.state: dict[str, NDArray[np.float32]] = {}
@@ -151,7 +159,13 @@ class Importer:
 
     # -- ImportContext ---------------------------------------------------------------------------
 
+    def is_variable(self, constant: ConstantValue) -> bool:
+        is_stored = constant.weight and constant.name in self.record.initializers
+        return self.own is not None and is_stored and not constant.name.startswith(CONSTANT_PREFIX)
+
     def variable(self, constant: ConstantValue, trainable: bool) -> Tensor:
+        if self.own is not None:
+            trainable = self.is_variable(constant) and constant.name not in self.own.frozen
         if constant not in self._variables:
             if constant.array.size == 0:
                 raise UnsupportedError("an operand without elements")
@@ -182,6 +196,8 @@ class Importer:
             self.output = find_classifier_output(self.record.outputs, producer, number)
             outputs = {"logits": self.output.name}
         inputs = [value for value in self.record.inputs if value.name not in self.record.initializers]
+        if self.own is not None and self.own.input is not None:
+            inputs, outputs = [self.own.input], self.own.outputs
         nodes = topological_order(
             producer, {*self.record.initializers, *(v.name for v in inputs)}, list(outputs.values())
         )
@@ -194,10 +210,10 @@ class Importer:
             raise report(self.problems, self.batch)
         results = {name: self._result(value) for name, value in outputs.items()}
         if classifier:
-            values = _by_class(results["logits"])
+            values = by_class(results["logits"])
             results["logits"], self.independent = to_logits(values, self.output)
             self.conversion = conversion(self.output, values.shape[1] == 1)
-        else:
+        elif self.own is None:
             self._check_declared_shapes(results)
         return Graph((images,), results).verify()
 
@@ -227,7 +243,7 @@ class Importer:
             and all(d is None or d > max(CHANNEL_COUNTS) for d in dims[1:3])
         )
         sizes = (dims[3], *dims[1:3]) if is_channels_last else dims[1:]
-        images = input_tensor("inputs", (BATCH, *_image_shape(sizes, input_shape)))
+        images = input_tensor("inputs", (BATCH, *image_shape(sizes, input_shape)))
         self._check_size(images)
         self.values[record.name] = self._channels_last(images, record.name) if is_channels_last else images
         return images
@@ -288,7 +304,8 @@ class Importer:
         call = OnnxCall(self, node, tuple(self._value(name) for name in node.inputs))
         operands = [value for value in call.inputs if value is not None]
         constants = [value for value in operands if isinstance(value, ConstantValue)]
-        if fold and operands and len(constants) == len(operands):
+        is_constant = bool(operands) and len(constants) == len(operands)
+        if fold and is_constant and not (rule and any(map(self.is_variable, constants))):
             arrays = fold(call, [value.array for value in constants])
             results: Any = self._fold_results(node, constants, arrays if isinstance(arrays, list) else [arrays])
         elif rule:
@@ -331,9 +348,10 @@ class Importer:
                 continue
             sizes = bind(shape, self.batch or 1)
             first = 1 if self.batch is None else 0  # A free batch size is not compared.
-            if len(declared) != len(sizes) or not _match(declared[first:], sizes[first:]):
+            if len(declared) != len(sizes) or not matches(declared[first:], sizes[first:]):
                 raise ModelError(
-                    f"declares its output {quote_name(record.name)} as {_dims(declared)}, but computes {show(shape)}"
+                    f"declares its output {quote_name(record.name)} as {dims_text(declared)}, "
+                    f"but computes {show(shape)}"
                 )
 
 
@@ -344,38 +362,3 @@ def _node_name(node: NodeRecord) -> str:
 
 def _operator(node: NodeRecord) -> str:
     return node.op if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op}"
-
-
-def _by_class(logits: Tensor) -> Tensor:
-    """Return `logits` as N × classes; raise `ModelError` if they have several axes per image."""
-    sizes = [size for size in logits.shape[1:] if size != 1]
-    if not logits.rank or logits.shape[0] != BATCH or len(sizes) > 1:
-        raise ModelError(
-            f"outputs {logits.type} instead of one number per class and image; "
-            "opsin.interop.onnx.read returns the graph of such a network"
-        )
-    return ops.reshape(logits, (BATCH, *(sizes or [1])))
-
-
-def _image_shape(sizes: Sequence[int | None], input_shape: tuple[int, int, int] | None) -> Shape:
-    """Return the shape of an image, from the file or from `input_shape`; raise `ModelError` if they differ."""
-    if input_shape is None:
-        fixed_sizes = [size for size in sizes if size is not None]
-        if len(fixed_sizes) < len(sizes):
-            raise ModelError(
-                f"leaves the size of its images free ({_dims(sizes)}); "
-                "choose one in Python, such as opsin.import_onnx(…, input_shape=(3, 224, 224))"
-            )
-        return tuple(fixed_sizes)
-    if len(input_shape) != len(sizes) or not _match(sizes, input_shape) or min(input_shape) < 1:
-        raise ModelError(f"takes images of {_dims(sizes)}, not {show(input_shape)}")
-    return input_shape
-
-
-def _match(dims: Sequence[int | None], sizes: Sequence[int]) -> bool:
-    """Return whether `sizes` are equal to the declared ones, except for free ones."""
-    return all(expected in (None, size) for expected, size in zip(dims, sizes, strict=True))
-
-
-def _dims(sizes: Sequence[int | None]) -> str:
-    return " × ".join("?" if size is None else str(size) for size in sizes)

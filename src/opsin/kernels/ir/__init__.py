@@ -1,21 +1,29 @@
 """The kernel IR, a small language of vector loops that does not depend on the processor.
 
-`nodes` defines it, `builder` builds kernels, `interpreter` runs them in NumPy, `bfloat16` defines the narrow type,
-`target` describes processors, and `functions` has the transcendental functions.
+`nodes` defines it, `builder` builds kernels, `interpreter` runs them in NumPy, `bfloat16` and `integers` define the
+narrow types, `target` describes processors, and `functions` has the transcendental functions.
 """
 
 from opsin.kernels.ir.builder import Builder, Operand, Pointer, Register, Value
-from opsin.kernels.ir.interpreter import interpret
+from opsin.kernels.ir.interpreter import DTYPES, interpret
 from opsin.kernels.ir.nodes import (
     BF16,
     BOOL,
     ELEMENT_BYTES,
     F32,
+    I8,
+    I16,
+    I16_PAIR,
     I32,
     INDEX,
+    PACKED,
     PAIR,
+    QUAD,
+    SUMS,
     TILE_ROWS,
     U8,
+    U8_QUAD,
+    WIDE,
     Branch,
     Instruction,
     Kernel,
@@ -28,15 +36,24 @@ from opsin.kernels.ir.target import PORTABLE, TARGETS, Target, best_target, usab
 __all__ = [
     "BF16",
     "BOOL",
+    "DTYPES",
     "ELEMENT_BYTES",
     "F32",
+    "I8",
+    "I16",
+    "I16_PAIR",
     "I32",
     "INDEX",
+    "PACKED",
     "PAIR",
     "PORTABLE",
+    "QUAD",
+    "SUMS",
     "TARGETS",
     "TILE_ROWS",
     "U8",
+    "U8_QUAD",
+    "WIDE",
     "Branch",
     "Builder",
     "Instruction",

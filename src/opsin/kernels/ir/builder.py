@@ -14,13 +14,17 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from opsin.kernels.ir.nodes import (
-    BF16,
     BOOL,
+    ELEMENT_BYTES,
     F32,
+    I8,
+    I16_PAIR,
     I32,
     INDEX,
     PAIR,
     U8,
+    U8_QUAD,
+    WIDE,
     Branch,
     Instruction,
     Kernel,
@@ -109,8 +113,7 @@ class Value:
 Operand: TypeAlias = "Value | int | float"
 
 CONVERTED = {
-    "float": F32, "float_bits": F32, "int": I32, "int_bits": I32, "i32": I32, "index": INDEX, "narrow": BF16,
-    "widen": F32,
+    "float": F32, "float_bits": F32, "int": I32, "int_bits": I32, "i32": I32, "index": INDEX
 }  # fmt: skip
 """The element kind of the result of each conversion."""
 
@@ -213,12 +216,36 @@ class Builder:
 
     def convert(self, name: str, a: Value) -> Value:
         """Convert `a`. `name` is float (i32 to f32), int (f32 to i32, towards zero), float_bits or int_bits (the bits
-        reinterpreted), i32 (index to i32), index (i32 to index), narrow (f32 to bf16, to nearest even) or widen (bf16
-        to f32).
+        reinterpreted), i32 (index to i32) or index (i32 to index).
 
         `int` of a NaN, or of a number that an i32 cannot hold, is an unspecified number.
         """
         return self.emit(name, ScalarType(CONVERTED[name], a.kind.lanes), (a,))
+
+    def widen(self, a: Value) -> Value:
+        """Return narrow elements as those that hold each exactly (`nodes.WIDE`)."""
+        return self.emit("widen", ScalarType(WIDE[a.kind.element], a.kind.lanes), (a,))
+
+    def narrow(self, a: Value, element: str) -> Value:
+        """Return `a` as narrow `element`s: f32 rounded to the nearest bf16 (to even on a tie), i32 by its low bits."""
+        return self.emit("narrow", ScalarType(element, a.kind.lanes), (a,))
+
+    def bits(self, a: Value, element: str) -> Value:
+        """Return the bits of `a` as those of `element`s, as many as are of its size."""
+        lanes = a.kind.lanes * ELEMENT_BYTES[a.kind.element] // ELEMENT_BYTES[element]
+        return self.emit("bits", ScalarType(element, lanes), (a,))
+
+    def unsigned(self, quads: Value) -> Value:
+        """Return signed bytes plus 128, as unsigned ones."""
+        return self.emit("unsigned", ScalarType(U8_QUAD, quads.kind.lanes), (quads,))
+
+    def multiply_high(self, a: Value, b: Operand) -> Value:
+        """Return the upper 32 bits of the signed 64-bit products of i32."""
+        return self.binary("mulh", a, b)
+
+    def shift_arithmetic(self, a: Value, count: Operand) -> Value:
+        """Return `a` shifted right, filled with its sign from the left: ⌊a / 2^count⌋."""
+        return self.binary("sar", a, count)
 
     def equal(self, a: Operand, b: Operand) -> Value:
         """Return whether `a` equals `b`, lane by lane."""
@@ -238,12 +265,19 @@ class Builder:
         return self.emit("fma", kind, tuple(self.constant(v, kind) for v in (a, b, c)))
 
     def dot(self, a: Value, b: Value, c: Value) -> Value:
-        """Return `c` plus the products of both numbers of the pairs `a` and `b`, as `bfloat16.dot` defines it."""
-        kind = max((a.kind, b.kind), key=lambda k: k.lanes)
-        return self.emit("dot", c.kind, (self.constant(a, kind), self.constant(b, kind), c))
+        """Return `c` plus the products of all numbers that share a lane of `a` and `b`.
+
+        Both are pairs of bf16 (`bfloat16.dot`), both are pairs of i16 (`integers.dot_pairs`), or `a` has four unsigned
+        bytes and `b` four signed ones (`integers.dot_quads`), which only targets with `byte_dot` do fast.
+        """
+        lanes = c.kind.lanes
+        factors = (self.constant(v, ScalarType(v.kind.element, lanes)) for v in (a, b))
+        return self.emit("dot", c.kind, (*factors, c))
 
     def pair(self, lower: Value, upper: Value) -> Value:
-        """Return the pairs of the bf16 vectors `lower` and `upper`, lane by lane."""
+        """Return pairs, lane by lane: of bf16 from bf16, and of i16 from the low bits of i32."""
+        if lower.kind.element == I32:
+            return self.bits((lower & 0xFFFF) | (upper << 16), I16_PAIR)
         return self.emit("pair", ScalarType(PAIR, lower.kind.lanes), (lower, upper))
 
     def select(self, condition: Value, a: Operand, b: Operand) -> Value:
@@ -275,10 +309,10 @@ class Builder:
     ) -> Value:
         """Load `lanes` elements from `index` on, `stride` apart; only the first `count` are read, the rest are 0.
 
-        bfloat16 becomes float32.
+        Narrow elements are widened.
         """
         value = self.load_narrow(buffer, index, lanes, count, stride)
-        return self.convert("widen", value) if buffer.element == BF16 else value
+        return self.widen(value) if buffer.element in WIDE else value
 
     def load_narrow(
         self, buffer: Pointer, index: Operand, lanes: int = 1, count: int | None = None, stride: Operand = 1
@@ -292,18 +326,26 @@ class Builder:
             "gather", ScalarType(buffer.element, lanes), (*location, self.constant(stride, ScalarType(INDEX))), count
         )
 
+    def load_pairs(self, buffer: Pointer, index: Operand, lanes: int = 1) -> Value:
+        """Load signed bytes from `index` on as pairs of i16: two in each lane."""
+        if buffer.element != I8:
+            raise TypeError(f"{self.name}: pairs are loaded from {I8}, not from {buffer.element}")
+        location = (buffer.address, self.constant(index, ScalarType(INDEX)))
+        return self.emit("load_pairs", ScalarType(I16_PAIR, lanes), location)
+
     def load_bytes(self, buffer: Pointer, indices: Value) -> Value:
-        """Load the bytes at `indices` (i32, any number of lanes) as i32 from 0 to 255."""
-        if buffer.element != U8 or indices.kind.element != I32:
-            raise TypeError(f"{self.name}: bytes are loaded from {U8} at {I32} indices")
-        return self.emit("load_bytes", indices.kind, (buffer.address, indices))
+        """Load the bytes, unsigned or signed ones, at `indices` (i32, any number of lanes) as i32."""
+        if buffer.element not in (U8, I8) or indices.kind.element != I32:
+            raise TypeError(f"{self.name}: bytes are loaded from {U8} or {I8} at {I32} indices")
+        return self.emit("load_bytes", indices.kind, (buffer.address, indices), buffer.element)
 
     def store(
         self, buffer: Pointer, index: Operand, value: Value, count: int | None = None, stride: Operand = 1
     ) -> None:
-        """Store the first `count` lanes of `value` from `index` on, `stride` apart; bfloat16 is rounded."""
-        if buffer.element == BF16 and value.kind.element == F32:
-            value = self.convert("narrow", value)
+        """Store the first `count` lanes of `value` from `index` on, `stride` apart; narrow elements are
+        narrowed."""
+        if value.kind.element == WIDE.get(buffer.element):
+            value = self.narrow(value, buffer.element)
         lanes = value.kind.lanes
         count = lanes if count is None else count
         location = (buffer.address, self.constant(index, ScalarType(INDEX)))

@@ -12,16 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from opsin.kernels.ir import bfloat16
+from opsin.kernels.ir import bfloat16, integers
 from opsin.kernels.ir.nodes import (
     BF16,
     BOOL,
     F32,
+    I8,
+    I16,
+    I16_PAIR,
     I32,
     INDEX,
     PAIR,
+    QUAD,
     TILE_ROWS,
     U8,
+    U8_QUAD,
     Branch,
     Instruction,
     Kernel,
@@ -30,8 +35,12 @@ from opsin.kernels.ir.nodes import (
 )
 
 DTYPES = {
-    F32: np.float32, I32: np.int32, U8: np.uint8, INDEX: np.int64, BOOL: np.bool_, BF16: np.uint16, PAIR: np.uint32
+    F32: np.float32, I32: np.int32, INDEX: np.int64, BOOL: np.bool_, U8: np.uint8, I8: np.int8, I16: np.int16,
+    BF16: np.uint16, PAIR: np.uint32, I16_PAIR: np.uint32, QUAD: np.uint32, U8_QUAD: np.uint32,
 }  # fmt: skip
+"""The dtype of arrays of each element kind in NumPy, which has no bfloat16."""
+DOTS = {PAIR: bfloat16.dot, I16_PAIR: integers.dot_pairs, QUAD: integers.dot_quads}
+"""The meaning of `dot`, by the element kind of the right factors."""
 
 
 def _fma(a: Any, b: Any, c: Any) -> Any:
@@ -70,6 +79,7 @@ ELEMENTWISE: dict[str, Any] = {
     "xor": np.bitwise_xor,
     "shl": np.left_shift,
     "shr": _shift_right,
+    "sar": np.right_shift,
     "lt": np.less,
     "le": np.less_equal,
     "eq": np.equal,
@@ -85,9 +95,8 @@ ELEMENTWISE: dict[str, Any] = {
     "int_bits": lambda a: a.view(np.int32),
     "i32": lambda a: a.astype(np.int32),
     "index": lambda a: a.astype(np.int64),
-    "narrow": bfloat16.narrow,
-    "widen": bfloat16.widen,
-    "dot": bfloat16.dot,
+    "mulh": integers.multiply_high,
+    "unsigned": lambda a: a ^ np.uint32(0x80808080),
     "pair": lambda a, b: a.astype(np.uint32) | (b.astype(np.uint32) << np.uint32(16)),
 }
 """The instructions that act on each lane; a value is an array of `lanes` elements, of one element for a scalar."""
@@ -114,12 +123,12 @@ class InterpreterMemory:
         """Return the array that holds element `index` from `address` on, and the element's index in that array.
 
         Raises `IndexError` if no array holds it, and `TypeError` if the array has another dtype. Untyped memory has any
-        dtype, and numbers of 16 bits may be read as pairs, which can begin at any of them.
+        dtype, and narrow numbers may be read several in a lane, which can begin at any of them.
         """
         size = np.dtype(dtype).itemsize
         number = bisect_right(self._bases, address + index * size) - 1
         array, offset = self._arrays[number], address + index * size - self._bases[number]
-        if array.dtype != dtype and (number in self._untyped or (array.dtype == np.uint16 and dtype == np.uint32)):
+        if array.dtype != dtype and (number in self._untyped or (array.itemsize < size and dtype == np.uint32)):
             first = offset % size
             octets = array.view(np.uint8)
             array, offset = octets[first : first + (octets.size - first) // size * size].view(dtype), offset - first
@@ -226,9 +235,32 @@ class Interpreter:
     def _do_load(self, item: Instruction) -> None:
         self._read(item, 1)
 
+    def _do_bits(self, item: Instruction) -> None:
+        self.values[item.result] = self.values[item.operands[0]].view(DTYPES[item.result.kind.element])
+
+    def _do_dot(self, item: Instruction) -> None:
+        function: Any = DOTS[item.operands[1].kind.element]
+        self.values[item.result] = function(*[self.values[v] for v in item.operands])
+
+    def _do_widen(self, item: Instruction) -> None:
+        (source,) = item.operands
+        values = self.values[source]
+        is_float = source.kind.element == BF16
+        self.values[item.result] = bfloat16.widen(values) if is_float else values.astype(np.int32)
+
+    def _do_narrow(self, item: Instruction) -> None:
+        values, element = self.values[item.operands[0]], item.result.kind.element
+        self.values[item.result] = bfloat16.narrow(values) if element == BF16 else values.astype(DTYPES[element])
+
+    def _do_load_pairs(self, item: Instruction) -> None:
+        address, index = (int(self.values[v][0]) for v in item.operands)
+        octets = self.memory.locate_strided(address, index, 2 * item.result.kind.lanes, 1, np.int8)
+        self.values[item.result] = octets.astype(np.int16).view(np.uint32)
+
     def _do_load_bytes(self, item: Instruction) -> None:
         address, indices = (self.values[v] for v in item.operands)
-        elements = [self.memory.locate(int(address[0]), int(index), np.uint8) for index in indices]
+        dtype = DTYPES[item.data]
+        elements = [self.memory.locate(int(address[0]), int(index), dtype) for index in indices]
         self.values[item.result] = np.array([array[index] for array, index in elements], np.int32)
 
     def _do_gather(self, item: Instruction) -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+BYTE_DOT_FEATURES = {"avx512f": "avx512vnni", "avx2": "avxvnni"}
+"""The feature that multiplies bytes in the vectors of a row, by what that row needs."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -19,9 +22,13 @@ class Target:
     and a tile that leaves only one register for them is spilled.
 
     `bf16_dot`: there are instructions that round to bfloat16 and that multiply pairs of them. `tiles`: there are
-    registers for tiles of a matrix, and instructions that multiply them in bfloat16 (AMX). Rows of the table have
-    neither; `with_features` adds them for a processor. `flush_denormals`: programs compute with denormal numbers as
-    zero, because arithmetic on them is slow.
+    registers for tiles of a matrix, and instructions that multiply them in bfloat16 (AMX). `byte_dot`: there is an
+    instruction that adds four products of unsigned and signed bytes without saturation (VNNI). Rows of the table have
+    none of them; `with_features` adds them for a processor.
+
+    `masks_bytes`: one instruction loads a part of a vector of bytes. `keeps_bytes`: weights of 8 bits stay so in
+    memory, as stored programs should be small. `flush_denormals`: programs compute with denormal numbers as zero,
+    because arithmetic on them is slow.
     """
 
     name: str
@@ -32,24 +39,29 @@ class Target:
     factor_registers: int = 1
     bf16_dot: bool = False
     tiles: bool = False
+    byte_dot: bool = False
+    masks_bytes: bool = False
+    keeps_bytes: bool = False
     flush_denormals: bool = True
 
     def with_features(self, features: Collection[str]) -> Target:
         """Return the row for a processor with `features`, which may have more than the row needs."""
         is_wide = "avx512f" in self.needs
         bf16_dot = is_wide and "avx512bf16" in features
-        return replace(self, bf16_dot=bf16_dot, tiles=bf16_dot and {"amx-tile", "amx-bf16"} <= {*features})
+        tiles = bf16_dot and {"amx-tile", "amx-bf16"} <= {*features}
+        byte_dot = any(need in self.needs and name in features for need, name in BYTE_DOT_FEATURES.items())
+        return replace(self, bf16_dot=bf16_dot, tiles=tiles, byte_dot=byte_dot)
 
 
 TARGETS = (
-    Target("avx512", 16, 32, True, ("avx512f", "avx512vl", "avx512bw", "avx512dq")),
+    Target("avx512", 16, 32, True, ("avx512f", "avx512vl", "avx512bw", "avx512dq"), masks_bytes=True),
     Target("avx2", 8, 16, True, ("avx2", "fma")),
     Target("sse4", 4, 16, False, ("sse4.1",)),
     Target("neon", 4, 32, True, ("neon",), factor_registers=4),
 )
 """All rows, widest first."""
 
-PORTABLE = Target("portable", 4, 11, False, (), flush_denormals=False)
+PORTABLE = Target("portable", 4, 11, False, (), keeps_bytes=True, flush_denormals=False)
 """What every processor and language computes bit by bit: IEEE 754 float32, each operation rounded once, no fused
 multiply-add, denormal numbers kept. Exported programs are made for it; `opsin predict --portable` runs it here.
 

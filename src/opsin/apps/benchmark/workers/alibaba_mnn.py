@@ -26,9 +26,9 @@ class Mnn:
         )
         settings = {"backend": "CPU", "numThread": job.threads, "precision": "high", "power": "high"}
         manager = nn.create_runtime_manager((settings,))
-        outputs = [f"v{number}" for number, _ in job.network["outputs"]]
+        outputs = [f"output{number}" for number in range(len(job.network["outputs"]))]
         self.module = nn.load_module_from_file(
-            path, ["v0"], outputs, runtime_manager=manager, shape_mutable=False, rearrange=True
+            path, ["inputs"], outputs, runtime_manager=manager, shape_mutable=False, rearrange=True
         )
         _, inputs = job.arrays()
         images = np.ascontiguousarray(inputs["inputs"])

@@ -1,7 +1,11 @@
-"""OpenVINO with its latency hint, in float32 or bfloat16, and with inputs that are not copied."""
+"""OpenVINO with its latency hint, in float32, bfloat16 or int8, and with inputs that are not copied.
+
+In int8 it reads the file that ONNX Runtime's tool has written.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -9,7 +13,7 @@ import openvino
 from openvino import properties
 from openvino.properties import hint
 
-from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, named_outputs, serve
+from opsin.apps.benchmark.workers.worker import QDQ_FILE, Arrays, BenchmarkJob, named_outputs, serve
 
 
 class OpenVino:
@@ -22,8 +26,12 @@ class OpenVino:
             properties.inference_num_threads(): job.threads,
             properties.intel_cpu.denormals_optimization(): True,
         }
-        core = openvino.Core()
-        model = core.compile_model(core.read_model(job.onnx), "CPU", settings)
+        core, file = openvino.Core(), job.onnx
+        if job.mode.endswith("int8"):
+            file = os.path.join(job.folder, QDQ_FILE)
+            if not os.path.exists(file):
+                raise FileNotFoundError("the network in int8 is written by ONNX Runtime, which was not available")
+        model = core.compile_model(core.read_model(file), "CPU", settings)
         self.request = model.create_infer_request()
         _, inputs = job.arrays()
         self.images = openvino.Tensor(np.ascontiguousarray(inputs["inputs"]), shared_memory=True)

@@ -11,9 +11,10 @@ import opsin
 from opsin import nn, zoo
 from opsin.apps.benchmark.layer_list import deterministic
 from opsin.apps.benchmark.objective import objective
-from opsin.apps.benchmark.precision import precision_of
+from opsin.apps.benchmark.precision import FLOAT32, INT8, precision_of
 from opsin.apps.benchmark.workers.worker import Arrays, BenchmarkJob, named_outputs, serve
 from opsin.backends.native import compile
+from opsin.quantization.quantize import calibrated, quantize_graph
 
 
 def channels_last(images: Any) -> Any:
@@ -35,10 +36,16 @@ class OpsinSession:
             )
         else:
             graph = nn.trace(network, shape)
-        begin = time.perf_counter()
-        self.program = compile(graph, job.batch, job.threads, precision=precision_of(job.mode))
-        self.compiled = time.perf_counter() - begin
         weights, inputs = job.arrays()
+        precision = precision_of(job.mode)
+        if precision == INT8:
+            known = {name: values for name, values in weights.items() if name in graph.variables}
+            state = nn.initial_state(graph, 0) | known
+            graph, weights = quantize_graph(graph, state, calibrated(graph, state, inputs["inputs"], compile))
+            precision = FLOAT32  # of what is not computed in whole numbers
+        begin = time.perf_counter()
+        self.program = compile(graph, job.batch, job.threads, precision=precision)
+        self.compiled = time.perf_counter() - begin
         names = self.program.graph.variables
         self.program.load_state({name: values for name, values in weights.items() if name in names})
         self.inputs: dict[str, Any] = {"inputs": channels_last(inputs["inputs"])}

@@ -28,6 +28,9 @@ Arrays = dict[str, Any]
 WARM_UP_SHARE = 0.2
 """The duration of the uncounted warm-up, as a share of a turn."""
 
+QDQ_FILE = "qdq.onnx"
+"""The quantized network that ONNX Runtime's process writes to the folder of the case, for others to read."""
+
 
 @dataclass(frozen=True)
 class BenchmarkJob:

@@ -46,9 +46,9 @@ def bench(
     precision: Annotated[
         str | None,
         typer.Option(
-            metavar="float32|bf16",
+            metavar="float32|bf16|int8",
             show_default="bf16 if the processor multiplies it",
-            help="The lowest precision: bf16 measures Opsin and other libraries in both, in separate tables.",
+            help="The lowest precision: bf16 and int8 measure Opsin and other libraries in both, in separate tables.",
         ),
     ] = None,
     scaling: Annotated[

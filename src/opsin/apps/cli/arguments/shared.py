@@ -53,6 +53,33 @@ Winograd = Annotated[
     ),
 ]
 Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help=PRECISION_HELP)]
+PredictionPrecision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="float32; bf16, which stores feature maps in half the memory; or int8, which multiplies 8-bit integers.",
+    ),
+]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(
+        "--calibrate",
+        metavar="FOLDER",
+        show_default="in the model file",
+        help="With int8: observe the ranges of the network's results on these images.",
+    ),
+]
+MaxDrop = Annotated[
+    float | None,
+    typer.Option(
+        "--max-drop",
+        min=0,
+        metavar="POINTS",
+        show_default="1",
+        help="With int8: the largest loss on held-out images in percentage points; more is refused.",
+    ),
+]
 Infer = Annotated[bool, typer.Option("--infer", help="Use a prediction instead of a training step.")]
 CacheSize = Annotated[
     int | None, typer.Option(metavar="SIZE", parser=parse_bytes, show_default=CACHE_SIZE, help=CACHE_SIZE_HELP)

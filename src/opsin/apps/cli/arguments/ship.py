@@ -9,16 +9,31 @@ import typer
 from opsin.apps.cli.arguments.shared import ModelFile
 from opsin.apps.cli.lazy import command
 
+FORMATS = "The format: web (a page), js (a module), c (C99), onnx (for other runtimes), torch (weights for PyTorch)."
+
 
 def ship(
     model: ModelFile,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="The format: web (a page), js (a module).")],
+    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=FORMATS)],
     out: Annotated[
         str | None,
         typer.Option(
             metavar="PATH", show_default="the model's name, here", help="The file or folder to write, as the format is."
         ),
     ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="c: measure flash and stack with the compilers that are installed.")
+    ] = False,
+    preprocessing: Annotated[
+        bool, typer.Option("--preprocessing", help="onnx: take uint8 images of the network's size, and normalize them.")
+    ] = False,
+    tta: Annotated[
+        bool | None,
+        typer.Option(
+            "--tta/--no-tta", show_default="as the model", help="onnx: average the outputs of mirrored images."
+        ),
+    ] = None,
 ) -> int:
     """Export a model, with its preprocessing, as files that are used without Opsin."""
-    return command("ship")(model, to, out, {})
+    options = {"measure": measure or None, "preprocessing": preprocessing or None, "tta": tta}
+    return command("ship")(model, to, out, options)

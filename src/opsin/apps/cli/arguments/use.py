@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from opsin.apps.cli.arguments.shared import Json, LabeledData, ModelFile, Precision, Target
+from opsin.apps.cli.arguments.shared import (
+    Calibrate,
+    Json,
+    LabeledData,
+    MaxDrop,
+    ModelFile,
+    PredictionPrecision,
+    Target,
+)
 from opsin.apps.cli.lazy import command
 
 
@@ -39,15 +47,18 @@ def predict(
         float | None,
         typer.Option(min=0, metavar="SECONDS", show_default="never", help="End --follow after a time without images."),
     ] = None,
-    precision: Precision = "float32",
+    precision: PredictionPrecision = "float32",
     portable: Annotated[
         bool,
         typer.Option("--portable", help="Results bit-identical to those of an exported model; slower."),
     ] = False,
+    calibrate: Calibrate = None,
+    max_drop: MaxDrop = None,
     json: Json = False,
 ) -> int:
     """Ask a model about images: print labels with probabilities or "don't know", objects, areas or numbers."""
-    return command("predict")(model, images, json, top, out, follow, idle, precision, portable)
+    arithmetic = precision, portable, calibrate, max_drop
+    return command("predict")(model, images, json, top, out, follow, idle, arithmetic)
 
 
 def evaluate(
@@ -59,9 +70,14 @@ def evaluate(
         str | None,
         typer.Option(metavar="FILE.html", help="Also write the full report, an HTML page; takes about a minute."),
     ] = None,
+    precision: PredictionPrecision = "float32",
+    calibrate: Calibrate = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="With int8: what each layer costs alone, on up to 500 images.")
+    ] = False,
 ) -> int:
     """Measure a model on labelled or annotated images that it was not trained on."""
-    return command("evaluate")(model, data, json, report, target)
+    return command("evaluate")(model, data, json, report, target, (precision, False, calibrate), layers)
 
 
 def see(

@@ -137,7 +137,10 @@ def _gelu(call: OnnxCall) -> Tensor:
 
 @rule("HardSigmoid")
 def _hard_sigmoid(call: OnnxCall) -> Tensor:
-    line = ops.add(ops.multiply(call.tensor(0), call.attr_float("alpha", 0.2)), call.attr_float("beta", 0.5))
+    x, alpha, beta = call.tensor(0), call.attr_float("alpha", 0.2), call.attr_float("beta", 0.5)
+    if (np.float32(alpha), beta) == (np.float32(1 / 6), 0.5):
+        return ops.hard_sigmoid(x)
+    line = ops.add(ops.multiply(x, alpha), beta)
     return ops.minimum(1.0, ops.relu(line))
 
 

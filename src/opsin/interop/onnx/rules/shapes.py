@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -181,20 +181,28 @@ def _slice(call: OnnxCall) -> Tensor:
     stops = call.sizes(2) if call.has(2) else list(call.attr_ints("ends", ()) or ())
     axes = list(range(len(starts))) if axes is None else axes
     steps = call.ints(4) if call.has(4) else [1] * len(starts)
+    ranges: dict[int, range] = {}
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
         if _is_whole_axis(x.shape[axis], start, stop, step):
             continue
         if isinstance(stop, Size):
             raise UnsupportedError("it splits the batch of images")
-        x = _slice_range(x, axis, range(size_of(x, axis))[start:stop:step])
-    return x
+        ranges[axis % x.rank] = range(size_of(x, axis))[start:stop:step]
+    return _slice_ranges(x, ranges)
 
 
-def _slice_range(x: Tensor, axis: int, positions: range) -> Tensor:
-    """Return the elements `positions` of `x` along `axis`; a descending range is gathered one by one."""
-    if positions and positions.step > 0:
-        return _slice_axis(x, axis % x.rank, positions[0], positions[-1] + 1, positions.step)
-    return take(x, axis, positions)
+def _slice_ranges(x: Tensor, ranges: Mapping[int, range]) -> Tensor:
+    """Return the elements of `x` at these positions of each axis; those of a descending range are gathered."""
+    ascending = {axis: positions for axis, positions in ranges.items() if positions and positions.step > 0}
+    for axis in ranges.keys() - ascending.keys():
+        x = take(x, axis, ranges[axis])
+    if not ascending:
+        return x
+    bounds: dict[int, tuple[Dim, Dim, int]] = {
+        axis: (positions.start, positions.stop, positions.step) for axis, positions in ascending.items()
+    }
+    cuts = [bounds.get(axis, (0, size, 1)) for axis, size in enumerate(x.shape)]
+    return ops.slice(x, [start for start, _, _ in cuts], [stop for _, stop, _ in cuts], [step for _, _, step in cuts])
 
 
 def _is_whole_axis(size: Dim, start: int, stop: Dim, step: int) -> bool:
@@ -264,7 +272,7 @@ def _pad(call: OnnxCall) -> Tensor:
     amounts = {axis % x.rank: pair for axis, *pair in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)}
     for axis, (low, high) in amounts.items():
         if low < 0 or high < 0:
-            x = _slice_range(x, axis, range(size_of(x, axis))[max(0, -low) : size_of(x, axis) + min(0, high)])
+            x = _slice_ranges(x, {axis: range(size_of(x, axis))[max(0, -low) : size_of(x, axis) + min(0, high)]})
     amounts = {axis: [max(0, low), max(0, high)] for axis, (low, high) in amounts.items() if low > 0 or high > 0}
     if mode != "constant":
         return _pad_from_image(x, mode, amounts)

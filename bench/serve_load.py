@@ -1,0 +1,172 @@
+"""Measure `opsin serve`: what it adds to the model's own time, its throughput under load, and what abuse does to it.
+
+    python bench/serve_load.py mobilenet_v2.opsin                   latency, then 64 clients
+    python bench/serve_load.py digits.opsin --abuse                 hostile and well-behaved clients
+    python bench/serve_load.py mobilenet_v2.opsin --json FILE       also write the figures
+
+The image is a JPEG of random blocks, of about 30 KB. The model's own time is that of `Model.predict` for the same bytes
+in this process, measured in turns with the server. Client and server share the processors; the load average is printed,
+because other programs make every figure worse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import begin, finish, parser, print_table
+from http_clients import KINDS, exchange, hostile, photograph, request, well_behaved
+
+from opsin.apps.cli.open_model import open_model
+
+CLIENTS = 64
+ROUNDS = 8
+UNITS = ("_ms", "_s", "share", "_mb")
+
+
+@contextmanager
+def running_server(model: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run the server on a free port; yield its process and port."""
+    command = [sys.executable, "-u", "-m", "opsin", "serve", model, "--port", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        match = re.search(r"http://[\d.]+:(\d+)/", process.stdout.readline())
+        assert match is not None
+        yield process, int(match[1])
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def latency(model: Any, port: int, seconds: float) -> dict[str, float]:
+    """Return percentiles of the time of a request, of `predict`, and of the difference, in milliseconds."""
+    image = photograph()
+    message, served, own = request(image), list[float](), list[float]()
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(20):
+            assert exchange(connection, message)[0] == 200
+            model.predict(image)
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            for _ in range(10):
+                started = time.perf_counter()
+                exchange(connection, message)
+                served.append(time.perf_counter() - started)
+            for _ in range(10):
+                started = time.perf_counter()
+                model.predict(image, top=5)
+                own.append(time.perf_counter() - started)
+    figures: dict[str, float] = {"requests": len(served)}
+    for name, share in (("p50", 50), ("p99", 99)):
+        a, b = np.percentile(served, share) * 1e3, np.percentile(own, share) * 1e3
+        figures |= {f"served_{name}_ms": a, f"own_{name}_ms": b, f"overhead_{name}_ms": a - b}
+    figures["overhead_min_ms"] = (min(served) - min(own)) * 1e3
+    return figures
+
+
+LOAD = """
+import asyncio, sys, time
+sys.path[:0] = [sys.argv[4]]
+from http_clients import photograph, request
+async def client(port, message, end):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    count = 0
+    while time.perf_counter() < end:
+        writer.write(message)
+        head = await reader.readuntil(b"\\r\\n\\r\\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\\r\\n")[0]))
+        count += 1
+    writer.close()
+    return count
+async def main():
+    message, end = request(photograph()), time.perf_counter() + float(sys.argv[3])
+    print(sum(await asyncio.gather(*[client(int(sys.argv[1]), message, end) for _ in range(int(sys.argv[2]))])))
+asyncio.run(main())
+"""
+
+
+def throughput(model: Any, port: int, seconds: float) -> dict[str, float]:
+    """Return images per second of 64 clients and of `predict` with a list of images, and the median of their ratios."""
+    images, served, own = [photograph()] * CLIENTS * 2, list[float](), list[float]()
+    model.predict(images, top=5)
+    for _ in range(ROUNDS):
+        command = [sys.executable, "-c", LOAD, str(port), str(CLIENTS), str(seconds / 3), str(Path(__file__).parent)]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        served.append(int(answer) / (seconds / 3))
+        started, count = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds / 3:
+            model.predict(images, top=5)
+            count += len(images)
+        own.append(count / (time.perf_counter() - started))
+    share = float(np.median(np.divide(served, own)))
+    return {"served_images_s": max(served), "predict_images_s": max(own), "share": share}
+
+
+def resident(process: subprocess.Popen[str]) -> float:
+    """Return the memory of the server in megabytes."""
+    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+async def abuse(process: subprocess.Popen[str], port: int, kinds: list[str]) -> dict[str, Any]:
+    """Return what each kind of hostile client got, and what a well-behaved one got meanwhile."""
+    figures: dict[str, Any] = {}
+    for kind in kinds:
+        count = KINDS[kind]
+        stop, statuses, times = threading.Event(), Counter[str](), list[float]()
+        good = threading.Thread(target=well_behaved, args=(port, stop, statuses, times))
+        good.start()
+        outcomes = Counter(await asyncio.gather(*[hostile(port, kind) for _ in range(count)]))
+        await asyncio.sleep(1)
+        stop.set()
+        good.join()
+        figures[kind] = {
+            "clients": count, "outcomes": dict(outcomes), "well_behaved": dict(statuses),
+            "slowest_s": max(times), "server_mb": resident(process),
+        }  # fmt: skip
+    return figures
+
+
+def main() -> None:
+    command = parser(__doc__ or "")
+    command.add_argument("model")
+    command.add_argument("--seconds", type=float, default=4.0, help="the length of each measurement")
+    command.add_argument("--abuse", nargs="*", choices=KINDS, help="hostile clients, all kinds or these, instead")
+    options = command.parse_args()
+    record = begin(options)
+    with running_server(options.model) as (process, port):
+        if options.abuse is not None:
+            record["abuse"] = results = asyncio.run(abuse(process, port, options.abuse or list(KINDS)))
+            heads: tuple[str, ...] = ("clients", "count", "outcomes", "well-behaved", "slowest", "server")
+            rows = [
+                [
+                    kind, str(each["clients"]), str(each["outcomes"]), str(each["well_behaved"]),
+                    f"{each['slowest_s']:.2f} s", f"{each['server_mb']:.0f} MB",
+                ]
+                for kind, each in results.items()
+            ]  # fmt: skip
+        else:
+            model = open_model(options.model)
+            record |= latency(model, port, options.seconds) | throughput(model, port, options.seconds)
+            record["server_mb"] = resident(process)
+            heads, names = ("figure", "value"), [name for name in record if name.endswith(UNITS)]
+            rows = [[name, f"{record[name]:.3f}"] for name in names]
+    finish(options, record | print_table(heads, rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""`opsin serve`: models behind HTTP, with batching under load, limits and metrics."""

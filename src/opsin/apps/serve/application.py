@@ -1,0 +1,203 @@
+"""The ASGI application: addresses, the token, errors as JSON, and the page to try it by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from opsin.apps.serve.batching import Batcher
+from opsin.apps.serve.bodies import ClientGoneError, Receive
+from opsin.apps.serve.limits import Limits, Refusal
+from opsin.apps.serve.metrics import Metrics
+from opsin.apps.serve.models import ServedModel, watch
+from opsin.apps.serve.openapi import describe
+from opsin.apps.serve.page.page import PAGE, PAGE_HEADERS
+from opsin.apps.serve.predict import Predictor, Scope, Send, dumps, model_data
+from opsin.base.errors import OpsinError
+
+DRAIN_SECONDS, DRAIN_BYTES = 2.0, 64 * 2**20
+"""How long, and how much of, a refused body is read and dropped, so that the client gets to reading the answer."""
+
+SLOW = (408, 503)
+"""Statuses that tell slow clients to go, of which nothing more is read."""
+
+JSON_HEADERS = {
+    "content-type": "application/json; charset=utf-8", "x-content-type-options": "nosniff", "cache-control": "no-store",
+}  # fmt: skip
+
+
+class Service:
+    """Models, their metrics, and what their requests have in common."""
+
+    def __init__(
+        self, models: Mapping[str, ServedModel], limits: Limits, token: str | None, cores: int,
+        report: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.models, self.limits, self.report = models, limits, report
+        self._token = token.encode() if token else None
+        self.metrics = Metrics()
+        self.batcher = Batcher(limits, self.metrics, cores)
+        self.predictor = Predictor(limits, self.batcher)
+        self.metrics.gauges["opsin_requests_waiting"] = "Requests that wait for an answer.", lambda: self.batcher.jobs
+        self.metrics.gauges["opsin_body_bytes"] = "Bodies in memory.", lambda: self.predictor.bodies.size
+
+    def application(self) -> Starlette:
+        """Return the ASGI application."""
+        pages = {
+            "/": (self.page, False), "/health": (self.health, False), "/metrics": (self.text_metrics, True),
+            "/openapi.json": (self.openapi, False), "/v1/models": (self.list_models, True),
+        }  # fmt: skip
+        routes: list[Any] = [Route(path, self._page(*page), methods=["GET"]) for path, page in pages.items()]
+        routes += [Route(path, Predict(self)) for path in ("/v1/predict", "/v1/models/{model}/predict")]
+        return Starlette(routes=routes, exception_handlers={HTTPException: _http_error}, lifespan=self._lifespan)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Any) -> AsyncIterator[None]:
+        watcher = asyncio.create_task(watch(self.models, self.metrics, self.report))
+        yield
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
+        await asyncio.to_thread(self.batcher.close)
+
+    def authorize(self, headers: Mapping[bytes, bytes]) -> None:
+        """Raise `Refusal` (401) unless the request has the token. The comparison takes the same time for any token."""
+        if self._token is None:
+            return
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not hmac.compare_digest(token.strip(), self._token):
+            raise Refusal(401, "the token is missing or wrong; send the header Authorization: Bearer TOKEN", CHALLENGE)
+
+    def find(self, name: str | None) -> ServedModel:
+        """Return a model by name, the first one if there is no name. Raise `Refusal` (404) if there is none."""
+        if name is None:
+            return next(iter(self.models.values()))
+        if name not in self.models:
+            raise Refusal(404, f"there is no model {name[:80]!r}; there are {', '.join(self.models)}")
+        return self.models[name]
+
+    def _page(self, answer: Callable[[], Response], is_private: bool) -> Callable[[Request], Awaitable[Response]]:
+        async def page(request: Request) -> Response:
+            try:
+                if is_private:
+                    self.authorize(dict(request.scope["headers"]))
+                response = answer()
+            except Refusal as refusal:
+                response = _refused(refusal)
+            self.metrics.count(self.metrics.requests, path=request.url.path, status=str(response.status_code))
+            return response
+
+        return page
+
+    def page(self) -> Response:
+        return Response(PAGE, headers=PAGE_HEADERS)
+
+    def health(self) -> Response:
+        return _json({"status": "ok", "models": list(self.models)})
+
+    def text_metrics(self) -> Response:
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    def openapi(self) -> Response:
+        return _json(describe(self.models, self.limits, self._token is not None))
+
+    def list_models(self) -> Response:
+        return _json({"models": [model_data(served) for served in self.models.values()]})
+
+
+CHALLENGE = {"www-authenticate": "Bearer"}
+
+
+class Predict:
+    """The ASGI application of an address that images are posted to. It is an object so that nothing wraps it."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service, started = self.service, time.perf_counter()
+        name = scope["path_params"].get("model")
+        path = "/v1/predict" if name is None else f"/v1/models/{name}/predict"
+        try:
+            served = service.find(name)
+        except Refusal as refusal:  # an unknown name must not become a label of the metrics
+            path = "/v1/models/{model}/predict"
+            status = await _refuse(refusal, scope, receive, send)
+        else:
+            status = await self._answer(served, scope, receive, send)
+        if status:
+            service.metrics.count(service.metrics.requests, path=path, status=str(status))
+            service.metrics.observe(service.metrics.seconds, time.perf_counter() - started, path=path)
+
+    async def _answer(self, served: ServedModel, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer a request and return the status; 0 if the client has gone."""
+        try:
+            if scope["method"] != "POST":
+                raise Refusal(405, "images are posted; the page / shows how", {"allow": "POST"})
+            self.service.authorize(dict(scope["headers"]))
+            body = await self.service.predictor.answer(served, scope, receive)
+        except ClientGoneError:
+            return 0
+        except Refusal as refusal:
+            return await _refuse(refusal, scope, receive, send)
+        except (OpsinError, MemoryError) as error:
+            text = str(error) if isinstance(error, OpsinError) else "there is not enough memory for the images"
+            return await _refuse(Refusal(500, text), scope, receive, send)
+        await send({"type": "http.response.start", "status": 200, "headers": _raw(JSON_HEADERS, body)})
+        await send({"type": "http.response.body", "body": body})
+        return 200
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> int:
+    """Send a refusal, and drop what still arrives of the body for a moment; return the status."""
+    body = dumps({"error": refusal.text})
+    is_complete = scope.get("opsin.complete", False)
+    headers = {**JSON_HEADERS, **refusal.headers, **({} if is_complete else {"connection": "close"})}
+    await send({"type": "http.response.start", "status": refusal.status, "headers": _raw(headers, body)})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    if not is_complete and refusal.status not in SLOW:
+        await _drain(receive)
+    await send({"type": "http.response.body", "body": b""})
+    return refusal.status
+
+
+async def _drain(receive: Receive) -> None:
+    """Read and drop a body, within limits."""
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while size < DRAIN_BYTES:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
+
+
+def _raw(headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, bytes]]:
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return [*pairs, (b"content-length", str(len(body)).encode())]
+
+
+def _json(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(dumps(data), status, {**JSON_HEADERS, **(headers or {})})
+
+
+def _refused(refusal: Refusal) -> Response:
+    return _json({"error": refusal.text}, refusal.status, refusal.headers)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Return an error of the router, such as an unknown address, as JSON."""
+    assert isinstance(error, HTTPException)
+    text = "there is no such address; the page / shows what there is" if error.status_code == 404 else error.detail
+    return _json({"error": text}, error.status_code, error.headers)

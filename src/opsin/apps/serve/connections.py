@@ -1,0 +1,199 @@
+"""Connections with limits that uvicorn does not have, and the server process.
+
+A connection waits for its client until its request is complete. If there are too many, the one that has waited longest
+is closed: clients that send slowly, or nothing, cannot keep others out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from opsin.apps.serve.limits import Limits
+from opsin.apps.serve.metrics import Metrics
+from opsin.base.errors import UsageError
+
+KEEP_ALIVE_SECONDS = 15
+BACKLOG = 4096
+"""Connections that the system accepts before the server does."""
+
+ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted before what others have sent is read. Were it more than there may be, a flood would
+push out connections that have not had a turn yet."""
+
+FILES_BESIDES = 64
+"""Files that a process needs besides its connections."""
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """A connection. The class attributes are those of one server."""
+
+    limits: Limits
+    metrics: Metrics
+    waiting: dict[LimitedProtocol, None]
+    """Connections whose request is not complete, the longest waiting first."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            # An answer is two writes. Without this, the second waits for the client's delayed acknowledgement, 40 ms.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._head_bytes, self._head_complete = 0, False
+        self._timer: asyncio.TimerHandle | None = None
+        self._wait()
+        self._start_timer()
+        if len(self.connections) > self.limits.connections:
+            next(iter(self.waiting)).close("too many connections")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.waiting.pop(self, None)
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def close(self, reason: str) -> None:
+        """Close the connection at once."""
+        self.waiting.pop(self, None)
+        self.metrics.count(self.metrics.closed, reason=reason)
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._head_complete:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._head_complete and self._head_bytes > self.limits.head_bytes and self.parser is not None:
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        self._start_timer()
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        if len(self.headers) > self.limits.headers:
+            raise ValueError("too many headers")  # the parser turns it into its own error, and uvicorn into status 400
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes, self._head_complete = 0, True
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self.waiting.pop(self, None)
+        if self.scope is not None:
+            self.scope["opsin.complete"] = True  # type: ignore[typeddict-unknown-key]
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._head_complete = False
+        self._wait()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self.metrics.count(self.metrics.closed, reason="broken request")
+        super().send_400_response(msg)
+
+    def _wait(self) -> None:
+        self.waiting.pop(self, None)
+        self.waiting[self] = None
+
+    def _refuse_head(self) -> None:
+        text = "the request line and the headers are too long"
+        self.metrics.count(self.metrics.closed, reason="long headers")
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
+            b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(text), text.encode())
+        )
+        self.transport.close()
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.limits.head_seconds, self.close, "slow headers")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class PoliteServer(Server):
+    """A server that a signal ends without raising it again, because it has been obeyed."""
+
+    ready: Callable[[], None]
+    """Called when connections are accepted, and signals are obeyed."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready()
+        for each in sockets or ():
+            each.listen(BACKLOG)  # asyncio has set it to the number of connections that it accepts at once
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = {each: signal.signal(each, self.handle_exit) for each in signals}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def server(application: Any, limits: Limits, metrics: Metrics, ready: Callable[[], None]) -> Server:
+    """Return the server of an application. It ends on SIGTERM and SIGINT, when its requests are answered.
+
+    `ready` is called when it accepts connections.
+    """
+    attributes = {"limits": limits, "metrics": metrics, "waiting": {}}
+    protocol = type("ServedProtocol", (LimitedProtocol,), attributes)
+    config = Config(
+        application, http=protocol, ws="none", lifespan="on", log_config=None, log_level="error", access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=int(limits.seconds), backlog=ACCEPTED_AT_ONCE,
+        proxy_headers=False,
+    )  # fmt: skip
+    result = PoliteServer(config)
+    result.ready = ready
+    metrics.gauges["opsin_connections"] = "Open connections.", lambda: len(result.server_state.connections)
+    metrics.gauges["process_resident_memory_bytes"] = "Memory of the process.", _resident_bytes
+    return result
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raise `UsageError` if the address cannot be used."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"--host {host} --port {port}: {reason}; give another address") from None
+
+
+def allow_files(connections: int) -> None:
+    """Raise the limit of open files so that this many connections fit, as far as the system permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + FILES_BESIDES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        if limit < needed:
+            raise UsageError(
+                f"--max-connections {connections}: the system permits {limit} open files; give at most "
+                f"{limit - FILES_BESIDES}"
+            )
+
+
+def _resident_bytes() -> float:
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,102 @@
+"""A portable program as parts of a C file: weights, memory, kernels, and the calls in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from opsin.backends.c.expressions import memory_type
+from opsin.backends.c.kernel import CKernel, render_kernel
+from opsin.backends.portable import Address, Call, PortableProgram, Segment
+from opsin.kernels.ir import F32
+
+WORDS_PER_LINE = 10
+WORD_BYTES = 4
+
+
+@dataclass(frozen=True)
+class CProgram:
+    """The parts of a C file; `functions` are those of the prelude that it needs.
+
+    `constants` defines the weights, `memory` the arena of `ARENA_WORDS` words, `kernels` their functions, and `calls`
+    are the statements that compute the outputs from the inputs in the arena. Both segments are unions; their member `f`
+    is an array of float.
+    """
+
+    constants: str
+    memory: str
+    kernels: str
+    calls: str
+    functions: frozenset[str]
+
+
+def render_program(program: PortableProgram) -> CProgram:
+    """Return `program`, which has a compact layout, in C. Raise `CompileError` for what C programs do not have."""
+    calls: list[list[Call]] = [[] for _ in program.kernels]
+    for call in program.calls:
+        calls[call.kernel].append(call)
+    kernels = [
+        render_kernel(kernel, f"{re.sub(r'[^a-z0-9_]', '_', kernel.name)}_{number}", _common_numbers(calls[number]))
+        for number, kernel in enumerate(program.kernels)
+    ]
+    elements = [[parameter.element for parameter in kernel.parameters] for kernel in program.kernels]
+    lines = [line for call in program.calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
+    return CProgram(
+        _constants(program.constants),
+        "static union { float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; } arena DATA;\n",
+        "\n".join(kernel.text for kernel in kernels),
+        "\n".join(lines) + "\n",
+        frozenset().union(*(kernel.functions for kernel in kernels)),
+    )
+
+
+def _common_numbers(calls: list[Call]) -> dict[int, int]:
+    """Return the numbers that are the same in all calls of a kernel, by their place among the arguments."""
+    first = calls[0].arguments
+    return {
+        place: value
+        for place, value in enumerate(first)
+        if isinstance(value, int) and all(call.arguments[place] == value for call in calls)
+    }
+
+
+def _constants(data: bytes) -> str:
+    """Return the definition of the weights as words, which is exact and has the same value on every processor."""
+    words = np.frombuffer(data, "<u4")
+    head = f"static const union {{ uint32_t words[{len(words)}]; float f[{len(words)}]; }} weights DATA = {{{{\n"
+    text = np.full((len(words), len("0x01234567,\n")), ord("\n"), np.uint8)
+    text[:, :2], text[:, 10] = [ord("0"), ord("x")], ord(",")
+    text[:, 2:10] = np.frombuffer(words.astype(">u4").tobytes().hex().encode(), np.uint8).reshape(-1, 8)
+    kept = np.ones(text.shape, np.bool_)
+    kept[:, 11] = np.arange(len(words)) % WORDS_PER_LINE == WORDS_PER_LINE - 1
+    return head + text[kept].tobytes().decode() + "\n}};\n"
+
+
+def _call(call: Call, kernel: CKernel, elements: list[str]) -> Iterator[str]:
+    """Yield a comment and the statement of a call."""
+    arguments = [_argument(call.arguments[place], elements[place]) for place in kernel.parameters]
+    if kernel.begin:
+        arguments.append("0")
+    if kernel.end:
+        arguments.append(str(call.blocks))
+    if kernel.scratch:
+        arguments.append(_argument(call.scratch, F32))
+    macs = f", {call.macs:,} MACs" if call.macs else ""
+    scope = re.sub(r"[^\w.\- ]", "?", call.scope)
+    yield f"  /* {scope}{': ' if scope else ''}{call.label.replace('*/', '')}{macs} */"
+    yield f"  {kernel.name}({', '.join(arguments)});"
+
+
+def _argument(value: Address | int, element: str) -> str:
+    if isinstance(value, int):
+        return str(value)
+    name = "weights" if value.segment is Segment.CONSTANTS else "arena"
+    words, rest = divmod(value.offset, WORD_BYTES)
+    assert not rest, "elements of less than a word"
+    kind = memory_type(element)
+    cast = "" if kind == "float" else f"({'const ' if value.segment is Segment.CONSTANTS else ''}{kind} *)"
+    place = f"{name}.f + {words}" if words else f"{name}.f"
+    return f"{cast}({place})" if cast else place

@@ -1,0 +1,81 @@
+"""What a task adds to an export: a function that turns outputs into answers, and what the program for a PC prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from opsin.base.errors import UsageError
+from opsin.export.c.names import string
+from opsin.export.c.program import Shipment
+from opsin.export.c.templates import asset, floats, renamed
+from opsin.model import Model
+from opsin.tasks.regression.intervals import LEVEL
+
+DONT_KNOW = '  if (values[best] < MODEL_THRESHOLD) printf("don\'t know, perhaps ");\n'
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Parts of the `.h` file, of the `.c` file, and of the `main` of the program for a PC."""
+
+    header: str
+    source: str
+    main: str
+
+
+def check_task(model: Model) -> None:
+    """Raise `UsageError` for a task whose outputs are not decoded in C."""
+    if model.task.name not in ANSWERS:
+        raise UsageError(
+            f"{model.name} does {model.task.name}, which is not decoded in C yet; those that do "
+            f"{', '.join(ANSWERS)} can be shipped to c"
+        )
+
+
+def make_answers(shipment: Shipment) -> Answers:
+    """Return the parts for the task of a model that `check_task` accepts."""
+    return ANSWERS[shipment.model.task.name](shipment)
+
+
+def _classification(shipment: Shipment) -> Answers:
+    calibration = shipment.model.calibration
+    has_threshold = calibration is not None and calibration.threshold is not None
+    code = asset("classify.c", shipment, temperature=floats([calibration.temperature if calibration else 1.0]))
+    header = asset("classify.h", shipment)
+    if has_threshold:
+        threshold = f"#define MODEL_THRESHOLD {floats([calibration.threshold])}\n"
+        header = (
+            renamed(f"\n/* The model does not know an answer of a lower probability. */\n{threshold}", shipment)
+            + header
+        )
+    main = asset("pc/predict.txt", shipment, threshold=renamed(DONT_KNOW, shipment) if has_threshold else "")
+    return Answers(header, asset("exponential.c", shipment) + code, main)
+
+
+def _multilabel(shipment: Shipment) -> Answers:
+    calibration = shipment.model.calibration
+    thresholds = calibration.thresholds if calibration else [DEFAULT_THRESHOLD] * shipment.outputs
+    code = asset("give_labels.c", shipment, thresholds=floats(thresholds))
+    return Answers(
+        asset("give_labels.h", shipment), asset("exponential.c", shipment) + code, asset("pc/labels.txt", shipment)
+    )
+
+
+def _regression(shipment: Shipment) -> Answers:
+    task, calibration = shipment.model.task, shipment.model.calibration
+    margins = calibration.margins if calibration else [0.0] * shipment.outputs
+    code = asset(
+        "measure.c", shipment, units=", ".join(map(string, task.units)), margins=floats(margins),
+        scales=floats(task.scales), means=floats(task.means),
+    )  # fmt: skip
+    level = calibration.level if calibration else LEVEL
+    return Answers(asset("measure.h", shipment, level=level), code, asset("pc/numbers.txt", shipment))
+
+
+ANSWERS: dict[str, Callable[[Shipment], Answers]] = {
+    "classification": _classification,
+    "multilabel": _multilabel,
+    "regression": _regression,
+}

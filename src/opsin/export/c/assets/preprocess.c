@@ -1,0 +1,228 @@
+/* ---- From an image to the network's input -------------------------------------------------------------------- */
+
+/* Resizing needs memory: the arena, which is free before the network runs, but for the bytes of the resized image.
+   These are in the last quarter of the input, where each is replaced from the front by four bytes of a float. */
+#define PIXELS (MODEL_HEIGHT * MODEL_WIDTH * MODEL_CHANNELS)
+#define BEFORE ((size_t)MODEL_INPUT_AT + 3 * (size_t)PIXELS)
+#define AFTER_AT ((size_t)MODEL_INPUT_AT + 4 * (size_t)PIXELS)
+#define AFTER (sizeof arena - AFTER_AT)
+#define SCRATCH_BYTES (BEFORE >= AFTER ? BEFORE : AFTER)
+
+static NOINLINE uint8_t *resized_image(void) { return arena.bytes + MODEL_INPUT_AT + 3 * (size_t)PIXELS; }
+static NOINLINE void *scratch_memory(void) { return arena.f + (BEFORE >= AFTER ? 0 : AFTER_AT / 4); }
+static NOINLINE float *network_input(void) { return arena.f + MODEL_INPUT_AT / 4; }
+
+typedef struct {
+  const uint8_t *data;
+  int32_t width, height, channels;
+} image;
+
+/* Of an axis of `size` pixels, the part from `first` on, resized by 1 / `scale`; the network takes `count` pixels of it,
+   from number `offset` on. Each is a sum over `taps` pixels of the image. */
+typedef struct {
+  double first, scale;
+  int32_t size, count, offset, taps;
+} axis;
+
+/* A channel of a pixel as the network takes it: grey is repeated, and colours become their luma. */
+static int32_t channel_at(const image *im, int32_t row, int32_t column, int32_t channel)
+{
+  const uint8_t *p = im->data + ((size_t)row * (size_t)im->width + (size_t)column) * (size_t)im->channels;
+#if MODEL_CHANNELS == 1
+  (void)channel;
+  if (im->channels == 3)
+    return (int32_t)(((uint32_t)p[0] * 19595u + (uint32_t)p[1] * 38470u + (uint32_t)p[2] * 7471u + 0x8000u) >> 16);
+  return p[0];
+#else
+  return im->channels == 1 ? p[0] : p[channel];
+#endif
+}
+
+/* Pillow's filters, which are widened when shrinking; bicubic is that of Keys with a = -1/2. */
+#if MODEL_BICUBIC
+#define SUPPORT 2.0
+static double filter(double x)
+{
+  return x < 1 ? (1.5 * x - 2.5) * x * x + 1 : ((-0.5 * x + 2.5) * x - 4) * x + 2;
+}
+#else
+#define SUPPORT 1.0
+static double filter(double x) { return 1 - x; }
+#endif
+
+/* Return the first pixel that pixel `number` of the network depends on, and the one past the last. */
+static int32_t range_of(const axis *a, int32_t number, int32_t *stop)
+{
+  const double center = a->first + (a->offset + number + 0.5) * a->scale;
+  const double reach = SUPPORT * (a->scale > 1.0 ? a->scale : 1.0);
+  const int32_t start = (int32_t)(center - reach + 0.5), end = (int32_t)(center + reach + 0.5);
+  *stop = end < a->size ? end : a->size;
+  return start < 0 ? 0 : start;
+}
+
+static void count_taps(axis *a)
+{
+  int32_t number;
+  a->taps = 0;
+  for (number = 0; number < a->count; number++) {
+    int32_t stop;
+    const int32_t start = range_of(a, number, &stop);
+    if (stop - start > a->taps) a->taps = stop - start;
+  }
+}
+
+/* Write the weights of a pixel, and return the first pixel of the image that they belong to. */
+static int32_t weights_of(const axis *a, int32_t number, float *to)
+{
+  const double center = a->first + (a->offset + number + 0.5) * a->scale, stretch = a->scale > 1.0 ? a->scale : 1.0;
+  double total = 0.0;
+  int32_t stop, start = range_of(a, number, &stop), i, pass;
+  if (start > a->size - a->taps) start = a->size - a->taps;
+  for (pass = 0; pass < 2; pass++)
+    for (i = 0; i < a->taps; i++) {
+      double x = start + i - center + 0.5;
+      x = (x < 0 ? -x : x) / stretch;
+      x = x >= SUPPORT || start + i >= stop ? 0.0 : filter(x);
+      if (pass) to[i] = (float)(x / total);
+      else total += x;
+    }
+  return start;
+}
+
+/* Sum over the rows of the image first, then over its columns, and round. */
+static int resize(const image *im, const axis *rows, const axis *columns)
+{
+  word *const starts = scratch_memory();
+  float *const table = (float *)(void *)(starts + MODEL_WIDTH), *sums = table + (size_t)MODEL_WIDTH * (size_t)columns->taps;
+  float *const across = sums + MODEL_WIDTH * MODEL_CHANNELS;
+  uint8_t *to = resized_image();
+  int32_t row, column, i, channel, pixel, right;
+  if (((size_t)MODEL_WIDTH * ((size_t)columns->taps + 1 + MODEL_CHANNELS) + (size_t)rows->taps) * 4 > SCRATCH_BYTES)
+    return MODEL_TOO_LARGE;
+  for (column = 0; column < MODEL_WIDTH; column++)
+    starts[column] = weights_of(columns, column, table + (size_t)column * (size_t)columns->taps);
+  right = starts[MODEL_WIDTH - 1] + columns->taps;
+  for (row = 0; row < MODEL_HEIGHT; row++) {
+    const int32_t top = weights_of(rows, row, across);
+    int32_t oldest = 0;
+    for (i = 0; i < MODEL_WIDTH * MODEL_CHANNELS; i++) sums[i] = 0.0f;
+    for (pixel = starts[0]; pixel < right; pixel++) {
+      float values[MODEL_CHANNELS];
+      for (channel = 0; channel < MODEL_CHANNELS; channel++) values[channel] = 0.0f;
+      for (i = 0; i < rows->taps; i++)
+        for (channel = 0; channel < MODEL_CHANNELS; channel++) {
+          const float product = (float)channel_at(im, top + i, pixel, channel) * across[i];
+          values[channel] = values[channel] + product;
+        }
+      while (starts[oldest] + columns->taps <= pixel) oldest++;
+      for (column = oldest; column < MODEL_WIDTH && starts[column] <= pixel; column++)
+        for (channel = 0; channel < MODEL_CHANNELS; channel++) {
+          const float product = values[channel] * table[column * columns->taps + pixel - starts[column]];
+          sums[column * MODEL_CHANNELS + channel] = sums[column * MODEL_CHANNELS + channel] + product;
+        }
+    }
+    for (i = 0; i < MODEL_WIDTH * MODEL_CHANNELS; i++) {
+      float value = sums[i] + 0.5f;
+      value = value > 0.0f ? value : 0.0f;
+      *to++ = (uint8_t)(value < 255.0f ? value : 255.0f);
+    }
+  }
+  return MODEL_OK;
+}
+
+static axis whole_axis(int32_t size, int32_t count)
+{
+  axis a;
+  a.first = 0.0;
+  a.scale = (double)size / count;
+  a.size = size;
+  a.count = count;
+  a.offset = 0;
+  a.taps = 0;
+  return a;
+}
+
+/* Say which part of the image the network sees. */
+#if MODEL_FRAMING == 2 /* the shorter side is resized to MODEL_SHORTER, and the centre cropped */
+static void frame_axis(axis *a, int32_t shorter)
+{
+  const int32_t limited = a->size < 16 * shorter ? a->size : 16 * shorter;
+  const int32_t whole = limited == shorter ? MODEL_SHORTER : (int32_t)((double)MODEL_SHORTER * limited / shorter);
+  const int32_t excess = whole - a->count, half = excess / 2;
+  a->first = (a->size - limited) / 2;
+  a->scale = (double)limited / whole;
+  a->offset = excess % 2 && half % 2 ? half + 1 : half; /* halves are rounded to even */
+}
+
+static void frame(axis *rows, axis *columns)
+{
+  const int32_t shorter = rows->size < columns->size ? rows->size : columns->size;
+  frame_axis(rows, shorter);
+  frame_axis(columns, shorter);
+}
+#elif MODEL_FRAMING == 1 /* all of it, whatever its shape */
+static void frame(const axis *rows, const axis *columns)
+{
+  (void)rows;
+  (void)columns;
+}
+#else /* the largest centred part of the right shape */
+static void frame_axis(axis *a, const axis *other)
+{
+  const double fitting = (double)other->size * a->count / other->count;
+  const double part = a->size < fitting ? a->size : fitting;
+  a->first = (a->size - part) / 2;
+  a->scale = part / a->count;
+}
+
+static void frame(axis *rows, axis *columns)
+{
+  frame_axis(rows, columns);
+  frame_axis(columns, rows);
+}
+#endif
+
+#if MODEL_DARK_BACKGROUND
+/* The network was trained on light strokes on black: invert an image with a light border. */
+static void invert_light(void)
+{
+  uint8_t *const resized = resized_image();
+  int32_t rows = 0, columns = 0, i;
+  for (i = 0; i < MODEL_WIDTH; i++) rows += resized[i] + resized[(MODEL_HEIGHT - 1) * MODEL_WIDTH + i];
+  for (i = 0; i < MODEL_HEIGHT; i++)
+    columns += resized[i * MODEL_WIDTH] + resized[i * MODEL_WIDTH + MODEL_WIDTH - 1];
+  if (((double)rows / (2 * MODEL_WIDTH) + (double)columns / (2 * MODEL_HEIGHT)) / 2 > 160)
+    for (i = 0; i < PIXELS; i++) resized[i] = (uint8_t)(255 - resized[i]);
+}
+#endif
+
+/* Bytes become floats: each channel is multiplied and shifted. */
+static void normalise(void)
+{
+  static const float scale[MODEL_CHANNELS] = {@scale@}, shift[MODEL_CHANNELS] = {@shift@};
+  const uint8_t *const resized = resized_image();
+  float *const input = network_input();
+  int32_t i, channel = 0;
+  for (i = 0; i < PIXELS; i++) {
+    const float product = (float)resized[i] * scale[channel];
+    input[i] = product + shift[channel];
+    channel = channel + 1 < MODEL_CHANNELS ? channel + 1 : 0;
+  }
+}
+
+#if MODEL_MIRRORED
+static void mirror(void)
+{
+  uint8_t *const resized = resized_image();
+  int32_t row, column, channel;
+  for (row = 0; row < MODEL_HEIGHT; row++)
+    for (column = 0; column < MODEL_WIDTH / 2; column++)
+      for (channel = 0; channel < MODEL_CHANNELS; channel++) {
+        uint8_t *const a = resized + (row * MODEL_WIDTH + column) * MODEL_CHANNELS + channel;
+        uint8_t *const b = resized + (row * MODEL_WIDTH + MODEL_WIDTH - 1 - column) * MODEL_CHANNELS + channel;
+        const uint8_t kept = *a;
+        *a = *b;
+        *b = kept;
+      }
+}
+#endif

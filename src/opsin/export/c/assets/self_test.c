@@ -1,0 +1,42 @@
+
+/* The images of the self-test: noise, brighter in some, and their results when this file was written. */
+static void golden_image(uint32_t number)
+{
+  uint8_t *const resized = resized_image();
+  uint32_t i;
+  for (i = 0; i < (uint32_t)PIXELS; i++) {
+    uint32_t x = 0x9e3779b9u * (number + 1) + i;
+    x = (x ^ (x >> 16)) * 0x7feb352du;
+    x = (x ^ (x >> 15)) * 0x846ca68bu;
+    resized[i] = (uint8_t)((x >> 24) >> (number % 4));
+  }
+}
+
+static const uint32_t golden_bits[MODEL_GOLDENS][MODEL_GOLDEN_VALUES] = {
+@goldens@
+};
+
+uint32_t model_checksum(void)
+{
+  uint32_t sum = 0;
+  size_t i;
+  for (i = 0; i < sizeof weights.words / sizeof *weights.words; i++) sum = sum * 0x01000193u + weights.words[i];
+  return sum;
+}
+
+int model_self_test(void)
+{
+  uint32_t number, i;
+  if (model_checksum() != @checksum@u) return MODEL_BAD_WEIGHTS;
+  for (number = 0; number < MODEL_GOLDENS; number++) {
+    const float *found;
+    golden_image(number);
+    found = model_run();
+    for (i = 0; i < MODEL_GOLDEN_VALUES; i++) {
+      union { float f; uint32_t u; } value;
+      value.f = found[i * MODEL_GOLDEN_STEP];
+      if (value.u != golden_bits[number][i]) return MODEL_BAD_BITS;
+    }
+  }
+  return MODEL_OK;
+}

@@ -1,0 +1,14 @@
+#define MODEL_INPUT_AT @input_at@
+#define MODEL_OUTPUT_AT @output_at@
+#define MODEL_FRAMING @framing@
+#define MODEL_SHORTER @shorter@
+#define MODEL_BICUBIC @bicubic@
+#define MODEL_DARK_BACKGROUND @dark_background@
+#define MODEL_MIRRORED @mirrored@
+#define MODEL_GOLDEN_VALUES @values@
+#define MODEL_GOLDEN_STEP @step@
+
+#ifndef MODEL_EXTRA_BYTES
+#define MODEL_EXTRA_BYTES 0 /* more memory, to resize larger images */
+#endif
+#define ARENA_WORDS (@words@ + (MODEL_EXTRA_BYTES + 3) / 4)

@@ -1,0 +1,36 @@
+"""The certificate of an export: what it needs, exactly where the plan determines it, and measured per compiler."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import opsin
+from opsin.export.c.header import ram_bytes
+from opsin.export.c.measure import Measurement
+from opsin.export.c.program import Shipment
+
+
+def certificate(shipment: Shipment, measurements: Sequence[Measurement] = ()) -> str:
+    """Return the certificate as JSON.
+
+    RAM is that of all static variables; the stack comes on top of it. `compilers` has a row for each that was asked.
+    """
+    model, program = shipment.model, shipment.program
+    channels, height, width = model.preprocessing.shape
+    data: dict[str, Any] = {
+        "name": shipment.prefix,
+        "network": model.network,
+        "written_by": f"Opsin {opsin.__version__}",
+        "image": {"height": height, "width": width, "channels": channels},
+        "outputs": shipment.outputs,
+        "macs": shipment.macs,
+        "ram_bytes": ram_bytes(shipment),
+        "weights_bytes": len(program.constants),
+        "weights_checksum": f"0x{shipment.checksum:08x}",
+        "goldens": len(shipment.goldens.images),
+        "layers": [{"layer": call.scope, "operation": call.label, "macs": call.macs} for call in program.calls],
+        "compilers": [each.to_data() for each in measurements],
+    }
+    return json.dumps(data, indent=1) + "\n"

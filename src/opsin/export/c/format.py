@@ -1,0 +1,35 @@
+"""The format `c` of `opsin ship`."""
+
+from __future__ import annotations
+
+from opsin.export.c.answers import check_task, make_answers
+from opsin.export.c.certificate import certificate
+from opsin.export.c.header import header
+from opsin.export.c.measure import measure as measure_files
+from opsin.export.c.program import prepare
+from opsin.export.c.projects import projects
+from opsin.export.c.source import source
+from opsin.export.format import Files, Format
+from opsin.model import Model
+
+
+def export(model: Model, *, measure: bool = False) -> Files:
+    """Return the files of a model in C. Raise `UsageError` for a model that the format cannot hold.
+
+    With `measure`, the certificate has flash and stack for the compilers that are installed.
+    """
+    check_task(model)
+    shipment = prepare(model)
+    answers = make_answers(shipment)
+    name = shipment.prefix
+    texts = {
+        f"src/{name}.h": header(shipment, answers),
+        f"src/{name}.c": source(shipment, answers),
+        **dict(projects(shipment, answers)),
+    }
+    files = {file: text.encode("ascii") for file, text in texts.items()}
+    measurements = tuple(measure_files(files, name)) if measure else ()
+    return {"certificate.json": certificate(shipment, measurements).encode("ascii"), **files}
+
+
+C = Format("c", "a C project", "", export)

@@ -1,0 +1,47 @@
+"""Golden images that a program makes by itself, and the bits of the portable engine for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.backends.portable import compile
+from opsin.model import Model
+
+COUNT = 8
+MAX_VALUES = 128
+"""Values of an output that are compared, at most, evenly spaced."""
+
+
+@dataclass(frozen=True, eq=False)
+class Goldens:
+    """`images` are uint8 N×C×H×W; `outputs` are every `step`-th number of the network's output, float32 N×values."""
+
+    images: NDArray[np.uint8]
+    outputs: NDArray[np.float32]
+    step: int
+
+
+def golden_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Return images of noise, of four ranges of brightness. `golden_image` in `assets/self_test.c` is the same."""
+    channels, height, width = shape
+    numbers = np.arange(COUNT, dtype=np.uint32)[:, None]
+    pixels = np.arange(height * width * channels, dtype=np.uint32)
+    x: NDArray[np.uint32] = np.uint32(0x9E3779B9) * (numbers + np.uint32(1)) + pixels
+    x = np.bitwise_xor(x, x >> np.uint32(16)) * np.uint32(0x7FEB352D)
+    x = np.bitwise_xor(x, x >> np.uint32(15)) * np.uint32(0x846CA68B)
+    images = ((x >> np.uint32(24)) >> (numbers % np.uint32(4))).astype(np.uint8)
+    return np.ascontiguousarray(images.reshape(COUNT, height, width, channels).transpose(0, 3, 1, 2))
+
+
+def make_goldens(model: Model, output: str) -> Goldens:
+    """Return the golden images of a model, and the numbers of one of its outputs without test-time augmentation."""
+    images = golden_images(model.preprocessing.shape)
+    program = compile(model.graph, 1, 1)
+    program.load_state(model.state)
+    inputs = model.preprocessing.apply(images)
+    rows = [program.run(inputs=image[None])[output].reshape(-1) for image in inputs]
+    step = -(-rows[0].size // MAX_VALUES)
+    return Goldens(images, np.stack([row[::step] for row in rows]), step)

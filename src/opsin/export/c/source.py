@@ -1,0 +1,100 @@
+"""The `.c` file of a model: weights, memory, kernels, preprocessing, and the functions of its header."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+
+import opsin
+from opsin.backends.c import prelude, render_program
+from opsin.data.decode import Crop, Portable, Stretch
+from opsin.export.c.answers import Answers
+from opsin.export.c.drawing import draw
+from opsin.export.c.names import comment, string
+from opsin.export.c.program import Shipment
+from opsin.export.c.templates import asset, floats
+
+FIT, STRETCH, CROP = range(3)
+"""How the image is framed: `MODEL_FRAMING`."""
+
+
+def source(shipment: Shipment, answers: Answers) -> str:
+    """Return the text of the `.c` file."""
+    program = render_program(shipment.program)
+    scale, shift = shipment.model.preprocessing.scale_and_shift
+    parts = [
+        head(shipment),
+        f'#include "{shipment.prefix}.h"\n',
+        asset("settings.c", shipment, **_settings(shipment)),
+        prelude(program.functions),
+        program.memory,
+        "/* ---- Weights, as words -------------------------------------------------------------------------- */\n",
+        program.constants,
+        "/* ---- Kernels ------------------------------------------------------------------------------------ */\n",
+        program.kernels,
+        "/* ---- The network -------------------------------------------------------------------------------- */\n",
+        f"static void compute(void)\n{{\n{program.calls}}}\n",
+        asset("preprocess.c", shipment, scale=floats(scale), shift=floats(shift)),
+        asset("interface.c", shipment),
+        _labels(shipment),
+        answers.source,
+        asset("self_test.c", shipment, goldens=_golden_bits(shipment), checksum=f"0x{shipment.checksum:08x}"),
+    ]
+    return "\n".join(parts)
+
+
+def head(shipment: Shipment) -> str:
+    """Return the comment at the head of the files: what the network is, and what it needs."""
+    model, program = shipment.model, shipment.program
+    lines = [
+        f"{shipment.prefix}: {model.network} for {model.task.subject()}, as C99 without a library.",
+        f"Written by Opsin {opsin.__version__}. {shipment.macs:,} MACs, {program.arena_bytes:,} bytes of RAM, "
+        f"{len(program.constants):,} bytes of weights.",
+        "",
+        *draw(model),
+        "",
+        "Results have the bits of `opsin predict --portable`: each product and each sum is rounded, in this order. "
+        "Compile with -std=c99 or -ffp-contract=off, and never with -ffast-math.",
+    ]
+    wrapped = [
+        part for line in lines for part in ([comment(line)] if line.startswith(" ") or "  " in line else _wrap(line))
+    ]
+    return "\n".join([f"/* {wrapped[0]}", *(f"   {line}".rstrip() for line in wrapped[1:])]) + " */\n"
+
+
+def _wrap(line: str) -> list[str]:
+    return textwrap.wrap(comment(line), 110) or [""]
+
+
+def _settings(shipment: Shipment) -> dict[str, object]:
+    """Return the numbers that the preprocessing and the self-test are compiled with."""
+    model, goldens = shipment.model, shipment.goldens
+    framing = Portable.of(model.preprocessing.crop).framing
+    bicubic = framing is None or framing.interpolation == "bicubic"
+    return {
+        "input_at": shipment.input.address.offset,
+        "output_at": shipment.output.address.offset,
+        "words": shipment.program.arena_bytes // 4,
+        "framing": CROP if isinstance(framing, Crop) else STRETCH if isinstance(framing, Stretch) else FIT,
+        "shorter": framing.resize if isinstance(framing, Crop) else 0,
+        "bicubic": int(bicubic),
+        "dark_background": int(model.preprocessing.dark_background),
+        "mirrored": int(model.tta is not None),
+        "values": goldens.outputs.shape[1],
+        "step": goldens.step,
+    }
+
+
+def _labels(shipment: Shipment) -> str:
+    names = ",\n".join(f"  {string(label)}" for label in shipment.model.labels)
+    return f"const char *const {shipment.prefix}_labels[{shipment.prefix.upper()}_OUTPUTS] = {{\n{names},\n}};\n"
+
+
+def _golden_bits(shipment: Shipment) -> str:
+    rows = shipment.goldens.outputs.view(np.uint32).tolist()
+    texts = [
+        textwrap.fill(", ".join(f"0x{word:08x}" for word in row), 110, initial_indent="   ", subsequent_indent="   ")
+        for row in rows
+    ]
+    return ",\n".join(f"  {{{text.strip()}}}" for text in texts)

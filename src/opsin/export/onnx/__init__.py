@@ -1,0 +1,1 @@
+"""The ONNX file of a model, for other runtimes."""

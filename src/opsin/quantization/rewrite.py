@@ -1,0 +1,226 @@
+"""The rewriting of a graph of real numbers as one of 8-bit integers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin import ops
+from opsin.ir import FLOAT, INT, INT8, VARIABLE, Graph, Node, Tensor, apply, input_tensor, scope, variable
+from opsin.ops.registry import OPS
+from opsin.quantization.constants import constant_values
+from opsin.quantization.demand import integer_tensors, is_integer
+from opsin.quantization.fixed_point import addition_factors, scaled_product
+from opsin.quantization.functions import table
+from opsin.quantization.ranges import Ranges
+from opsin.quantization.scales import Scale
+from opsin.quantization.steps import Addition, Function, Join, Mean, Move, Multiplication, Product, Step, Window
+from opsin.quantization.weights import integer_weights
+
+State = dict[str, NDArray[Any]]
+Normalization = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""The factor and the offset of each channel that normalize a pixel value from 0 to 255."""
+
+
+@dataclass(frozen=True)
+class Integers:
+    """8-bit integers with their scale."""
+
+    tensor: Tensor
+    scale: Scale
+
+
+class Rewriter:
+    """The new tensors for those of the original graph: as 8-bit integers, as real numbers, or both."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        state: Mapping[str, NDArray[Any]],
+        ranges: Ranges,
+        float_layers: Collection[str] = (),
+        normalization: Normalization | None = None,
+    ) -> None:
+        self.graph, self.state, self.ranges, self.float_layers = graph, state, ranges, float_layers
+        self.values = constant_values(graph, state)
+        self.reals: dict[Tensor, Tensor] = {}
+        self.integers: dict[Tensor, Integers] = {}
+        self.new_state: State = {}
+        self.normalization = normalization
+        self.inputs = graph.inputs
+        if normalization is None:
+            self.reals |= {t: t for t in graph.inputs}
+        else:
+            (images,) = graph.inputs
+            self.inputs = (input_tensor(images.node.attrs["name"], images.shape, INT8),)
+
+    def rewritten(self, steps: Sequence[Step]) -> tuple[Graph, State]:
+        """Return the new graph and its state."""
+        demanded = integer_tensors(steps, self.float_layers)
+        for step in steps:
+            if not is_integer(step, self.float_layers):
+                continue
+            with scope(step.node.scope):
+                if isinstance(step, Product):
+                    self._product(step, step.output in demanded)
+                elif step.output in demanded:
+                    self.integers[step.output] = self._integer_step(step)
+        outputs = {name: self.real(tensor) for name, tensor in self.graph.outputs.items()}
+        return Graph(self.inputs, outputs).verify_names(), self.new_state
+
+    # -- conversions --------------------------------------------------------------------------
+
+    def integer(self, tensor: Tensor) -> Integers:
+        """Return `tensor` as 8-bit integers; real numbers are converted."""
+        if tensor not in self.integers and tensor in self.graph.inputs and self.normalization is not None:
+            self.integers[tensor] = self._normalized(self.normalization, self.ranges.scale(tensor))
+        if tensor not in self.integers:
+            scale, real = self.ranges.scale(tensor), self.real(tensor)
+            with scope(tensor.node.scope):
+                self.integers[tensor] = Integers(ops.quantize(real, scale.step, scale.zero), scale)
+        return self.integers[tensor]
+
+    def real(self, tensor: Tensor) -> Tensor:
+        """Return `tensor` as real numbers: 8-bit integers are converted, others computed as in the original graph."""
+        if tensor not in self.reals:
+            if tensor in self.graph.inputs and self.normalization is not None:
+                self.reals[tensor] = self._normalized_reals(self.normalization)
+            elif tensor in self.integers:
+                q = self.integers[tensor]
+                with scope(tensor.node.scope):
+                    self.reals[tensor] = ops.dequantize(q.tensor, q.scale.step, q.scale.zero)
+            else:
+                self.reals[tensor] = self._same(tensor.node)
+        return self.reals[tensor]
+
+    def _normalized(self, normalization: Normalization, scale: Scale) -> Integers:
+        """Return the images, which are pixels minus 128, normalized and quantized by a table for each channel."""
+        factor, offset = (array.reshape(-1, 1) for array in normalization)
+        values = np.arange(256, dtype=np.float32) * factor + offset
+        rows = OPS["quantize"].evaluate(values, scale=scale.step, zero=scale.zero)
+        (images,) = self.inputs
+        is_same = bool((rows == rows[:1]).all())
+        table = self.named_constant("inputs.table", rows[0] if is_same else rows)
+        return Integers(ops.lookup_int8(images, table), scale)
+
+    def _normalized_reals(self, normalization: Normalization) -> Tensor:
+        factor, offset = (
+            self.named_constant(f"inputs.{name}", array.astype(np.float32).reshape(-1, 1, 1))
+            for name, array in zip(("factor", "offset"), normalization, strict=True)
+        )
+        return ops.add(ops.multiply(ops.dequantize(self.inputs[0], 1.0, -128), factor), offset)
+
+    def _same(self, node: Node) -> Tensor:
+        if node.op is VARIABLE:
+            self.new_state[node.attrs["name"]] = self.state[node.attrs["name"]]
+            return node.output
+        return apply(node.op, [self.real(t) for t in node.inputs], node.attrs, node.scope).output
+
+    def constant(self, step: Step, role: str, values: NDArray[Any]) -> Tensor:
+        """Return a new variable of the layer of `step` with `values`: int8, int32 or float32."""
+        return self.named_constant(f"{step.layer}.{role}", values)
+
+    def named_constant(self, name: str, values: NDArray[Any]) -> Tensor:
+        """Return a new variable with `values`, called `name` if there is none of that name."""
+        while name in self.new_state or name in self.state:
+            name += "_"
+        self.new_state[name] = values
+        return variable(name, values.shape, {"int8": INT8, "int32": INT}.get(str(values.dtype), FLOAT))
+
+    # -- steps --------------------------------------------------------------------------------
+
+    def _product(self, step: Product, as_integers: bool) -> None:
+        (tensor,) = step.inputs
+        x = self.integer(tensor)
+        factors = self.ranges.factors.get(step.output)
+        if factors is not None and as_integers:
+            step = step.scaled(factors, np.zeros_like(factors))
+        weights = integer_weights(step, x.scale, self.ranges.means.get(tensor))
+        if not weights.fits():
+            return  # it stays in float32
+        window = step.window or Window()
+        attrs = {
+            "stride": window.stride, "padding": window.padding, "dilation": window.dilation, "groups": window.groups,
+            "x_zero": x.scale.zero,
+        }  # fmt: skip
+        image = x.tensor if x.tensor.rank == 4 else ops.reshape(x.tensor, (*x.tensor.shape, 1, 1))
+        w = self.constant(step, "weight_int8", weights.weight)
+        if not as_integers:
+            sums = ops.conv2d_int32(image, w, self.constant(step, "bias_int32", weights.offset()), **attrs)
+            unit = self.constant(step, "scale", weights.unit.astype(np.float32).reshape(-1, 1, 1))
+            y = ops.multiply(ops.cast(sums), unit)
+            y = ops.maximum(y, step.low) if np.isfinite(step.low) else y
+            y = ops.minimum(y, step.high) if np.isfinite(step.high) else y
+            self.reals[step.output] = ops.reshape(y, step.output.shape)
+            return
+        scale = self.ranges.scale(step.output).at_least(weights.smallest_step())
+        bias, multiplier = weights.scaled_to(scale)
+        y = ops.conv2d_int8(
+            image, w, self.constant(step, "bias_int32", bias), self.constant(step, "multiplier", multiplier), **attrs,
+            zero=scale.zero, low=scale.bound(step.low), high=scale.bound(step.high),
+        )  # fmt: skip
+        self.integers[step.output] = Integers(ops.reshape(y, step.output.shape), scale)
+
+    def _integer_step(self, step: Step) -> Integers:
+        operands = [self.integer(t) for t in step.inputs]
+        match step:
+            case Function():
+                return self._function(step, operands[0])
+            case Move():
+                (x,) = operands
+                attrs = step.node.attrs | ({"value": x.scale.zero} if step.node.op.name == "pad" else {})
+                return Integers(step.node.op(x.tensor, **attrs).output, x.scale)
+            case Join():
+                scale = self.ranges.scale(step.output)
+                parts = [self._rescaled(step, x, scale).tensor for x in operands]
+                return Integers(step.node.op(*parts, **step.node.attrs).output, scale)
+            case Addition():
+                return self._addition(step, *operands)
+            case Multiplication():
+                return self._multiplication(step, *operands)
+            case Mean():
+                return self._mean(step, operands[0])
+        raise NotImplementedError(type(step).__name__)
+
+    def _function(self, step: Function, x: Integers) -> Integers:
+        factors = self.ranges.factors.get(step.inputs[0])
+        numbers = x.scale.numbers() if factors is None else x.scale.numbers()[:, None] / factors
+        scale = self.ranges.scale(step.output)
+        rows = scale.quantized(table(step, self.values, numbers))
+        return Integers(self._looked_up(step, x.tensor, rows), scale)
+
+    def _rescaled(self, step: Step, x: Integers, scale: Scale) -> Integers:
+        """Return `x` in another scale."""
+        if x.scale == scale:
+            return x
+        return Integers(self._looked_up(step, x.tensor, scale.quantized(x.scale.numbers())[None]), scale)
+
+    def _looked_up(self, step: Step, x: Tensor, rows: NDArray[np.int8]) -> Tensor:
+        return ops.lookup_int8(x, self.constant(step, "table", rows[0] if len(rows) == 1 else rows))
+
+    def _addition(self, step: Addition, a: Integers, b: Integers) -> Integers:
+        scale = self.ranges.scale(step.output)
+        factors = addition_factors(a.scale, b.scale, step.sign, scale)
+        low, high = scale.bound(step.low), scale.bound(step.high)
+        return Integers(ops.add_int8(a.tensor, b.tensor, **factors, low=low, high=high), scale)
+
+    def _multiplication(self, step: Multiplication, a: Integers, b: Integers) -> Integers:
+        scale, bias, multiplier = scaled_product(a.scale.step * b.scale.step, self.ranges.scale(step.output))
+        y = ops.multiply_int8(
+            a.tensor, b.tensor, a_zero=a.scale.zero, b_zero=b.scale.zero, bias=bias, multiplier=multiplier,
+            zero=scale.zero,
+        )  # fmt: skip
+        return Integers(y, scale)
+
+    def _mean(self, step: Mean, x: Integers) -> Integers:
+        scale, bias, multiplier = scaled_product(x.scale.step * step.factor, self.ranges.scale(step.output))
+        bias -= x.scale.zero * step.size[0] * step.size[1]
+        y = OPS["avg_pool2d_int8"](
+            x.tensor, window=step.size, stride=step.stride, padding=step.padding, x_zero=x.scale.zero, bias=bias,
+            multiplier=multiplier, zero=scale.zero, low=-128, high=127,
+        ).output  # fmt: skip
+        return Integers(ops.reshape(y, step.output.shape), scale)

@@ -1,0 +1,88 @@
+"""The weights of a product as 8-bit integers, with the whole numbers that scale its sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.quantization.fixed_point import MAX_MULTIPLIER, smallest_step
+from opsin.quantization.scales import Scale
+from opsin.quantization.steps import Array, Product
+
+LARGEST = 127
+"""Weights are symmetric, -127 to 127."""
+SHARES = np.linspace(1.0, 0.6, 17)
+"""The shares of a channel's largest weight at which clipping is tried."""
+MAX_SUM = 2**31 - 2**29
+MAX_BIAS = 2**29
+"""Sums stay within 32 bits; a quarter of their range is left to the bias, and one to the rounding."""
+
+
+@dataclass(frozen=True)
+class IntegerWeights:
+    """w int8, the scale of each output channel's sums, and the bias in these units without rounding."""
+
+    weight: NDArray[np.int8]
+    unit: Array
+    bias: Array
+
+    def offset(self) -> NDArray[np.int32]:
+        """Return the bias as whole numbers, for sums that become real numbers."""
+        return np.rint(self.bias).astype(np.int32)
+
+    def scaled_to(self, scale: Scale) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return bias and multiplier for results of `scale`; half a step of the result in the bias rounds it."""
+        multiplier = np.minimum(np.rint(2.0**32 * self.unit / scale.step), MAX_MULTIPLIER)
+        half_step = np.minimum(2.0**31 / np.maximum(multiplier, 1.0), 2.0**29)  # where it is more, results are zero
+        return np.rint(self.bias + half_step).astype(np.int32), multiplier.astype(np.int32)
+
+    def fits(self) -> bool:
+        """Whether every sum stays within 32 bits, whatever the input is."""
+        sums = 128 * np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(self.bias)
+        return bool(sums.max() < MAX_SUM)
+
+    def smallest_step(self) -> float:
+        """Return the smallest step of a result whose multipliers fit into 32 bits."""
+        return smallest_step(float(self.unit.max()))
+
+
+def integer_weights(step: Product, x: Scale, mean: Array | None = None) -> IntegerWeights:
+    """Return the weights of `step` for an input of the scale `x`.
+
+    `mean` is that of each input channel: the bias makes up for the error of the rounded weights at the mean (Nagel et
+    al., "Data-free quantization through weight equalization and bias correction", 2019).
+    """
+    steps = weight_steps(step.weight, step.bias, x)
+    column = steps.reshape(-1, 1, 1, 1)
+    weight = np.clip(np.rint(step.weight / column), -LARGEST, LARGEST)
+    bias = step.bias
+    if mean is not None:
+        bias = bias - shift_of_mean(weight * column - step.weight, mean, step.window.groups if step.window else 1)
+    unit = x.step * steps
+    total = weight.sum(axis=(1, 2, 3))
+    return IntegerWeights(weight.astype(np.int8), unit, bias / unit - x.zero * total)
+
+
+def weight_steps(weight: Array, bias: Array, x: Scale) -> Array:
+    """Return the step of each output channel: the one with the least squared error of the weights.
+
+    A channel with weights near zero gets a step at which its bias still fits into 32 bits.
+    """
+    rows = weight.reshape(len(weight), -1)
+    largest = np.abs(rows).max(axis=1)
+    smallest_step = np.maximum(np.abs(bias) / (x.step * MAX_BIAS), 1e-12)
+    errors = []
+    for share in SHARES:
+        steps = np.maximum(largest * share / LARGEST, smallest_step)[:, None]
+        errors.append(((np.clip(np.rint(rows / steps), -LARGEST, LARGEST) * steps - rows) ** 2).sum(axis=1))
+    steps = np.maximum(largest * SHARES[np.argmin(errors, axis=0)] / LARGEST, smallest_step)
+    return np.asarray(steps)
+
+
+def shift_of_mean(error: Array, mean: Array, groups: int) -> Array:
+    """Return by how much an error of the weights moves each output channel's mean, away from the padding."""
+    channels = error.sum(axis=(2, 3))
+    by_group = channels.reshape(groups, len(channels) // groups, -1) @ mean.reshape(groups, -1, 1)
+    return np.asarray(by_group.reshape(-1))

@@ -1,0 +1,76 @@
+"""Every task that C decodes, with every way to frame an image: outputs are bit-identical, and answers are the same."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import opsin
+from opsin.base.errors import UsageError
+from opsin.model import Model
+from tests.backends.c.support import compiler
+from tests.export.c.support import CModel
+from tests.export.models import images, models
+
+MODELS = models()
+NAMES = [name for name in MODELS if name != "pixels"]
+
+
+def answers(compiled: CModel, function: str, pixels: np.ndarray) -> np.ndarray:
+    values = np.zeros(compiled.count, np.float32)
+    pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (pixels, values)]
+    assert compiled.call(function, pointers[0], pixels.shape[1], pixels.shape[0], pixels.shape[2], pointers[1]) == 0
+    return values
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_and_answers(name: str, tmp_path: Path) -> None:
+    model = replace(MODELS[name], portable=True, _programs={})
+    compiled = CModel(model, tmp_path, extra_bytes=50_000)
+    assert compiled.call("self_test") == 0
+    for pixels in images():
+        read = model.reader.read(Image.fromarray(pixels), "image")[None]
+        state, outputs = compiled.outputs(pixels)
+        assert state == 0
+        assert outputs.tobytes() == model.logits(read)[0].tobytes(), pixels.shape
+        (answer,) = model.predict(pixels)
+        if name == "numbers":
+            expected = [quantity.value for quantity in answer.quantities]
+            assert np.allclose(answers(compiled, "measure", pixels), expected, rtol=1e-6, atol=1e-6)
+        elif name == "labels":
+            found = answers(compiled, "probabilities", pixels)
+            assert np.allclose(found, [dict(answer.ranking)[label] for label in model.labels], atol=1e-6)
+        else:
+            best, probabilities = compiled.predict(pixels)
+            assert model.labels[best] == answer.label
+            assert np.allclose(probabilities, [dict(answer.ranking)[label] for label in model.labels], atol=1e-6)
+
+
+def test_units_thresholds_and_margins_are_exported() -> None:
+    numbers = opsin.ship(MODELS["numbers"], "c").files["src/small.c"].decode()
+    assert 'small_units[SMALL_OUTPUTS] = {"m", ""}' in numbers
+    assert "small_margins[SMALL_OUTPUTS] = {0x1.0p-1f, 0x1.0p-2f}" in numbers
+    labels = opsin.ship(MODELS["labels"], "c").files["src/small.c"].decode()
+    assert "small_thresholds[SMALL_OUTPUTS] = {0x1.0p-1f, " in labels
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_project_for_a_pc_compiles(name: str, tmp_path: Path) -> None:
+    opsin.ship(MODELS[name], "c", tmp_path / "small")
+    flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-Isrc", "pc/main.c"]
+    done = subprocess.run(
+        [compiler("gcc"), *flags], cwd=tmp_path / "small", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_tasks_that_are_not_decoded_are_refused() -> None:
+    segmentation: Model = MODELS["pixels"]
+    with pytest.raises(UsageError, match="segmentation, which is not decoded in C yet"):
+        opsin.ship(segmentation, "c")
