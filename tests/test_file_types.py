@@ -46,7 +46,7 @@ def zipped(name: str) -> bytes:
 
 
 @pytest.mark.parametrize(("data", "what"), [
-    (b"", "empty"), (bytes(100), "nothing but zeros"), (gzip.compress(b"a"), "compressed by gzip"),
+    (b"", "empty"), (bytes(100), "nothing but zeros"), (gzip.compress(b"a", mtime=0), "compressed by gzip"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes"), (b"Rar!\x1a\x07\1", "a RAR archive"),
     (zipped("model.pth"), "a ZIP archive"), (zipped("archive/data.pkl"), "a checkpoint of PyTorch's"),
     (b"\x80\x04}.", "a Python pickle"), (File().add("Relu", "x", "y").data(), "an ONNX file"),
@@ -104,7 +104,7 @@ def test_images_and_tables(tmp_path: Path) -> None:
 
 def test_models_of_other_kinds(tmp_path: Path) -> None:
     for data, onnx, weights, model in (
-        (gzip.compress(b"a"), "compressed by gzip; decompress it first", "compressed by gzip", "compressed by gzip"),
+        (gzip.compress(b"a", mtime=0), "compressed by gzip; decompress it first", "compressed by gzip", "compressed by gzip"),
         (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file", "an HDF5 file, as Keras writes; export", "an HDF5 file"),
         (zipped("a/model.pth"), "a ZIP archive; give one", "it contains 'a/model.pth': unpack it, and give that", ""),
         (zipped("x/data.pkl"), "a checkpoint of PyTorch's; it holds weights without a network", "", "a checkpoint"),
