@@ -3,9 +3,10 @@
     python bench/ship_page.py [--networks lenet5 mlperf_tiny_resnet8] [--precision int8] [--opens 9] [--flips 200]
                               [--json FILE]
 
-Weights are random, and so are the images on which ranges for int8 are observed. `export` is the time of a second export,
-`ready` that from navigation in Chromium, from the disk, to the page that can be asked: median (least). Of `flips` copies of the first page with one random bit changed, those are
-`refused` that say so, `dead` whose script does not run, and `ready` that answer all the same.
+Weights are random, and so are the images on which ranges for int8 are observed. `export` is the time of a second
+export, `ready` that from navigation in Chromium, from the disk, to the page that can be asked: median (least). Of
+`flips` copies of the first page with one random bit changed, those are `refused` that say so, `dead` whose script
+does not run, and `ready` that answer all the same.
 """
 
 from __future__ import annotations
