@@ -2,19 +2,21 @@
 
     python bench/see_zoo.py [--networks lenet5 …] [--onnx FILE …] [--workers 2] [--json FILE]
 
-Each network has random weights and sees an image of noise at the size of its paper. The table has the time to the page,
-its size, and whether the network's outputs are bit-identical with and without all extra outputs: with Winograd's
-algorithm as in predictions, and without. The exit code is 1 if a page fails, is above 10 MB, or a bit differs.
+Each network has random weights and sees an image of noise at the size of its paper. The table has the processor time of
+all threads to the page, the peak memory of the process, the size of the page, and whether the network's outputs are
+bit-identical with and without all extra outputs: with Winograd's algorithm as in predictions, and without. The exit
+code is 1 if a page fails, is above 10 MB, or a bit differs.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,18 @@ from common import begin, finish, parser, print_table
 
 import opsin
 from opsin import nn, zoo
+from opsin.backends import native
+from opsin.backends.base import load_known
 from opsin.data import Preprocessing
 from opsin.explain.observer import Observer
+from opsin.ir import Graph
 from opsin.model import Model
 
+State = dict[str, np.ndarray[Any, Any]]
 MAX_BYTES = 10_000_000
+NOISE_IMAGES = 2
 NICENESS = 3
-HEADS = ("network", "to the page", "size", "bit-identical", "bit-identical without Winograd's algorithm")
+HEADS = ("network", "processor time", "memory", "size", "bit-identical", "bit-identical without Winograd's algorithm")
 
 
 def random_model(name: str) -> Model:
@@ -40,7 +47,32 @@ def random_model(name: str) -> Model:
     channels, height, width = entry.input_shape
     each = channels // entry.frames
     preprocessing = Preprocessing(each, height, width, (0.45,) * each, (0.25,) * each, frames=entry.frames)
-    return Model(name, graph, nn.initial_state(graph, 1), preprocessing, task, nn.layer_kinds(network))
+    state = nn.initial_state(graph, 1)
+    return Model(
+        name, graph, state | statistics(network, entry.input_shape, state), preprocessing, task, nn.layer_kinds(network)
+    )
+
+
+def statistics(network: nn.Layer, shape: tuple[int, int, int], state: State) -> State:
+    """Return running statistics of batch normalization that are those of a few images of noise.
+
+    With the initial ones, the values of a network of a thousand layers grow beyond float32.
+    """
+    training = nn.trace(network, shape, training=True)
+    # Auxiliary classifiers are part of the training alone.
+    updates = {name: tensor for name, tensor in training.updates.items() if "running" in name and name in state}
+    if not updates:
+        return {}
+    program = native.compile(Graph(training.inputs, {}, updates), NOISE_IMAGES)
+    noise = np.random.default_rng(2).normal(size=(NOISE_IMAGES, *shape)).astype(np.float32)
+    # An update is old + momentum · (value - old): from an old value of 0, and of 1, both others follow.
+    results = []
+    for old in (0, 1):
+        load_known(program, state)
+        program.load_state({name: np.full_like(state[name], old) for name in updates})
+        program.run(inputs=noise)
+        results.append(program.state())
+    return {name: results[0][name] / (1 - results[1][name] + results[0][name]) for name in updates}
 
 
 def is_unchanged(model: Model, pixels: np.ndarray[Any, np.dtype[np.uint8]], exact: bool) -> bool:
@@ -59,12 +91,14 @@ def measure(model: Model, name: str) -> dict[str, Any]:
     shape = model.preprocessing.input_shape
     pixels = np.random.default_rng(1).integers(0, 256, (1, *shape), dtype=np.uint8)
     image = pixels[0][: model.preprocessing.channels]
-    start = perf_counter()
+    start, used = perf_counter(), process_time()
     page = opsin.see(model, image).page
-    seconds = perf_counter() - start
+    seconds, used = perf_counter() - start, process_time() - used
     return {
         "network": name,
         "seconds": round(seconds, 2),
+        "processor seconds": round(used, 2),
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "bytes": len(page.html.encode()),
         "views": sorted(page.views),
         "unchanged": is_unchanged(model, pixels, exact=False),
@@ -114,7 +148,7 @@ def table_rows(results: list[dict[str, Any]], files: set[str]) -> list[list[str]
     if pages := [result for result in imported if "error" not in result]:
         rows.append(row({
             "network": f"{len(pages)} of {len(imported)} ONNX files",
-            **{key: max(result[key] for result in pages) for key in ("seconds", "bytes")},
+            **{key: max(result[key] for result in pages) for key in ("processor seconds", "memory", "bytes")},
             **{key: all(result[key] for result in pages) for key in ("unchanged", "unchanged exactly")},
         }))  # fmt: skip
     return rows
@@ -123,9 +157,10 @@ def table_rows(results: list[dict[str, Any]], files: set[str]) -> list[list[str]
 def row(result: dict[str, Any]) -> list[str]:
     """A line of the table."""
     if "error" in result:
-        return [result["network"], result["error"], "", "", ""]
+        return [result["network"], result["error"], *[""] * (len(HEADS) - 2)]
     answers = ["yes" if result[key] else "no" for key in ("unchanged", "unchanged exactly")]
-    return [result["network"], f"{result['seconds']:.1f} s", f"{result['bytes'] / 1e6:.2f} MB", *answers]
+    seconds, size = f"{result['processor seconds']:.0f} s", f"{result['bytes'] / 1e6:.1f} MB"
+    return [result["network"], seconds, f"{result['memory'] / 1e9:.1f} GB", size, *answers]
 
 
 def is_fine(result: dict[str, Any]) -> bool:

@@ -104,7 +104,12 @@ def test_images_and_tables(tmp_path: Path) -> None:
 
 def test_models_of_other_kinds(tmp_path: Path) -> None:
     for data, onnx, weights, model in (
-        (gzip.compress(b"a", mtime=0), "compressed by gzip; decompress it first", "compressed by gzip", "compressed by gzip"),
+        (
+            gzip.compress(b"a", mtime=0),
+            "compressed by gzip; decompress it first",
+            "compressed by gzip",
+            "compressed by gzip",
+        ),
         (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file", "an HDF5 file, as Keras writes; export", "an HDF5 file"),
         (zipped("a/model.pth"), "a ZIP archive; give one", "it contains 'a/model.pth': unpack it, and give that", ""),
         (zipped("x/data.pkl"), "a checkpoint of PyTorch's; it holds weights without a network", "", "a checkpoint"),

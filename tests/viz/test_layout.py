@@ -52,6 +52,16 @@ def test_nothing_overlaps(name: str) -> None:
     assert diagram.width + 2 * BORDER <= PAGE_WIDTH
 
 
+@pytest.mark.parametrize("name", ["unet", "ssd300_vgg16"])
+def test_networks_wider_than_a_page_are_drawn(name: str) -> None:
+    """Layers without structures of their own, next to blocks: these networks once had no diagram."""
+    graph, kinds = of_the_zoo(name)()
+    diagram = draw(graph, kinds, name)
+    assert overlaps(diagram) == [] and outside(diagram) == []
+    drawn = [unit for box in diagram.boxes for unit in box.units]
+    assert 0 < len(drawn) == len(set(drawn)) <= len(find_units(graph, kinds))
+
+
 @every_network
 def test_every_layer_is_drawn_once(name: str) -> None:
     graph, kinds, diagram = subject(name)

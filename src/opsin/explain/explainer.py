@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
 from opsin.explain.attribution import rounding
-from opsin.explain.attribution.attribution import Attribution, attribution
+from opsin.explain.attribution.attribution import Attribution, attribution, finite
 from opsin.explain.attribution.method import Method
 from opsin.explain.attribution.question import Question
 from opsin.explain.attribution.registry import DEFAULT_METHOD, find_method
@@ -68,17 +68,33 @@ class Explainer:
         `layer` is the path of a layer; None: the default one of each score. Raise `UsageError` if a method or layer
         does not exist.
         """
-        selection = [find_method(name) for name in methods]
-        needs_layer = any(method.needs_layer for method in selection)
-        layers = [self.layers(score).find(layer) if needs_layer else None for score in scores]
         results: dict[str, list[Any]] = {name: [None] * len(scores) for name in methods}
+        for rows, question in self._questions(pixels, scores, methods, layer):
+            for name in methods:
+                for n, result in zip(rows, self._attributions(find_method(name), question), strict=True):
+                    results[name][n] = result
+        return results
+
+    def raw_maps(
+        self, pixels: Pixels, scores: Sequence[ExplainedScore], methods: Sequence[str], layer: str | None = None
+    ) -> dict[str, list[NDArray[np.float64]]]:
+        """Return the maps of `explain` alone, without the values of the scores and without remarks."""
+        results: dict[str, list[Any]] = {name: [None] * len(scores) for name in methods}
+        for rows, question in self._questions(pixels, scores, methods, layer):
+            for name in methods:
+                for n, result in zip(rows, find_method(name).compute(question), strict=True):
+                    results[name][n] = finite(result.values)
+        return results
+
+    def _questions(
+        self, pixels: Pixels, scores: Sequence[ExplainedScore], methods: Sequence[str], layer: str | None
+    ) -> Iterator[tuple[list[int], Question]]:
+        """Yield the numbers of the images whose maps are of the same layer, and the question for them."""
+        needs_layer = any(find_method(name).needs_layer for name in methods)
+        layers = [self.layers(score).find(layer) if needs_layer else None for score in scores]
         for tensor in dict.fromkeys(each.tensor if each else None for each in layers):
             rows = [n for n, each in enumerate(layers) if (each.tensor if each else None) is tensor]
-            question = self.question(pixels[rows], [scores[n] for n in rows], layers[rows[0]])
-            for method in selection:
-                for n, result in zip(rows, self._attributions(method, question), strict=True):
-                    results[method.name][n] = result
-        return results
+            yield rows, self.question(pixels[rows], [scores[n] for n in rows], layers[rows[0]])
 
     def explain_layers(
         self, pixels: Pixels, scores: Sequence[ExplainedScore], methods: Sequence[str], layers: Sequence[MapLayer]

@@ -7,7 +7,7 @@ pooling. In float64 the reference engine computes everything, in NumPy: far slow
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
@@ -19,10 +19,13 @@ from opsin import ops
 from opsin.backends import reference
 from opsin.backends.base import Program, load_known
 from opsin.backends.options import CompileOptions, Engine, bound
+from opsin.base.concurrency import lazy
 from opsin.base.errors import GraphError
 from opsin.data.batches import pad_rows
 from opsin.data.pixels import Pixels
 from opsin.explain.arithmetic.orders import Order, find_orders
+from opsin.explain.programs import ProgramCache
+from opsin.explain.tensor_groups import value_count
 from opsin.ir import Graph, Tensor, bind, input_tensor
 from opsin.ir.arguments import one_of
 from opsin.model import Model
@@ -37,6 +40,9 @@ A score is the sum of all outputs times their weights: for the logit of a class,
 
 FLOAT32, FLOAT64 = PRECISIONS = ("float32", "float64")
 
+MAX_WIDE = 2**25
+"""Numbers that a program may return although fewer are needed: copying more takes longer than compiling another one."""
+
 WEIGHTS = "weights."
 """How the names of the inputs begin that hold the weights of a score."""
 
@@ -49,6 +55,11 @@ class _Observed:
     names: tuple[str, ...]
     tensors: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
+
+    @property
+    def numbers(self) -> int:
+        """The numbers that a run returns."""
+        return self.batch * sum(value_count(t) for t in (*self.tensors, *self.values))
 
     def includes(self, other: _Observed) -> bool:
         """Whether the program returns all that another one returns."""
@@ -68,14 +79,21 @@ class Observer:
         self.model, self.graph, self.exact = model, model.graph, exact
         self.precision = one_of("the precision", precision, PRECISIONS)
         self.engine: Engine = model.engine if precision == FLOAT32 else partial(reference.compile, precision=np.float64)
-        self._state: Mapping[str, NDArray[Any]] = model.state
-        self._programs: dict[Hashable, Program] = {}
+        self._programs = ProgramCache(model.state)
+
+    @lazy
+    def values_of_image(self) -> int:
+        """The numbers of all tensors that the network computes for one image."""
+        tensors = [tensor for node in self.graph.nodes for tensor in node.outputs]
+        return sum(value_count(t) for t in tensors if t.rank and not isinstance(t.shape[0], int))
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Run the network with other values of its variables from now on; the model itself does not change."""
-        self._state = state
-        for program in self._programs.values():
-            load_known(program, state)
+        self._programs.load_state(state)
+
+    def release(self) -> None:
+        """Release the memory of all programs; they are compiled again when they are needed."""
+        self._programs.clear()
 
     def run(self, pixels: NDArray[np.uint8], tensors: Sequence[Tensor]) -> list[Floats]:
         """Return the values of tensors of the model's graph for images, each N × its shape."""
@@ -128,24 +146,20 @@ class Observer:
     ) -> _Observed:
         """Return tensors and values that include these, and for which there is a program; these if there is none."""
         wanted = _Observed(batch, names, tuple(tensors), tuple(values))
-        return next((key for key in self._programs if isinstance(key, _Observed) and key.includes(wanted)), wanted)
+        known = [key for key in self._programs if isinstance(key, _Observed) and key.includes(wanted)]
+        return next((key for key in known if key == wanted or key.numbers <= MAX_WIDE), wanted)
 
     def program(self, batch: int, tensors: Sequence[Tensor]) -> Program:
         """Return the program whose outputs "tensor0", "tensor1", … are `tensors`."""
-        key = (batch, *tensors)
-        if key not in self._programs:
-            observed = dict(zip(_names("tensor", tensors), tensors, strict=True))
-            self._programs[key] = self.compiled(Graph(self.graph.inputs, observed), batch)
-        return self._programs[key]
+        observed = dict(zip(_names("tensor", tensors), tensors, strict=True))
+        return self._programs.get((batch, *tensors), lambda: self._unloaded(Graph(self.graph.inputs, observed), batch))
 
     def gradient_program(
         self, batch: int, names: Sequence[str], tensors: Sequence[Tensor], values: Sequence[Tensor] = ()
     ) -> Program:
         """Return the program of `score_graph`, for weights of the outputs `names`."""
         key = _Observed(batch, tuple(names), tuple(tensors), tuple(values))
-        if key not in self._programs:
-            self._programs[key] = self.compiled(score_graph(self.graph, names, tensors, values), batch)
-        return self._programs[key]
+        return self._programs.get(key, lambda: self._unloaded(score_graph(self.graph, names, tensors, values), batch))
 
     def orders(self, batch: int, tensors: Sequence[Tensor]) -> dict[Tensor, Order | None]:
         """Return how `program` sums each of its `tensors`."""
@@ -160,9 +174,12 @@ class Observer:
 
     def compiled(self, graph: Graph, batch: int) -> Program:
         """Return `graph` as a program of the engine, with the model's parameters."""
-        program = bound(self.engine, CompileOptions(winograd=not self.exact))(graph, batch, self.model.threads)
-        load_known(program, self._state)
+        program = self._unloaded(graph, batch)
+        load_known(program, self._programs.state)
         return program
+
+    def _unloaded(self, graph: Graph, batch: int) -> Program:
+        return bound(self.engine, CompileOptions(winograd=not self.exact))(graph, batch, self.model.threads)
 
 
 def compiled(model: Model, graph: Graph, batch: int, winograd: bool = False) -> Program:

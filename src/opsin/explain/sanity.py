@@ -7,7 +7,7 @@ that of the network; a method whose maps stay similar shows the image, not what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,8 @@ CUTS = 3
 """Randomized networks: the last of so many parts of the layers, the last two, …, all."""
 SEEDS = 3
 """Random networks of each kind; the small maps of last layers correlate by chance."""
+POOL = 2**16
+"""Values of a variable from which random weights are drawn: as many as a random 16-bit number can choose from."""
 MIN_PLACES = 9
 """Places of a map that a check needs at least."""
 
@@ -92,12 +94,13 @@ class RandomNetworks:
         if not self.layers:
             return {}
         counts = sorted({-(-len(self.layers) * cut // CUTS) for cut in range(1, CUTS + 1)})
-        networks = []
+        networks: list[list[dict[str, list[Floats]]]] = [[] for _ in counts]
         try:
-            original = self._maps(pixels, scores, methods, layer, 0, 0)
-            for number, count in enumerate(counts, start=1):
-                on_progress(f"sanity check, network {number} of {len(counts)}")
-                networks.append([self._maps(pixels, scores, methods, layer, count, seed) for seed in range(SEEDS)])
+            original = self._maps(pixels, scores, methods, layer, self.model.state)
+            for seed in range(SEEDS):
+                on_progress(f"sanity check, random weights {seed + 1} of {SEEDS}")
+                for kind, state in zip(networks, self._random_states(counts, seed), strict=True):
+                    kind.append(self._maps(pixels, scores, methods, layer, state))
         finally:
             self.explainer.observer.load_state(self.model.state)
         shares = tuple(count / len(self.layers) for count in counts)
@@ -107,14 +110,21 @@ class RandomNetworks:
         }
         return {method: SanityCheck(method, shares, values) for method, values in correlations.items() if values}
 
+    def _random_states(self, counts: Sequence[int], seed: int) -> Iterator[State]:
+        """Yield the weights of networks with the last `counts` layers random; each keeps those of the one before."""
+        state, first = self.model.state, len(self.layers)
+        for count in counts:
+            before, first = first, len(self.layers) - count
+            state = randomized(state, self.layers[first:before], seed, first)
+            yield state
+
     def _maps(
         self, pixels: NDArray[np.uint8], scores: Sequence[ExplainedScore], methods: Sequence[str],
-        layer: str | None, count: int, seed: int,
+        layer: str | None, state: State,
     ) -> dict[str, list[Floats]]:  # fmt: skip
-        """Return raw maps of the network in which the last `count` layers are random."""
-        self.explainer.observer.load_state(randomized(self.model.state, self.layers[len(self.layers) - count :], seed))
-        results = self.explainer.explain(pixels, scores, methods, layer)
-        return {method: [each.raw for each in results[method]] for method in methods}
+        """Return raw maps of the network with the weights `state`."""
+        self.explainer.observer.load_state(state)
+        return self.explainer.raw_maps(pixels, scores, methods, layer)
 
 
 def mean_correlations(original: Sequence[Floats], networks: Sequence[Sequence[Sequence[Floats]]]) -> tuple[float, ...]:
@@ -152,16 +162,24 @@ def layer_variables(graph: Graph) -> list[list[str]]:
     return layers
 
 
-def randomized(state: State, layers: Sequence[Sequence[str]], seed: int) -> State:
+def randomized(state: State, layers: Sequence[Sequence[str]], seed: int, first: int = 0) -> State:
     """Return a state in which each value of some layers is replaced by a random one of its variable.
 
-    The spread of the values stays. Drawing with replacement takes a tenth of the time of a shuffle.
+    `first` is the number of the first of the layers, so that each layer has its own random numbers. The spread of the
+    values stays. Values are drawn with replacement, which takes a tenth of the time of a shuffle; those of a large
+    variable from `POOL` of them, which stay in the processor's cache.
     """
     result = dict(state)
-    for number, name in enumerate(name for names in layers for name in names):
-        values = state[name]
-        words = random_counter.words(values.size, seed, random_counter.EXPLAIN, number)
-        result[name] = values.reshape(-1)[words % np.uint64(values.size)].reshape(values.shape)
+    for number, names in enumerate(layers, start=first):
+        for place, name in enumerate(names):
+            values = state[name].reshape(-1)
+            stream = number * 2**16 + place
+            words = random_counter.words(min(values.size, POOL), seed, random_counter.EXPLAIN, 2 * stream)
+            pool = values[words % np.uint64(values.size)]
+            if values.size > POOL:
+                few = random_counter.words(-(-values.size // 4), seed, random_counter.EXPLAIN, 2 * stream + 1)
+                pool = pool[few.view(np.uint16)[: values.size]]
+            result[name] = pool.reshape(state[name].shape)
     return result
 
 

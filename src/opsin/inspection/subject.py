@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from opsin.explain.arithmetic.evaluate import CARRIED, SUMS
 from opsin.explain.arithmetic.orders import Order
 from opsin.explain.observer import Floats, Observer, Weights
 from opsin.explain.stages import Stage, find_stages
+from opsin.explain.tensor_groups import TensorGroups, divide_tensors, value_count
 from opsin.ir import Tensor
 from opsin.model import Model
 
@@ -53,9 +54,11 @@ class Observed:
     """The values of tensors for every image, N × shape, and the gradients of each image's score for them; `orders` say
     how the engine summed them."""
 
-    values: dict[Tensor, Floats]
-    gradients: dict[Tensor, Floats]
-    orders: dict[Tensor, Order | None]
+    values: Mapping[Tensor, Floats]
+    gradients: Mapping[Tensor, Floats]
+    orders: Mapping[Tensor, Order | None]
+    release: Callable[[], None] = lambda: None
+    """Releases the memory of what can be computed again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,19 +85,41 @@ class Subject:
         """Values and gradients of the output of every step, from a program for one image at a time.
 
         The values include those within a step that its arithmetic starts from: sums without bias, and functions that
-        the engine approximates.
+        the engine approximates. Those of a large network are computed when they are first asked for, in groups.
         """
         steps = [step.output for stage in self.stages for step in stage.steps]
-        tensors = list(dict.fromkeys([*self.model.graph.inputs[:1], *steps]))
+        tensors = dict.fromkeys([*self.model.graph.inputs[:1], *steps])
         nodes = (node for stage in self.stages for step in stage.steps for node in step.nodes)
         inner = [node.output for node in nodes if node.op.name in SUMS | CARRIED]
-        known = list(dict.fromkeys([*tensors, *inner]))
-        runs = [self.observer.gradients(image.pixels[None], image.weights, tensors, known) for image in self.images]
+        position = {t: n for n, node in enumerate(self.model.graph.nodes) for t in node.outputs}
+        known = sorted(dict.fromkeys([*tensors, *inner]), key=position.__getitem__)
+        weights = tuple(self.images[0].weights)
+        explained = [self.model.graph.outputs[name] for name in weights]
+
+        def compute(group: Sequence[Tensor]) -> Observed:
+            # The score depends on the outputs that it is made of, even if it depends on nothing else of the group.
+            differentiated = list(dict.fromkeys([*explained, *(t for t in group if t in tensors)]))
+            runs = [self.observer.gradients(i.pixels[None], i.weights, differentiated, group) for i in self.images]
+            return Observed(
+                _stacked(group, [values for _, _, values in runs]),
+                _stacked(differentiated, [gradients for _, gradients, _ in runs]),
+                self.observer.gradient_orders(1, weights, differentiated, group),
+            )
+
+        count = len(self.images)
+        divided = divide_tensors(known, lambda t: count * value_count(t) * (2 if t in tensors else 1))
+        groups = TensorGroups(divided, compute)
         return Observed(
-            _stacked(known, [values for _, _, values in runs]),
-            _stacked(tensors, [gradients for _, gradients, _ in runs]),
-            self.observer.gradient_orders(1, tuple(self.images[0].weights), tensors, known),
+            groups.view(known, lambda each: each.values),
+            groups.view(tensors, lambda each: each.gradients),
+            groups.view(known, lambda each: each.orders),
+            groups.release,
         )
+
+    def release(self) -> None:
+        """Release the memory of programs, values and gradients; they are computed again when they are needed."""
+        self.observer.release()
+        self.observed.release()
 
     def shown_image(self, number: int) -> NDArray[np.uint8]:
         """Return image `number` alone, uint8 C×H×W, without the frames before it."""

@@ -152,7 +152,7 @@ class _FrameFinder:
         for path in sorted(structures, key=lambda path: -path.count(".")):
             equivalent = [other for other in lineage(path) if self.elements_in[other] == self.elements_in[path]]
             match = next(
-                (other for other in equivalent if structures[other][:2] in levels),
+                (other for other in equivalent if other in structures and structures[other][:2] in levels),
                 path if counts[structures[path]] > 1 else "",
             )
             if match and not any(self.paths[number] for number in self.elements_in[path]):

@@ -72,8 +72,13 @@ def attribution(
     details, gap = raw.details, raw.details.get("gap", 0.0)
     if gap > raw.details.get("largest_gap", 1.0):
         details = {**details, "remark": f"The values add up to the difference of the scores only within {gap:.0%}."}
-    values = raw.values if np.isfinite(raw.values).all() else np.zeros_like(raw.values)
+    values = finite(raw.values)
     return Attribution(
         method.name, score.label, score.description, value, layer.name if layer else None, values, size, sentences,
         raw.channel_weights, details,
     )  # fmt: skip
+
+
+def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a raw map, or zeros if it has NaN or infinity."""
+    return values if np.isfinite(values).all() else np.zeros_like(values)

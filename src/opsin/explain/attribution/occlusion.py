@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from opsin.data.batches import batch_size
 from opsin.explain.attribution.method import Floats, Method, RawMap
-from opsin.explain.attribution.question import BATCH_VALUES, MAX_BATCH, Inputs, Question
+from opsin.explain.attribution.question import Inputs, Question, largest_batch
 from opsin.tasks.explained_score import ExplainedScore
 
 PLACES, FINE_PLACES = 14, 28
@@ -39,7 +38,7 @@ def _map(question: Question, image: Inputs, score: ExplainedScore) -> RawMap:
     rows, columns = (_starts(*sizes) for sizes in zip(sides, places, windows, strict=True))
     corners = [(row, column) for row in rows for column in columns]
     whole = question.values(image[None], score)[0]
-    covered = [question.values(batch, score) for batch in _batches(image, corners, windows)]
+    covered = [question.values(batch, score) for batch in _batches(question, image, corners, windows)]
     drops: Floats = whole - np.concatenate(covered)
     details = {"window": windows, "places": places, "colour": "the mean colour of the training images"}
     return RawMap(drops.reshape(places), details=details)
@@ -51,8 +50,8 @@ def _starts(side: int, places: int, window: int) -> list[int]:
     return [int(start) for start in np.rint(centres - window / 2)]
 
 
-def _batches(image: Inputs, corners: list[tuple[int, int]], windows: list[int]) -> Iterator[Inputs]:
-    size = batch_size(image.shape, MAX_BATCH, BATCH_VALUES)
+def _batches(question: Question, image: Inputs, corners: list[tuple[int, int]], windows: list[int]) -> Iterator[Inputs]:
+    size = largest_batch(question.observer)
     for first in range(0, len(corners), size):
         part = corners[first : first + size]
         batch = np.repeat(image[None], len(part), axis=0)

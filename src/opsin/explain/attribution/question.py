@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.concurrency import lazy
-from opsin.data.batches import batch_size, pad_rows
+from opsin.data.batches import pad_rows
 from opsin.explain.map_layers import MapLayer
 from opsin.explain.observer import Observer
 from opsin.ir import Tensor
@@ -21,9 +21,9 @@ Inputs = NDArray[np.float32]
 Features: TypeAlias = tuple[Floats, Floats]
 """The values of a layer, and the gradients of the scores for them, both N × channels × rows × columns."""
 
-MAX_BATCH, BATCH_VALUES = 16, 2**22
-"""Images that the network takes at once, and their values. Programs with and without gradients share kernels if their
-batches have the same size."""
+MAX_BATCH, BATCH_VALUES = 16, 2**27
+"""Images that the network takes at once, and the values of all its tensors for them: half a gigabyte. Programs
+with and without gradients share kernels if their batches have the same size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +66,14 @@ class Question:
         return np.concatenate(parts)[: len(self.inputs)].astype(np.float64)
 
     def _batches(self) -> list[tuple[Inputs, list[ExplainedScore]]]:
-        parts = batches(self.inputs)
+        parts = batches(self.observer, self.inputs)
         size = len(parts[0])
         return [(part, _padded(self.scores[n * size : (n + 1) * size], size)) for n, part in enumerate(parts)]
 
     def scores_and_gradients(self, inputs: Inputs, score: ExplainedScore) -> tuple[Floats, Inputs]:
         """Return one score for several `inputs`, M × C × H × W, and its gradient for each of them."""
         source: Tensor = self.observer.graph.inputs[0]
-        inputs_of_runs = batches(inputs)
+        inputs_of_runs = batches(self.observer, inputs)
         weights = stacked([score] * len(inputs_of_runs[0]))
         parts = [self.observer.gradients_of_inputs(each, weights, [source]) for each in inputs_of_runs]
         values = np.concatenate([values for values, _, _ in parts])[: len(inputs)]
@@ -95,13 +95,18 @@ def run_outputs(observer: Observer, inputs: Inputs, score: ExplainedScore) -> di
     """Return the network's outputs that `score` depends on, by name, for M normalized images."""
     names = list(score.weights)
     tensors = [observer.graph.outputs[name] for name in names]
-    parts = [observer.run_inputs(each, tensors) for each in batches(inputs)]
+    parts = [observer.run_inputs(each, tensors) for each in batches(observer, inputs)]
     return {name: np.concatenate([part[i] for part in parts])[: len(inputs)] for i, name in enumerate(names)}
 
 
-def batches(inputs: Inputs) -> list[Inputs]:
+def largest_batch(observer: Observer) -> int:
+    """Return how many images the network takes at once."""
+    return max(1, min(MAX_BATCH, BATCH_VALUES // max(1, observer.values_of_image)))
+
+
+def batches(observer: Observer, inputs: Inputs) -> list[Inputs]:
     """Return `inputs` in batches of one size, the last one padded. Few images are run one by one."""
-    largest = batch_size(inputs.shape[1:], MAX_BATCH, BATCH_VALUES)
+    largest = largest_batch(observer)
     size = largest if len(inputs) > largest // 4 else 1
     return [pad_rows(inputs[first : first + size], size) for first in range(0, len(inputs), size)]
 

@@ -6,9 +6,10 @@ of the training graph of the same loss (`nn.training_step`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,18 @@ from opsin.explain.backpropagation.target import Case
 from opsin.explain.backpropagation.uses import Use, find_uses
 from opsin.explain.observer import compiled
 from opsin.explain.stages import Stage, find_stages
-from opsin.ir import FLOAT, Graph, Tensor, input_tensor, scope
+from opsin.explain.tensor_groups import TensorGroups, divide_tensors, value_count
+from opsin.ir import FLOAT, Graph, Tensor, input_tensor, scope, variable
 from opsin.model import Model
 from opsin.nn import Objective
 from opsin.nn.optimizers import Optimizer
 
 Floats = NDArray[np.float32]
+_Results: TypeAlias = tuple[dict[Tensor, Floats], dict[Tensor, Floats]]
+"""Values and gradients of a group of tensors."""
+
+OBSERVED, GRADIENT, STATISTIC = "value", "gradient", "statistic"
+"""How the names of the outputs begin that hold values, gradients, and statistics of normalizations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,45 +79,75 @@ class Backward:
             self.inputs, {"loss": self.loss, **{f"gradient of {name}": self.gradients[t] for name, t in known}}
         )
 
-    @property
-    def program(self) -> Program:
-        """The program of the loss and of all values and gradients."""
-        return self._compilation[0]
+    @lazy
+    def _groups(self) -> list[list[Tensor]]:
+        """The observed tensors in the order of computation, in groups that fit into memory."""
+        position = {t: n for n, node in enumerate(Graph((), {"loss": self.loss}).nodes) for t in node.outputs}
+        return divide_tensors(sorted(self.observed, key=position.__getitem__), self._numbers)
+
+    def _numbers(self, tensor: Tensor) -> int:
+        return value_count(tensor) * (2 if tensor in self.gradients else 1)
 
     @lazy
-    def _compilation(self) -> tuple[Program, dict[str, Tensor], dict[str, Tensor]]:
-        """The program, and the tensors whose values and gradients it returns, by the names of its outputs."""
+    def _statistics(self) -> list[Tensor]:
         uses = [use for uses in self.uses.values() for use in uses]
-        statistics = [t for use in uses for t in (use.mean, use.root) if t is not None]
-        values = {f"value{number}": tensor for number, tensor in enumerate([*self.observed, *statistics])}
-        gradients = {
-            f"gradient{number}": tensor for number, tensor in enumerate(self.observed) if tensor in self.gradients
-        }
-        outputs = values | {name: self.gradients[tensor] for name, tensor in gradients.items()}
-        return self._compiled(Graph(self.inputs, {**self.graph.outputs, **outputs})), values, gradients
+        return list(dict.fromkeys(t for use in uses for t in (use.mean, use.root) if t is not None))
+
+    @lazy
+    def program(self) -> Program:
+        """The program of the loss and the gradients of all parameters, and of all values and gradients if they fit."""
+        observed = self._groups[0] if len(self._groups) == 1 else []
+        outputs = {**self.graph.outputs, **_named(STATISTIC, self._statistics), **self._outputs(observed)}
+        return self._compiled(Graph(self.inputs, outputs))
+
+    def _outputs(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the values of observed tensors, and their gradients, as outputs of a program."""
+        known = [t for t in tensors if t in self.gradients]
+        gradients = dict(zip(_named(GRADIENT, known), (self.gradients[t] for t in known), strict=True))
+        return _named(OBSERVED, tensors) | gradients
 
     def run(self, case: Case) -> Pass:
-        """Return loss, values and gradients for one image and its target."""
-        _, values, gradients = self._compilation
+        """Return loss, values and gradients for one image and its target.
+
+        Those of a large network are computed when they are first asked for, in groups (`TensorGroups`).
+        """
         outputs = self._run(case, self.model.state)
+        parameters = {self.parameters[name]: array for name, array in self._of_parameters(outputs).items()}
+        statistics = dict(zip(self._statistics, _taken(outputs, _named(STATISTIC, self._statistics)), strict=True))
+
+        def compute(tensors: Sequence[Tensor]) -> _Results:
+            if len(self._groups) == 1:
+                return self._results(tensors, outputs)
+            program = self._compiled(Graph(self.inputs, self._outputs(tensors)))
+            load_known(program, self.model.state)
+            return self._results(tensors, program.run(**self.arrays(case)))
+
+        groups = TensorGroups(self._groups, compute)
+        with_gradients = [t for t in self.observed if t in self.gradients]
         return Pass(
             case,
             np.float32(outputs["loss"]),
-            {tensor: outputs[name] for name, tensor in values.items()},
-            {tensor: outputs[name] for name, tensor in gradients.items()}
-            | {self.parameters[name]: array for name, array in self._of_parameters(outputs).items()},
+            ChainMap(statistics, groups.view(self.observed, lambda results: results[0])),  # type: ignore[arg-type]
+            ChainMap(parameters, groups.view(with_gradients, lambda results: results[1])),  # type: ignore[arg-type]
+        )
+
+    def _results(self, tensors: Sequence[Tensor], outputs: Mapping[str, Floats]) -> _Results:
+        known = [t for t in tensors if t in self.gradients]
+        return (
+            dict(zip(tensors, _taken(outputs, _named(OBSERVED, tensors)), strict=True)),
+            dict(zip(known, _taken(outputs, _named(GRADIENT, known)), strict=True)),
         )
 
     def parameter_gradients(self, case: Case, state: Mapping[str, Floats]) -> dict[str, Floats]:
         """Return the gradient of every parameter, with the values of variables in `state`."""
         return self._of_parameters(self._run(case, state))
 
-    def update_program(self, optimizer: Optimizer, names: Sequence[str]) -> Program:
-        """Return the part of a training step after the gradients of the parameters `names`: compiled once."""
+    def update_program(self, optimizer: Optimizer, size: int) -> Program:
+        """Return the update of a vector of `size` numbers, as at the end of a training step: compiled once."""
         if optimizer not in self._update_programs:
-            rate, parameters = input_tensor("learning_rate", ()), [self.parameters[name] for name in names]
-            gradients = [input_tensor(f"gradient of {n}", t.shape) for n, t in zip(names, parameters, strict=True)]
-            graph = Graph((rate, *gradients), {}, optimizer.updates(parameters, gradients, rate))
+            rate, gradient = input_tensor("learning_rate", ()), input_tensor("gradient", (size,))
+            weight = variable("w", (size,), trainable=True)
+            graph = Graph((rate, gradient), {}, optimizer.updates([weight], [gradient], rate))
             self._update_programs[optimizer] = compiled(self.model, graph, 1)
         return self._update_programs[optimizer]
 
@@ -139,3 +176,12 @@ class Backward:
         # which change nothing, make this program compute as a training step does.
         graph = Graph(graph.inputs, graph.outputs, dict(self.parameters))
         return compiled(self.model, graph, 1)
+
+
+def _named(kind: str, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return names for tensors: value0, value1, …"""
+    return {f"{kind}{number}": tensor for number, tensor in enumerate(tensors)}
+
+
+def _taken(outputs: Mapping[str, Floats], names: Iterable[str]) -> list[Floats]:
+    return [outputs[name] for name in names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from opsin.base.concurrency import lazy
 from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.backpropagation.examples import Example, worked_example
 from opsin.explain.backpropagation.listing import Listing
@@ -40,6 +41,8 @@ class Chain:
         self._given = {tensor.node for tensor in backward.gradients.values()}
         self._outputs = {s.output: s for stage in backward.stages for s in stage.steps}
         self.steps = self._all_steps()
+        self.numbers = {step: number for number, step in enumerate(self.steps)}
+        """The place of each step in `steps`."""
 
     def to(self, name: str) -> list[BackwardStep]:
         """Return the steps from the loss back to those that use the parameter `name`, which come last."""
@@ -54,9 +57,13 @@ class Chain:
 
     def parameter_lines(self, name: str) -> list[str]:
         """Return the lines of the backward graph that compute a parameter's gradient from its outputs' gradients."""
-        backward = self.backward
-        given = {backward.gradients[t].node for t in backward.observed if t in backward.gradients}
-        return self.listing.of([backward.gradients[backward.parameters[name]]], given)
+        gradients = self.backward.gradients
+        return self.listing.of([gradients[self.backward.parameters[name]]], self._observed)
+
+    @lazy
+    def _observed(self) -> set[Node]:
+        gradients = self.backward.gradients
+        return {gradients[t].node for t in self.backward.observed if t in gradients}
 
     def example(self, step: BackwardStep) -> Example | None:
         """Return one element of the gradient of a step's first source, worked out in numbers; None for other steps."""
@@ -80,6 +87,14 @@ class Chain:
         lines = self.listing.of(results, self._given)
         words = sentence(step, sources, self.readers(step.output), self.values)
         return BackwardStep(stage, step, step.name, step.output, sources, words, tuple(lines))
+
+    def computing(self, tensors: Sequence[Tensor]) -> list[BackwardStep]:
+        """Return the steps whose outputs are among `tensors`."""
+        return [self._by_output[t] for t in tensors if t in self._by_output]
+
+    @lazy
+    def _by_output(self) -> dict[Tensor, BackwardStep]:
+        return {step.output: step for step in self.steps}
 
     def readers(self, tensor: Tensor) -> int:
         """Return the number of steps that read a tensor."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.stages import Step
-from opsin.ir import VARIABLE, Node, Tensor, bind
+from opsin.ir import VARIABLE, Node, Tensor, apply, bind, input_tensor
 from opsin.ops.pool_avg import divisor
 from opsin.ops.sliding import Sliding, pool_window
 from opsin.viz import captions
@@ -160,11 +160,22 @@ def _slope(
     at = place if before == after else (place[0], *[0] * (len(after) - 1))
     if before != after and int(np.prod(after)) != before[0]:
         return None
-    (slope,) = ops.gradients(ops.sum(step.output), [source])
+    copies = _alone(step, source)
+    (slope,) = ops.gradients(ops.sum(copies[step.output]), [copies[source]])
     if slope is None:
         return None
-    known = {source: values.values[source], step.output: values.values[step.output]}
+    known = {copies[t]: values.values[t] for t in (source, step.output)}
     return iter([(at, float(_evaluate(slope, known, backward)[0][place]))])
+
+
+def _alone(step: Step, source: Tensor) -> dict[Tensor, Tensor]:
+    """Return copies of the tensors of a step that begin at `source`: differentiating them does not visit the network
+    before it."""
+    copies = {source: input_tensor("source", source.shape)}
+    for node in step.nodes:
+        copy = apply(node.op, [copies.get(t, t) for t in node.inputs], node.attrs, node.scope)
+        copies |= dict(zip(node.outputs, copy.outputs, strict=True))
+    return copies
 
 
 def _evaluate(tensor: Tensor, known: dict[Tensor, NDArray[Any]], backward: Backward) -> NDArray[Any]:

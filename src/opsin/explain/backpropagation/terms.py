@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.concurrency import lazy
 from opsin.base.errors import UsageError
 from opsin.base.formatting import decimal
 from opsin.explain.arithmetic.float32 import add
-from opsin.explain.arithmetic.orders import find_orders
+from opsin.explain.arithmetic.orders import Order, find_orders
 from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.backpropagation.orders import candidates
 from opsin.explain.backpropagation.sums import ROW_BY_ROW, GradientOrder, dot
@@ -124,12 +125,18 @@ class Terms:
             rows, columns = delta.shape[2:] if delta.ndim == 4 else (1, 1)
             target = getattr(self.backward.program, "target", None)  # only of the native engine
             fused = getattr(target, "fma", True)
-            (planned,) = find_orders(self.backward.program, [f"gradient of {name}"])
+            planned = self._planned[name]
             summation = planned.summation if planned else None
             orders = candidates(uses[0], rows, columns, summation) if uses else []
             orders = [replace(order, fused=fused) for order in orders]
             self._orders[name] = next((order for order in orders if self._agrees(name, order)), None)
         return self._orders[name]
+
+    @lazy
+    def _planned(self) -> dict[str, Order | None]:
+        """What the engine's plan says of the sum of each parameter's gradient."""
+        names = [name for name, t in self.backward.parameters.items() if t in self.step.gradients]
+        return dict(zip(names, find_orders(self.backward.program, [f"gradient of {n}" for n in names]), strict=True))
 
     def _uses(self, name: str) -> list[Use]:
         return [use for use in self.backward.uses[name] if use.output in self.step.gradients]

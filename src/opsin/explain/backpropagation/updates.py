@@ -6,7 +6,7 @@ operation is rounded to float32 by itself; none are fused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from opsin.base.concurrency import locked_cache
 from opsin.base.formatting import decimal
 from opsin.explain.arithmetic.evaluate import FUNCTIONS
 from opsin.explain.backpropagation.backward import Backward, Floats, Pass
+from opsin.explain.backpropagation.flat_update import CHUNK, FlatUpdate
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Tensor, input_tensor, variable
 from opsin.nn.optimizers import SGD, Adagrad, Adam, Optimizer
 
@@ -120,6 +121,10 @@ def state_after(optimizer: Optimizer, values: Mapping[str, np.float32]) -> dict[
     return {symbol: values[f"{symbol} new"] for symbol in state_symbols(optimizer)}
 
 
+Selection = Mapping[str, Callable[[Floats], Floats]]
+"""What to keep of the arrays of each parameter, by its name; others are left out."""
+
+
 class Updates:
     """What the engine makes of all parameters in two steps of an optimizer, each on the same image."""
 
@@ -127,20 +132,25 @@ class Updates:
         self.backward, self.case = backward, step.case
         self.first = {name: step.gradients[t] for name, t in backward.parameters.items() if t in step.gradients}
 
-    def steps(self, rule: Rule) -> tuple[Step, Step]:
-        """Return both steps with the rule's learning rate. The gradient of the second one is that after the first."""
-        backward = self.backward
-        weights = {name: backward.model.state[name] for name in self.first}
-        program = backward.update_program(rule.optimizer, list(self.first))
-        program.load_state({name: np.zeros_like(array) for name, array in program.state().items()} | weights)
+    def steps(self, rule: Rule, selection: Selection | None = None) -> tuple[Step, Step]:
+        """Return both steps with the rule's learning rate. The gradient of the second one is that after the first.
 
-        def step(gradients: Mapping[str, Floats]) -> Step:
-            arrays = {f"gradient of {name}": gradient for name, gradient in gradients.items()}
-            program.run(learning_rate=np.float32(rule.rate), **arrays)
-            return Step(gradients, program.state())
+        With a `selection`, the steps have only these parts of these parameters. A large network needs one: Adam alone
+        has three arrays of each parameter.
+        """
+        backward, state = self.backward, self.backward.model.state
+        update = FlatUpdate(backward.update_program(rule.optimizer, CHUNK), np.float32(rule.rate))
+        kept: Selection = selection if selection is not None else dict.fromkeys(self.first, np.asarray)
 
-        first = step(self.first)
-        return first, step(backward.parameter_gradients(self.case, {**backward.model.state, **first.state}))
+        def selected(arrays: Mapping[str, Floats]) -> dict[str, Floats]:
+            return {name: take(arrays[name]) for name, take in kept.items()}
+
+        gradients = selected(self.first)
+        first = Step(gradients, update(selected(state), gradients, {}))
+        weights = first.state if selection is None else update.weights(state, self.first)
+        after = backward.parameter_gradients(self.case, {**state, **weights})
+        gradients = selected(after)
+        return first, Step(gradients, update({name: first.state[name] for name in kept}, gradients, first.state))
 
 
 @dataclass(frozen=True, eq=False)

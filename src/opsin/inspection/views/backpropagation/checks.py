@@ -8,11 +8,19 @@ from typing import Any
 from opsin.explain.backpropagation.backward import Backward, Pass
 from opsin.explain.backpropagation.differences import Differences
 from opsin.inspection.views.backpropagation.selection import Part, ranked
+from opsin.ir import macs
 
 MAX_DIFFERENCES = 4
 """Weights of a parameter with central differences, at most."""
 MAX_MACS = 600_000_000
 """MACs of all central differences of an image in float64: about a second."""
+MAX_REFERENCE_MACS = 6_000_000_000
+"""MACs of a network of which the reference engine computes the loss: above, that alone takes many seconds."""
+
+
+def has_differences(backward: Backward) -> bool:
+    """Whether the network is small enough for central differences."""
+    return macs(backward.network.nodes) <= MAX_REFERENCE_MACS
 
 
 def central_differences(backward: Backward, step: Pass, parts: Sequence[Part]) -> dict[str, list[dict[str, Any]]]:
@@ -20,6 +28,8 @@ def central_differences(backward: Backward, step: Pass, parts: Sequence[Part]) -
 
     Every parameter gets one before any gets two, those of the last layers, which take the shortest runs, first.
     """
+    if not has_differences(backward):
+        return {part.name: [] for part in parts}
     differences = Differences(backward, step.case)
     costs = {part.name: differences.macs(part.name) for part in parts}
     results: dict[str, list[dict[str, Any]]] = {part.name: [] for part in parts}

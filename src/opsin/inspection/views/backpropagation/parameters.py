@@ -21,7 +21,7 @@ class ParameterData:
     """Turns parts of parameters into data of the page, for one image."""
 
     def __init__(self, chain: Chain, steps: dict[str, tuple[Step, Step]], arrays: Arrays) -> None:
-        """`steps` are the engine's two steps of every rule, by its key."""
+        """`steps` are the engine's two steps of every rule, by its key, of the parts alone."""
         self.chain, self.steps, self.arrays = chain, steps, arrays
         self.backward, self.values = chain.backward, chain.values
         self.terms = Terms(self.backward, self.values)
@@ -37,16 +37,16 @@ class ParameterData:
             "layer": part.use.node.scope or name,
             "shape": list(backward.model.state[name].shape),
             "axes": [list(axis) for axis in part.axes],
-            "path": [self.chain.steps.index(step) for step in path],
+            "path": [self.chain.numbers[step] for step in path],
             "lines": self.chain.parameter_lines(name),
             "order": asdict(order) if order else None,
             "weights": self._add(part, backward.model.state[name]),
             "gradients": self._add(part, self.values.gradients[backward.parameters[name]]),
             "updates": {
                 rule.key: {
-                    "first": self._add(part, self.steps[rule.key][0].state[name]),
-                    "gradients": self._add(part, self.steps[rule.key][1].gradients[name]),
-                    "second": self._add(part, self.steps[rule.key][1].state[name]),
+                    "first": self.arrays.add(self.steps[rule.key][0].state[name]),
+                    "gradients": self.arrays.add(self.steps[rule.key][1].gradients[name]),
+                    "second": self.arrays.add(self.steps[rule.key][1].state[name]),
                 }
                 for rule in RULES
             },

@@ -12,10 +12,10 @@ from opsin.explain.backpropagation.target import Case, default_target
 from opsin.explain.backpropagation.updates import RULES, Updates, operations, state_symbols
 from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject, SubjectImage
-from opsin.inspection.views.backpropagation.checks import central_differences
+from opsin.inspection.views.backpropagation.checks import central_differences, has_differences
 from opsin.inspection.views.backpropagation.parameters import ParameterData
 from opsin.inspection.views.backpropagation.selection import choose_parts
-from opsin.inspection.views.backpropagation.walk import loss_table, walk
+from opsin.inspection.views.backpropagation.walk import MAX_DETAILED, loss_table, walk
 
 SHARE = 0.16
 """The share of the page's bytes."""
@@ -34,6 +34,7 @@ class BackpropagationView:
         subject.progress("backpropagation")
         images = subject.images[:MAX_IMAGES]
         cases = [_case(subject, image) for image in images]
+        subject.release()  # backpropagation has programs of its own
         try:
             backward = Backward(subject.model, cases[0].target.objective)
         except GraphError:
@@ -75,11 +76,17 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
     updates = Updates(backward, step)
     parts = choose_parts(backward, step, budget * 6 // 10)
     chain = Chain(backward, step)
-    data = ParameterData(chain, {rule.key: updates.steps(rule) for rule in RULES}, arrays)
+    selection = {part.name: part.take for part in parts}
+    data = ParameterData(chain, {rule.key: updates.steps(rule, selection) for rule in RULES}, arrays)
     differences = central_differences(backward, step, parts)
     parameters = [data.of(part, differences[part.name]) for part in parts]
     total = sum(values.size for name, values in subject.model.state.items() if name in backward.parameters)
     chosen = sum(prod(len(axis) for axis in part.axes) for part in parts)
+    left_out = [f"gradients of {chosen:,} of {total:,} weights"] if chosen < total else []
+    if len(chain.steps) > MAX_DETAILED:
+        left_out.append(f"worked examples of {MAX_DETAILED} of {len(chain.steps):,} steps of backpropagation")
+    if not has_differences(backward):
+        left_out.append("backpropagation without central differences, which take long for this network")
     return {
         "sentence": case.target.sentence,
         "label": case.target.label,
@@ -87,5 +94,5 @@ def _image(subject: Subject, backward: Backward, case: Case, arrays: Arrays, bud
         "table": loss_table(chain, list(subject.model.labels)),
         "steps": walk(chain, arrays, budget * 4 // 10),
         "parameters": parameters,
-        "left_out": f"gradients of {chosen:,} of {total:,} weights" if chosen < total else "",
+        "left_out": "; ".join(left_out),
     }

@@ -10,6 +10,7 @@ import numpy as np
 from opsin.explain.backpropagation.backward import Floats
 from opsin.explain.backpropagation.chain import BackwardStep, Chain
 from opsin.inspection.page.arrays import FLOAT_BYTES, Arrays
+from opsin.inspection.spread import evenly
 from opsin.inspection.views.backpropagation.selection import channels_within, largest
 from opsin.tasks.probabilities import softmax
 
@@ -19,6 +20,8 @@ MAX_VECTOR = 512
 """Values of a vector that are shown."""
 MAX_SIDE_VALUES = 56 * 56
 """Values of a map that is shown if there is no space for all steps."""
+MAX_DETAILED = 800
+"""Steps with a worked example and the lines of the graph; in longer networks, they are spread evenly."""
 MAX_CLASSES = 12
 """Classes in the table of the loss."""
 
@@ -45,18 +48,21 @@ def walk(chain: Chain, arrays: Arrays, budget: int) -> list[dict[str, Any]]:
         count, limit = 1, MAX_SIDE_VALUES
         while FLOAT_BYTES * sum(size for size in sizes if size <= limit) > budget:
             limit //= 2
-    return [_step(chain, step, arrays, count, limit) for step in chain.steps]
+    detailed = set(evenly(len(chain.steps), MAX_DETAILED))
+    return [_step(chain, step, arrays, count, limit, n in detailed) for n, step in enumerate(chain.steps)]
 
 
-def _step(chain: Chain, step: BackwardStep, arrays: Arrays, count: int, limit: int) -> dict[str, Any]:
+def _step(
+    chain: Chain, step: BackwardStep, arrays: Arrays, count: int, limit: int, is_detailed: bool
+) -> dict[str, Any]:
     data: dict[str, Any] = {
         "stage": step.stage.number if step.stage else None, "name": step.name, "sentence": step.sentence,
-        "lines": list(step.lines), "number": chain.steps.index(step),
-        "sources": [n for n, other in enumerate(chain.steps) if other.output in step.sources],
+        "lines": list(step.lines) if is_detailed else [], "number": chain.numbers[step],
+        "sources": sorted(chain.numbers[other] for other in chain.computing(step.sources)),
     }  # fmt: skip
     if step.stage is not None:
         data["maps"] = _maps(chain.values.gradients[step.output][0], arrays, count, limit)
-        data["example"] = _example(chain, step)
+        data["example"] = _example(chain, step) if is_detailed else None
     return data
 
 

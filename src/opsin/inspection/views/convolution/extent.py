@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,25 +16,24 @@ from opsin.inspection.views.network.selection import strongest_channels
 EXTENTS = ((1, 1), (1, 3), (2, 5), (2, 7), (3, 9), (4, 12), (6, 16), (8, 24), (16, 32), (64, 64), (4096, 4096))
 """Channels of a step's output, and rows and columns of each, from the least to all."""
 
+CHANNELS, PLACES = slice(1, 2), slice(1, None)
+"""The axes of channels, and those of channels, rows and columns."""
+
 
 @dataclass(eq=False)
 class Candidate:
-    """A step that could be shown, number `number` of its stage.
+    """A step that could be shown, number `number` of its stage, for some `images`.
 
-    `influence` has the shape of the output: which values count for the answer. Channels are chosen by `ranking`, values
-    and gradients of as many channels.
+    `ranking` returns the values and gradients by which channels and places are chosen: those of a tensor whose `axes`
+    have the sizes of the output's.
     """
 
     stage: Stage
     number: int
     parts: StepParts
-    influence: Floats
-    ranking: tuple[Floats, Floats]
+    images: int
+    ranking: Callable[[slice], tuple[Floats, Floats]]
     _sizes: dict[int, int | None] = field(default_factory=dict)
-
-    @property
-    def images(self) -> int:
-        return len(self.influence)
 
     def is_whole(self, level: int) -> bool:
         """Whether everything is shown at a level, an index of `EXTENTS`."""
@@ -54,15 +54,21 @@ class Candidate:
         """Return the step with the channels, and around the places, that count most for the answer."""
         count, side = EXTENTS[level]
         _, rows, columns = sides(self.parts.step.output.shape)
-        channels = strongest_channels(*self.ranking, count)
-        shape = (self.images, -1, rows, columns)
-        strengths = np.abs(self.influence.reshape(shape)[:, channels], dtype=np.float64).sum(1)
+        channels = strongest_channels(*self.ranking(CHANNELS), count)
+        influence = _influence(*self.ranking(PLACES)).reshape(self.images, -1, rows, columns)
+        strengths = np.abs(influence[:, channels], dtype=np.float64).sum(1)
         regions = []
         for strength in strengths:
             row, column = np.unravel_index(int(strength.argmax()), strength.shape)
             spans = around(int(row), side, rows), around(int(column), side, columns)
             regions.append(Region(tuple(channels), *spans))
         return replace(self.parts, outputs=tuple(regions))
+
+
+def _influence(values: Floats, gradients: Floats) -> Floats:
+    """Return value · gradient: which values count for the answer. If that is zero everywhere, return the values."""
+    product = values * gradients
+    return product if product.any() else values
 
 
 def around(place: int, side: int, size: int) -> Span:

@@ -19,7 +19,9 @@ opsin.view({
         showControls(controls, data, page, index);
         panel = index < 0 ? null : stepPanel(data.stages[state.stage][index], page);
         if (panel) panel.start();
-        fill(body, panel ? panel.element : h('p', { text: 'This stage computes nothing: it only moves or joins values.' }));
+        const reason = data.missing ? 'This stage only moves or joins values, or its arithmetic was left out to keep the file small.'
+          : 'This stage computes nothing: it only moves or joins values.';
+        fill(body, panel ? panel.element : h('p', { text: reason }));
       }
       panel?.update(state);
     });

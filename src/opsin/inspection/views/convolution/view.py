@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from opsin.explain.arithmetic.softmax import softmax_of
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Stage, Step
 from opsin.inspection.page.arrays import Arrays
+from opsin.inspection.spread import evenly
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.convolution.blocks import StepParts, can_show
 from opsin.inspection.views.convolution.extent import Candidate, chosen_levels
@@ -19,6 +22,8 @@ from opsin.ir import VARIABLE, Tensor
 
 SHARE = 0.3
 """The share of a page's bytes."""
+MAX_STEPS = 800
+"""Steps whose arithmetic is shown; in longer networks, they are spread evenly."""
 
 
 class ConvolutionView:
@@ -39,29 +44,33 @@ class ConvolutionView:
         candidates = _candidates(subject)
         if not candidates:
             return None
+        total = len(candidates)
+        candidates = [candidates[number] for number in evenly(total, MAX_STEPS)]
         levels = chosen_levels(candidates, int(SHARE * subject.budget))
         stages: list[list[dict[str, Any] | None]] = [[None] * len(stage.steps) for stage in subject.stages]
         for candidate, level in levels.items():
             steps = stages[candidate.stage.number]
             steps += [None] * (candidate.number + 1 - len(steps))
             steps[candidate.number] = candidate.at(level).to_data(arrays)
-        partial = sum(not candidate.is_whole(level) for candidate, level in levels.items())
-        return {"stages": stages, "left_out": _left_out(partial, len(levels))}
+        shown_in_part = sum(not candidate.is_whole(level) for candidate, level in levels.items())
+        missing = total - len(candidates)
+        return {"stages": stages, "missing": missing, "left_out": _left_out(shown_in_part, len(levels), missing)}
 
 
 def _candidates(subject: Subject) -> list[Candidate]:
     """Return all steps that the page can compute, and a softmax behind the logits of a classifier."""
     observed = subject.observed
     shown = [(s, n, step) for s in subject.stages for n, step in enumerate(s.steps) if can_show(step)]
-    values = observed.values | _missing_maps(subject, [step for _, _, step in shown])
+
+    values = ChainMap(_missing_maps(subject, [step for _, _, step in shown]), observed.values)  # type: ignore[arg-type]
     parameters = _parameters(subject, [step for _, _, step in shown])
     candidates = [
         Candidate(
             stage,
             number,
             StepParts(step, values, parameters, observed.orders, ()),
-            _influence(*_ranking(subject, stage, step, slice(1, None))),
-            _ranking(subject, stage, step, slice(1, 2)),
+            len(subject.images),
+            partial(_ranking, subject, stage, step),
         )
         for stage, number, step in shown
     ]
@@ -71,14 +80,8 @@ def _candidates(subject: Subject) -> list[Candidate]:
         softmax = softmax_of(subject.observer, logits)
         result = softmax.values[softmax.step.output]
         parts = StepParts(softmax.step, softmax.values, {}, softmax.orders, ())
-        candidates.append(Candidate(last, len(last.steps), parts, result, (result, result)))
+        candidates.append(Candidate(last, len(last.steps), parts, len(result), lambda axes: (result, result)))
     return candidates
-
-
-def _influence(values: Floats, gradients: Floats) -> Floats:
-    """Return value · gradient, or the values if that is zero everywhere."""
-    product = values * gradients
-    return product if product.any() else values
 
 
 def _ranking(subject: Subject, stage: Stage, step: Step, axes: slice) -> tuple[Floats, Floats]:
@@ -116,8 +119,11 @@ def _parameters(subject: Subject, steps: list[Step]) -> dict[Tensor, Floats]:
     return parameters
 
 
-def _left_out(partial: int, steps: int) -> str:
-    if not partial:
-        return ""
-    which = "all steps" if partial == steps else f"{partial} of {steps} steps"
-    return f"the arithmetic of {which} for some channels around the place that counts most"
+def _left_out(partial: int, steps: int, missing: int) -> str:
+    parts = []
+    if partial:
+        which = "all steps" if partial == steps else f"{partial} of {steps} steps"
+        parts.append(f"the arithmetic of {which} for some channels around the place that counts most")
+    if missing:
+        parts.append(f"no arithmetic of {missing:,} steps")
+    return "; ".join(parts)

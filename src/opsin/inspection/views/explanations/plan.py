@@ -18,6 +18,8 @@ MAX_LAYERS, MAX_SIDE = 4, 56
 
 MAX_MACS = 150e9
 """MACs of the forward passes that measure faithfulness; more are left out, and the page says so."""
+MAX_MEASURED_MACS = 2e12
+"""MACs of the forward passes for the faithfulness of one map and of all baselines: about twenty seconds of a core."""
 PASSES = 28
 """Forward passes that measure one map."""
 BASELINE_MAPS = 5
@@ -49,14 +51,17 @@ class Plan:
         count = int(passes / PASSES) - BASELINE_MAPS
         order = [DEFAULT_METHOD, *(name for name in (*layer_methods, *image_methods) if name != DEFAULT_METHOD)]
         few = len(subject.images) <= FEW_IMAGES
-        measured = tuple(order[: max(1 if few else 0, count)])
+        one = macs(subject.model.graph.nodes) * PASSES * (1 + BASELINE_MAPS) * len(subject.images)
+        least = 1 if few and one <= MAX_MEASURED_MACS else 0
+        measured = tuple(order[: max(least, count)])
         missing = [METHODS[name].title for name in METHODS if name not in (*layer_methods, *image_methods)]
         unmeasured = [METHODS[name].title for name in (*layer_methods, *image_methods) if name not in measured]
         parts = []
         if missing:
             parts.append(f"explanations without {' and '.join(missing)}, which take long for this network")
         if not measured:
-            parts.append("no faithfulness of these maps, which takes long for so many images")
+            reason = "this network" if few else "so many images"
+            parts.append(f"no faithfulness of these maps, which takes long for {reason}")
         elif unmeasured:
             parts.append(f"no faithfulness of {', '.join(unmeasured)}")
         return cls(MAX_ANSWERS if few else ANSWERS_OF_MANY, layer_methods, image_methods, measured, "; ".join(parts))

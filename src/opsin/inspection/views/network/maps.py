@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,18 @@ class Form:
 
 
 def as_maps(values: Floats) -> Floats:
-    """Return values as N × C × H × W, or N × C: further axes before the last two count as channels.
+    """Return values as N × C × H × W, or N × C."""
+    return values.reshape(maps_shape(values.shape))
+
+
+def maps_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape N × C × H × W, or N × C, of an array: further axes before the last two count as channels.
 
     A number for each image is one channel.
     """
-    if values.ndim in (1, 3):
-        return values[:, None]
-    return values if values.ndim <= 4 else values.reshape(len(values), -1, *values.shape[-2:])
+    if len(shape) in (1, 3):
+        return shape[0], 1, *shape[1:]
+    return tuple(shape) if len(shape) <= 4 else (shape[0], prod(shape[1:-2]), *shape[-2:])
 
 
 def divide(budget: int, sizes: Sequence[int]) -> list[int]:

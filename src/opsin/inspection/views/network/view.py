@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from html import escape
+from math import prod
 from typing import Any, ClassVar
 
 from opsin.explain.channels import observed_step
@@ -12,8 +13,9 @@ from opsin.inspection.page.arrays import Arrays
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.network.activity import activity_of
 from opsin.inspection.views.network.kernels import kernels_of
-from opsin.inspection.views.network.maps import Maps, as_maps, choose_form, divide
+from opsin.inspection.views.network.maps import Maps, as_maps, choose_form, divide, maps_shape
 from opsin.inspection.views.network.selection import strongest_channels
+from opsin.ir import bind
 from opsin.viz.architecture import diagram_of_units
 from opsin.viz.diagram import Box
 
@@ -46,15 +48,18 @@ class NetworkView:
     def data(self, subject: Subject, arrays: Arrays) -> dict[str, Any]:
         """Return feature maps of every step, chosen by what they contribute to the explained score, and kernels."""
         subject.progress("feature maps")
-        values = {
-            step: as_maps(subject.observed.values[step.output]) for stage in subject.stages for step in stage.steps
+        images, values = len(subject.images), subject.observed.values
+        shapes = {
+            step: maps_shape((images, *bind(step.output.shape[1:], 1)))
+            for stage in subject.stages
+            for step in stage.steps
         }
-        shares = divide(int(MAP_SHARE * subject.budget), [each.size for each in values.values()])
-        forms = {
-            step: choose_form(each.shape, share) for (step, each), share in zip(values.items(), shares, strict=True)
-        }
+        shares = divide(int(MAP_SHARE * subject.budget), [prod(shape) for shape in shapes.values()])
+        forms = {step: choose_form(shape, share) for (step, shape), share in zip(shapes.items(), shares, strict=True)}
         maps = {
-            step: Maps.of(values[step], self._channels(subject, stage, step, forms[step].channels), forms[step])
+            step: Maps.of(
+                as_maps(values[step.output]), self._channels(subject, stage, step, forms[step].channels), forms[step]
+            )
             for stage in subject.stages
             for step in stage.steps
         }
@@ -70,9 +75,9 @@ class NetworkView:
     def _channels(self, subject: Subject, stage: Stage, step: Step, count: int) -> list[int]:
         """Return the channels of a step to show: those that the stage's last step uses most, if it has as many."""
         observed, last, own = subject.observed, stage.steps[-1].output, step.output
-        values = {t: as_maps(observed.values[t]) for t in (last, own)}
-        chosen = last if values[last].shape[1] == values[own].shape[1] else own
-        return strongest_channels(values[chosen], as_maps(observed.gradients[chosen]), count)
+        channels = [maps_shape(bind(t.shape, 1))[1] for t in (last, own)]
+        chosen = last if channels[0] == channels[1] else own
+        return strongest_channels(as_maps(observed.values[chosen]), as_maps(observed.gradients[chosen]), count)
 
 
 def _left_out(maps: Collection[Maps]) -> str:
