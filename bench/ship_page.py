@@ -1,10 +1,12 @@
 """How large are the pages of `opsin ship --to web`, how soon are they ready, and which changed copies do they refuse?
 
-    python bench/ship_page.py [--networks lenet5 mlperf_tiny_resnet8] [--opens 9] [--flips 200] [--json FILE]
+    python bench/ship_page.py [--networks lenet5 mlperf_tiny_resnet8] [--precision int8] [--opens 9] [--flips 200]
+                              [--json FILE]
 
-Weights are random. `export` is the time of a second export, `ready` that from navigation in Chromium, from the disk, to
-the page that can be asked: median (least). Of `flips` copies of the first page with one random bit changed, those are
-`refused` that say so, `dead` whose script does not run, and `ready` that answer all the same.
+Weights are random, and so are the images on which ranges for int8 are observed. `export` is the time of a second
+export, `ready` that from navigation in Chromium, from the disk, to the page that can be asked: median (least). Of
+`flips` copies of the first page with one random bit changed, those are `refused` that say so, `dead` whose script
+does not run, and `ready` that answer all the same.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 from common import begin, finish, parser, print_table
 from playwright.sync_api import Error, sync_playwright
 
@@ -26,7 +29,9 @@ import opsin
 from opsin import nn, zoo
 from opsin.base.formatting import exact_size
 from opsin.data import Preprocessing
+from opsin.export.precision import FLOAT32
 from opsin.model import Model
+from opsin.model.int8 import INT8, MIN_IMAGES
 
 STATE = "document.documentElement.dataset.state"
 DEAD_MILLISECONDS = 3000
@@ -39,6 +44,12 @@ def untrained(name: str) -> Model:
     labels = tuple(map(str, range(int(str(graph.outputs["logits"].shape[1])))))
     preprocessing = Preprocessing(*shape, (0.5,) * shape[0], (0.25,) * shape[0])
     return Model(name, graph, nn.initial_state(graph, 1), preprocessing, labels, nn.layer_kinds(network))
+
+
+def observed(model: Model) -> None:
+    """Record ranges for int8."""
+    images = np.random.default_rng(0).integers(0, 256, (MIN_IMAGES, *model.preprocessing.input_shape), np.uint8)
+    model.quantize(images)
 
 
 def opened(browser: Any, path: Path) -> tuple[str | None, float]:
@@ -69,6 +80,7 @@ def flipped(browser: Any, path: Path, count: int) -> Counter[str]:
 def main() -> None:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--networks", nargs="+", default=["lenet5", "mlperf_tiny_resnet8", "mobilenet_v2"])
+    arguments.add_argument("--precision", choices=[FLOAT32, INT8], default=FLOAT32)
     arguments.add_argument("--opens", type=int, default=9)
     arguments.add_argument("--flips", type=int, default=200)
     options = arguments.parse_args()
@@ -77,9 +89,11 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name in options.networks:
             path, model = Path(temporary) / f"{name}.html", untrained(name)
-            opsin.ship(model, "web", path)
+            if options.precision == INT8:
+                observed(model)
+            opsin.ship(model, "web", path, precision=options.precision)
             start = perf_counter()
-            opsin.ship(model, "web", path)
+            opsin.ship(model, "web", path, precision=options.precision)
             seconds = perf_counter() - start
             results = [opened(browser, path) for _ in range(options.opens)]
             times = [milliseconds for state, milliseconds in results if state == "ready"]

@@ -51,7 +51,7 @@ def test_the_limits_are_those_of_the_program() -> None:
     assert f"at least {calibration.SHARED_RANGE} of it" in TEXT
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "ship"])
 def test_the_commands_have_the_options(
     command: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 import opsin
 from opsin.apps.cli.main import run
+from opsin.training.saving import ModelWriter
+from tests.conftest import RECORD
 from tests.docs.markdown import ROOT, code_blocks
 
 PAGE = ROOT / "docs" / "ship" / "web.md"
@@ -20,7 +22,9 @@ NUMBERS = re.compile(r"\d+(\.\d+)?")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("reader")
-    opsin.train("lenet5", opsin.data.load("digits"), epochs=1).save(path / "digits.opsin")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ModelWriter, "quantize", RECORD)
+        opsin.train("lenet5", opsin.data.load("digits"), epochs=1).save(path / "digits.opsin")
     return path
 
 

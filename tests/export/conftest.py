@@ -18,6 +18,15 @@ def digits_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def digits_for_int8(digits_file: Path) -> Model:
+    """The LeNet-5 with what was observed for 8-bit integers."""
+    model = opsin.load(digits_file)
+    data = opsin.data.load("digits")
+    model.quantize(data.train, held_out=data.test)
+    return model
+
+
 @pytest.fixture(scope="session")
 def digits(digits_file: Path) -> Model:
     return opsin.load(digits_file)

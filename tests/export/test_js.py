@@ -84,13 +84,26 @@ def encoded(image: np.ndarray) -> dict[str, Any]:
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 @pytest.mark.parametrize("name", list(models()))
 def test_results_are_those_of_portable_prediction(name: str, precision: str, scalar: bool, tmp_path: Path) -> None:
-    model, given = models()[name], images()
-    model.portable = True
+    model = models()[name]
     if precision == "int8":
-        model.quantize(given)
-        model.precision = precision
-    opsin.ship(model, "js", tmp_path, precision=precision)
-    results = node(ANSWERS, {"folder": str(tmp_path), "images": [encoded(image) for image in given], "scalar": scalar})
+        model.quantize(images())
+    model.precision = precision
+    _compare_with_prediction(model, tmp_path, scalar)
+
+
+@needs_node
+@pytest.mark.parametrize("layer", ["0", "3", "6"])
+def test_layers_that_stay_in_float32_have_the_same_bits(layer: str, tmp_path: Path) -> None:
+    model = models()["stretched"]
+    model.quantize(images(), float_layers=[layer])
+    model.precision = "int8"
+    _compare_with_prediction(model, tmp_path)
+
+
+def _compare_with_prediction(model: Model, folder: Path, scalar: bool = False) -> None:
+    model.portable, given = True, images()
+    opsin.ship(model, "js", folder, precision=model.precision)
+    results = node(ANSWERS, {"folder": str(folder), "images": [encoded(image) for image in given], "scalar": scalar})
     for image, result, answer in zip(given, results, model.predict(given), strict=True):
         pixels = model.reader.read(Image.fromarray(image), "the image")
         assert base64.b64decode(result["pixels"]) == pixels.tobytes()

@@ -44,6 +44,17 @@ def test_other_results_stay_as_they_were(model: Model) -> None:
     assert model.logits(pixels).tobytes() == usual.tobytes()
 
 
+def test_8_bit_integers_have_the_bits_of_every_engine(model: Model) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (70, *SHAPE), dtype=np.uint8)
+    model.quantize(pixels)
+    model.precision = "int8"
+    usual = model.logits(pixels)
+    model.portable = True
+    assert model.logits(pixels).tobytes() == usual.tobytes()
+    model.precision = "float32"
+    assert not np.array_equal(model.logits(pixels), usual)
+
+
 def test_bfloat16_is_refused(model: Model) -> None:
     model.portable = True
     with pytest.raises(UsageError, match="portable engine cannot compute in another precision"):

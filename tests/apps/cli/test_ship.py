@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import opsin
 
@@ -21,7 +23,10 @@ def ship(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "digits.opsin"
-    opsin.train("lenet5", opsin.data.load("digits"), epochs=1).save(path)
+    data = opsin.data.load("digits")
+    trained = opsin.train("lenet5", data, epochs=1)
+    trained.quantize(data.train)
+    trained.save(path)
     return path
 
 
@@ -32,10 +37,30 @@ def test_a_page_is_written(ship: Any, model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "digits.html").read_bytes().startswith(b"<!DOCTYPE html>")
 
 
+def test_a_page_in_8_bit_integers_is_written(ship: Any, model: Path, tmp_path: Path) -> None:
+    assert ship(model, "--to", "web", "--precision", "int8").code == 0
+    digits = opsin.load(model)
+    assert (tmp_path / "digits.html").read_bytes() == opsin.ship(digits, "web", precision="int8").files["index.html"]
+    digits.quantization = None
+    digits.save("none.opsin")
+    code, _, err = ship("none.opsin", "--to", "js", "--precision", "int8")
+    assert code == 1 and "--calibrate FOLDER" in err and not (tmp_path / "none-js").exists()
+    (tmp_path / "photos").mkdir()
+    for number, pixels in enumerate(opsin.data.load("digits").test.pixels[:9]):
+        Image.fromarray(pixels[0]).save(tmp_path / "photos" / f"{number}.png")
+    code, out, err = ship("none.opsin", "--to", "js", "--precision", "int8", "--calibrate", "photos")
+    assert code == 0 and "int8 ranges from 9 images in photos" in out + err
+    assert json.loads((tmp_path / "none-js" / "model.json").read_text())["precision"] == "int8"
+
+
 def test_bad_requests_are_refused_before_the_model_is_read(ship: Any, tmp_path: Path) -> None:
     code, _, err = ship("missing.opsin", "--to", "exe")
     assert code == 2 and "there is no format 'exe'" in err
     code, _, err = ship("missing.opsin", "--to", "web", "--out", "page.opsin")
     assert code == 2 and "choose such a name" in err
     assert ship("missing.opsin").code == 2
+    code, _, err = ship("missing.opsin", "--to", "torch", "--precision", "int8")
+    assert code == 2 and "the format torch has no option 'precision'" in err
+    code, _, err = ship("missing.opsin", "--to", "web", "--max-drop", "2")
+    assert code == 2 and "--max-drop is for predictions in 8-bit integers" in err
     assert not list(tmp_path.iterdir())

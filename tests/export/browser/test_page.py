@@ -15,6 +15,7 @@ from PIL import Image
 
 import opsin
 from opsin.export.web.document import WAITING
+from opsin.model import Model
 from tests.export.browser.conftest import Tab
 from tests.export.models import images, models
 
@@ -60,6 +61,29 @@ def test_a_chosen_image_gets_the_answer_of_portable_prediction(
             np.testing.assert_array_equal(shown.transpose(2, 0, 1), np.broadcast_to(expected, (3, height, width)))
             (answer,) = model.predict(path)
             _compare(text, answer, name)
+        assert tab.errors == []
+
+
+def test_a_page_in_8_bit_integers_answers_as_prediction_in_int8(
+    chromium: Any, digits_for_int8: Model, tmp_path: Path
+) -> None:
+    model = digits_for_int8
+    opsin.ship(model, "web", tmp_path / "page.html", precision="int8")
+    model.precision, model.portable = "int8", True
+    with Tab(chromium, tmp_path / "page.html") as tab:
+        assert "in 8-bit integers. Self-test passed" in tab.page.locator("body").inner_text()
+        for number, pixels in enumerate(opsin.data.load("digits").test.pixels[:4]):
+            path = tmp_path / f"{number}.png"
+            Image.fromarray(pixels[0]).save(path)
+            text = tab.choose(path)
+            (answer,) = model.predict(path)
+            _compare(text, answer, "grey")
+            found = tab.page.evaluate(
+                f"([...octets]) => ({ENCODE})(new Uint8Array(model.outputs(Uint8Array.from(octets)).logits.buffer))",
+                model.reader.read(path, path.name).reshape(-1).tolist(),
+            )
+            expected = model.outputs(model.reader.read(path, path.name)[None])["logits"]
+            assert base64.b64decode(found) == expected.tobytes()
         assert tab.errors == []
 
 

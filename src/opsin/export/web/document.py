@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from opsin import __version__
+from opsin.export.precision import FLOAT32
 from opsin.export.runtime.parts import Parts
 from opsin.export.runtime.script import CHECKS, RUNTIME, compact, runtime_script, scripts, text
 from opsin.export.web.packing import Packed, pack
@@ -37,7 +38,7 @@ def document(model: Model, parts: Parts) -> str:
     packed = {
         "script": pack(code.encode("utf-8")),
         "description": pack(json.dumps(parts.description, ensure_ascii=True, separators=(",", ":")).encode("ascii")),
-        "weights": pack(parts.data, planes=True),
+        "weights": pack(parts.data, planes=parts.description["precision"] == FLOAT32),
         "module": pack(parts.vector),
     }
     style = compact(base_style() + text(files("opsin.export.web") / "assets" / "page.css"))
