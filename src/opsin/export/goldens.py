@@ -28,7 +28,7 @@ class Goldens:
 
 
 def noise(count: int) -> NDArray[np.uint8]:
-    """Return bytes of noise: a hash of their numbers. `noise` in `runtime/assets/model.js` is the same."""
+    """Return bytes of noise: a hash of their numbers (Wellons 2018), as in `runtime/assets/model.js`."""
     x = np.arange(1, count + 1, dtype=np.uint32)
     x = (x ^ x >> np.uint32(16)) * np.uint32(0x7FEB352D)
     x = (x ^ x >> np.uint32(15)) * np.uint32(0x846CA68B)
