@@ -23,7 +23,7 @@ def compile(
 
     It uses four lanes, no fused multiply-add, no algorithm with Winograd's rounding, no tuned algorithm, and keeps
     denormal numbers. Exported programs have a batch size of 1; with another one, convolutions may add in another order.
-    `target` is `PORTABLE`, or `PORTABLE_SMALL` with the same bits.
+    `target` is `PORTABLE`, or `PORTABLE_SMALL`, with bit-identical results.
     Raise `UsageError` if `options` ask for another precision or for algorithms.
     """
     refuse("portable", options, "precision", "conv_algorithms")

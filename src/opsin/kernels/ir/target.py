@@ -69,7 +69,7 @@ Register tiles are for 11 of 16 registers: engines of WebAssembly load all facto
 spill larger tiles, which takes 1.7 times as long."""
 
 PORTABLE_SMALL = replace(PORTABLE, name="portable-small", registers=7)
-"""The same bits with smaller register tiles: programs take less memory, and microcontrollers spill less."""
+"""Bit-identical, with smaller register tiles: programs take less memory, and microcontrollers spill less."""
 
 
 def best_target(features: Collection[str]) -> Target | None:
