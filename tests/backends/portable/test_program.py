@@ -11,6 +11,7 @@ from opsin.backends.portable import COMPACT, Address, PortableProgram, Segment, 
 from opsin.base.errors import UsageError
 from opsin.compiler.precision import Precision
 from opsin.ir import Graph
+from opsin.kernels.ir import PORTABLE, PORTABLE_SMALL
 from opsin.kernels.ir.interpreter import Interpreter
 
 SHAPE = 5, 11, 9
@@ -80,3 +81,18 @@ def test_a_compact_program_has_the_bits_of_the_engine_and_no_gaps(graph: Graph) 
     assert program.scratch_bytes == 0
     assert program.arena_bytes < wide.arena_bytes + wide.scratch_bytes
     assert len(program.constants) < len(wide.constants)
+
+
+def test_small_tiles_are_bit_identical(graph: Graph) -> None:
+    x = np.random.default_rng(8).standard_normal((1, *SHAPE)).astype(np.float32)
+    whole, small = compile(graph, 1, 1), compile(graph, 1, 1, target=PORTABLE_SMALL)
+    for each in (whole, small):
+        each.load_state(nn.initial_state(graph, 4))
+    expected, actual = whole.run(inputs=x), small.run(inputs=x)
+    assert {k: v.tobytes() for k, v in actual.items()} == {k: v.tobytes() for k, v in expected.items()}
+    state = nn.initial_state(graph, 4)
+    sizes = [
+        sum(1 for kernel in portable_program(graph, state, COMPACT, row).kernels for _ in kernel.instructions())
+        for row in (PORTABLE_SMALL, PORTABLE)
+    ]
+    assert sizes[0] < sizes[1], "kernels are smaller"
