@@ -29,8 +29,9 @@ demo: $(VENV)/.core
 	$(BIN)/opsin evaluate digits.opsin digits
 	$(BIN)/opsin predict digits.opsin docs/seven.png
 
+# In two processes; tests of a file stay together, because they share what is slow to make.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

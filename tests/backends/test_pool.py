@@ -23,7 +23,7 @@ class LatePool(Pool):
 
     def __init__(self, threads: int) -> None:
         self.ready = threading.Event()
-        super().__init__(threads)
+        super().__init__(threads, True)
 
     def _help(self, number: int) -> None:
         self.ready.wait()
@@ -90,7 +90,7 @@ def test_the_memory_of_a_run_is_kept_while_helpers_are_inside() -> None:
 
 
 def test_claims_grow_with_every_group() -> None:
-    pool = Pool(1)
+    pool = Pool(1, True)
     claim = STATES_WORD + LINE_WORDS
     graph = nn.trace(zoo.create("lenet5"), (1, 28, 28))
     native = Native(make_plan(graph, 4, TARGET), 1, TARGET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
 from dataclasses import replace
@@ -29,7 +30,10 @@ def test_the_report_links_its_worst_images_to_the_page(tmp_path: Path) -> None:
     assert content
     seen = json.loads(content[1])
     assert [image["name"] for image in seen["images"]] == [f"<i>{number}</i>.png" for number in worst]
-    shown = seen["views"]["explanations"]["images"]
+    packed = re.search(r'<script type="text/plain" id="arrays">(.*?)</script>', page, re.DOTALL)
+    assert packed
+    views = json.loads(gzip.decompress(base64.b64decode(packed[1]))[seen["index"] :])["views"]
+    shown = views["explanations"]["images"]
     assert {answer["label"] for answer in shown[0]["answers"]} <= set(model.labels) - {"background"}
     assert {"network", "embedding"} <= set(seen["views"])
     links = re.findall(r'href="(see\.html#explanations\?image=\d+)"', task_page.page(replace(report, see=name)))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.apps.serve.conftest import Limits, Service, form, image_file, serving
+from tests.apps.serve.servers import Limits, Service, form, image_file, run, serving
 
 
 def bomb(side: int) -> bytes:
@@ -45,7 +45,7 @@ def test_large_bodies_are_refused_before_they_are_read() -> None:
             assert service.predictor.bodies.size == 0
             assert (await client.post(image_file())).status == 200
 
-    asyncio.run(test())
+    run(test())
 
 
 def test_large_images_are_refused_before_they_are_decoded() -> None:
@@ -60,7 +60,7 @@ def test_large_images_are_refused_before_they_are_decoded() -> None:
             answer = await client.post(bomb(10_000))
             assert answer.status == 422 and "10,000 × 10,000 pixels" in answer.error
 
-    asyncio.run(test())
+    run(test())
 
 
 def test_a_form_has_a_limited_number_of_images() -> None:
@@ -70,7 +70,7 @@ def test_a_form_has_a_limited_number_of_images() -> None:
             answer = await client.post(body, content_type=kind)
             assert (answer.status, answer.error) == (413, "the form has 3 images; send at most 2 at once")
 
-    asyncio.run(test())
+    run(test())
 
 
 def test_slow_bodies_end_after_a_time() -> None:
@@ -80,7 +80,7 @@ def test_slow_bodies_end_after_a_time() -> None:
             assert answer.status == 408 and "did not arrive within 0.1 seconds" in answer.error
             assert service.predictor.bodies.size == 0
 
-    asyncio.run(test())
+    run(test())
 
 
 def test_a_client_that_goes_away_leaves_nothing() -> None:
@@ -91,7 +91,7 @@ def test_a_client_that_goes_away_leaves_nothing() -> None:
             assert gone.status == 0 and service.predictor.bodies.size == 0
             assert "status=" not in service.metrics.text()
 
-    asyncio.run(test())
+    run(test())
 
 
 def test_the_slowest_upload_gives_way_when_memory_is_short() -> None:
@@ -113,7 +113,7 @@ def test_the_slowest_upload_gives_way_when_memory_is_short() -> None:
             too_large = await client.post(bytes(len(image) + 2001))
             assert too_large.status == 503 and "too many images in memory" in too_large.error
 
-    asyncio.run(test())
+    run(test())
 
 
 def test_requests_beyond_the_queue_are_refused_with_a_time() -> None:
@@ -127,7 +127,7 @@ def test_requests_beyond_the_queue_are_refused_with_a_time() -> None:
                 assert answer.status == 503 and "too many requests are waiting" in answer.error
             assert (await waiting).status == 200
 
-    asyncio.run(test())
+    run(test())
 
 
 def test_a_computation_that_takes_too_long_is_refused() -> None:
@@ -138,7 +138,7 @@ def test_a_computation_that_takes_too_long_is_refused() -> None:
             assert answer.status == 503 and "no time to compute" in answer.error
             assert (await client.post(image_file())).status == 200
 
-    asyncio.run(test())
+    run(test())
 
 
 @pytest.mark.parametrize("count", [1, 7, 40])
@@ -157,7 +157,7 @@ def test_requests_at_once_become_batches_with_their_own_answers(count: int) -> N
                 assert results[0]["probability"] == pytest.approx(single[number % 5][0]["probability"], rel=1e-5)
             assert sum(service.metrics.batches.counts[(("model", "small"),)]) == before + 1
 
-    asyncio.run(test())
+    run(test())
 
 
 @pytest.mark.parametrize("cores", [2, 8])
@@ -174,4 +174,4 @@ def test_large_images_do_not_hold_up_others(cores: int, monkeypatch: pytest.Monk
             end.set()
             assert (await large).status == 200
 
-    asyncio.run(test())
+    run(test())

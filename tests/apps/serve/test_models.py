@@ -12,7 +12,7 @@ import pytest
 import opsin
 from opsin.base.errors import OpsinError, UsageError
 from opsin.model import Model
-from tests.apps.serve.conftest import image_file, serving
+from tests.apps.serve.servers import image_file, run, serving
 from tests.model.networks import reference, small_model
 
 from opsin.apps.serve.models import ServedModel, open_models  # isort: skip
@@ -49,7 +49,7 @@ def test_a_file_is_read_again_when_it_has_changed_and_requests_go_on(tmp_path: P
             assert statuses == {200} and before != after
             assert after[0]["label"] == load(str(other)).predict(image_file())[0].label
 
-    asyncio.run(asyncio.wait_for(test(), 60))
+    run(asyncio.wait_for(test(), 60))
 
 
 def test_a_broken_file_leaves_the_earlier_model(tmp_path: Path) -> None:

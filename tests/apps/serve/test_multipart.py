@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.apps.serve.conftest import form
+from tests.apps.serve.servers import form
 
 from opsin.apps.serve.limits import Refusal  # isort: skip
 from opsin.apps.serve.multipart import MAX_PART_HEAD, MAX_PARTS, Part, parse_form  # isort: skip

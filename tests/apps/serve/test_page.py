@@ -6,11 +6,13 @@ Needs the packages of `make browser`; without them the test is skipped.
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.apps.serve.conftest import image_file
+from tests.apps.serve.servers import image_file
 from tests.apps.serve.test_process import process
 from tests.model.networks import small_model
 
@@ -26,7 +28,12 @@ def test_an_image_is_chosen_and_answered(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "photo.png").write_bytes(image_file())
     (tmp_path / "note.png").write_text("no image")
     monkeypatch.setenv("OPSIN_TOKEN", TOKEN)
-    with process(tmp_path / "small.opsin") as (_, port), sync_api.sync_playwright() as playwright:
+    with ThreadPoolExecutor(1) as thread:  # Browsers in other tests keep an event loop in the main thread.
+        thread.submit(choose_an_image, tmp_path, sync_api, chromium).result()
+
+
+def choose_an_image(folder: Path, sync_api: Any, chromium: str) -> None:
+    with process(folder / "small.opsin") as (_, port), sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 360, "height": 700})
         hosts, errors = set[str](), list[str]()
@@ -39,7 +46,7 @@ def test_an_image_is_chosen_and_answered(tmp_path: Path, monkeypatch: pytest.Mon
         page.keyboard.type(TOKEN)
         page.keyboard.press("Enter")
         page.get_by_text("classification, 3 labels").wait_for()
-        page.get_by_label("Images").set_input_files([tmp_path / "photo.png", tmp_path / "note.png"])
+        page.get_by_label("Images").set_input_files([folder / "photo.png", folder / "note.png"])
         page.locator("meter").first.wait_for()
         page.locator("strong", has_text="not an image but text").wait_for()
         assert page.locator("meter").count() == 3

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Any
 
 import pytest
 
 from opsin.apps.answer_data import answer_data
-from tests.apps.serve.conftest import form, image_file, serving
+from tests.apps.serve.servers import form, image_file, run, serving
 from tests.export.zoo_models import NETWORKS, model
 from tests.model.networks import small_model
-
-
-def run(test: Any) -> None:
-    asyncio.run(test)
 
 
 def test_the_answer_is_that_of_predict() -> None:

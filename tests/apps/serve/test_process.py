@@ -20,7 +20,7 @@ import pytest
 from opsin.apps.cli.main import run
 from opsin.base import optional
 from opsin.base.errors import OpsinError
-from tests.apps.serve.conftest import image_file
+from tests.apps.serve.servers import image_file
 from tests.model.networks import small_model
 
 

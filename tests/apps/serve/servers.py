@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,15 @@ from tests.model.networks import small_model
 pytest.importorskip("starlette", reason="Starlette is not installed: pip install 'opsin[serve]'")
 pytest.importorskip("httptools", reason="httptools is not installed: pip install 'opsin[serve]'")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed: pip install 'opsin[serve]'")
-
 from opsin.apps.serve.application import Service
 from opsin.apps.serve.limits import Limits
 from opsin.apps.serve.models import open_models
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a thread of its own: browsers in other tests keep an event loop in the main thread."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, test).result()
 
 
 @dataclass(frozen=True)
