@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.explain import Explainer, attribute
+from opsin.explain.attribution.disturbance import disturbed
 from opsin.explain.attribution.grad_cam_plus_plus import weigh as plus_plus
 from opsin.explain.attribution.hires_cam import weigh as hires
 from opsin.explain.attribution.rounding import MAX_CHANGE, changes, remark
@@ -29,12 +30,12 @@ def features(seed: int = 0) -> tuple[Floats, Floats]:
 def test_a_sum_that_cancels_is_noticed() -> None:
     values, gradients = features()
     maps, _ = xgrad(values, gradients)
-    assert changes(xgrad, values, gradients, maps)[0] > MAX_CHANGE
+    assert changes(xgrad, disturbed(values, gradients), maps)[0] > MAX_CHANGE
     maps, _ = hires(values, gradients)
-    assert changes(hires, values, gradients, maps)[0] < 1e-5
+    assert changes(hires, disturbed(values, gradients), maps)[0] < 1e-5
     values[0, 0] += 1
     maps, _ = xgrad(values, gradients)
-    assert changes(xgrad, values, gradients, maps)[0] < 1e-3
+    assert changes(xgrad, disturbed(values, gradients), maps)[0] < 1e-3
 
 
 def test_the_pole_of_grad_cam_plus_plus_is_noticed() -> None:
@@ -44,17 +45,19 @@ def test_the_pole_of_grad_cam_plus_plus_is_noticed() -> None:
     gradients[0, 1] = np.abs(gradients[0, 1])
     values[0, 1] *= -1
     maps, _ = plus_plus(values, gradients)
-    assert changes(plus_plus, values, gradients, maps)[0] > MAX_CHANGE
+    assert changes(plus_plus, disturbed(values, gradients), maps)[0] > MAX_CHANGE
 
 
 def test_zeros_stay_and_nothing_depends_on_chance() -> None:
     values, gradients = features()
     values[0] = 0
     maps, _ = hires(values, gradients)
-    assert changes(hires, values, gradients, maps)[0] == 0
+    assert changes(hires, disturbed(values, gradients), maps)[0] == 0
     values, gradients = features()
     maps, _ = xgrad(values, gradients)
-    assert np.array_equal(changes(xgrad, values, gradients, maps), changes(xgrad, values, gradients, maps))
+    assert np.array_equal(
+        changes(xgrad, disturbed(values, gradients), maps), changes(xgrad, disturbed(values, gradients), maps)
+    )
 
 
 def test_attributions_in_float64() -> None:

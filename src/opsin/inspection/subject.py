@@ -139,4 +139,6 @@ class Subject:
 
 
 def _stacked(tensors: Sequence[Tensor], runs: Sequence[Sequence[Floats]]) -> dict[Tensor, Floats]:
+    if len(runs) == 1:  # a copy of all values would take longer than the run
+        return dict(zip(tensors, runs[0], strict=True))
     return {tensor: np.concatenate([run[number] for run in runs]) for number, tensor in enumerate(tensors)}

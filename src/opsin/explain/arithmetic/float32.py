@@ -63,6 +63,16 @@ def multiply_add(a: Any, b: Any, c: Any, fused: bool) -> Floats:
     return fma(a, b, c) if fused else add(multiply(a, b), c)
 
 
+def exact_products(a: Any, b: Any, fused: bool) -> Doubles:
+    """Return a · b for `add_product`: exact, or rounded if multiplication and addition are not `fused`."""
+    return operand(a) * operand(b) if fused else multiply(a, b).astype(np.float64)
+
+
+def add_product(product: Doubles, c: Floats) -> Floats:
+    """Return `product` + c, rounded once, for a result c of this module."""
+    return rounded(_sum_to_odd(product, c.astype(np.float64)))
+
+
 def _sum_to_odd(a: Doubles, b: Doubles) -> Doubles:
     """Return a + b; if it is not exact, the one of the two adjacent float64 whose last bit is set."""
     total = np.asarray(a + b, np.float64)

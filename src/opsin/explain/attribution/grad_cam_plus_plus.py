@@ -19,7 +19,7 @@ hardly depend on the layer are small next to it; weights are then the cubes of g
 def weigh(values: Floats, gradients: Floats) -> tuple[Floats, Floats]:
     """Return maps and weights of channels."""
     squares = gradients**2
-    denominators = 2 * squares + values.sum(axis=(2, 3), keepdims=True) * gradients**3 + EPSILON
+    denominators = 2 * squares + values.sum(axis=(2, 3), keepdims=True) * (squares * gradients) + EPSILON
     shares = np.divide(squares, denominators, out=np.zeros_like(squares), where=(gradients != 0) & (denominators != 0))
     return weighted_sum(values, (np.maximum(gradients, 0) * shares).sum(axis=(2, 3)))
 

@@ -24,7 +24,9 @@ SPACING = 3
 """The exponent of the ends of the first steps."""
 HALVED_AT_ONCE = 16
 MAX_GAP = 0.01
-"""The largest gap, relative to the difference of the scores; steps are halved down to half of it."""
+"""The largest gap, relative to the difference of the scores."""
+TARGET_GAP = 0.95 * MAX_GAP
+"""Steps are halved down to this gap; their values are then added in another order."""
 BASELINE = "the mean colour of the training images"
 
 
@@ -61,7 +63,7 @@ def _map(question: Question, image: Inputs, score: ExplainedScore) -> RawMap:
     start, end = float(scores[0]), float(scores[-1])
     size = max(abs(end - start), np.finfo(np.float64).tiny)
     steps = _steps(question, image, score, list(zip(edges[:-1], edges[1:], scores[:-1], scores[1:], strict=True)))
-    while abs(sum(step.error for step in steps)) > MAX_GAP / 2 * size and len(steps) < MAX_STEPS:
+    while abs(sum(step.error for step in steps)) > TARGET_GAP * size and len(steps) < MAX_STEPS:
         steps.sort(key=lambda step: -abs(step.error))
         worst, steps = steps[:HALVED_AT_ONCE], steps[HALVED_AT_ONCE:]
         steps += _steps(question, image, score, [half for step in worst for half in _halves(step)])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from opsin.base.concurrency import lazy
 from opsin.data.batches import pad_rows
+from opsin.explain.attribution.disturbance import disturbed
 from opsin.explain.map_layers import MapLayer
 from opsin.explain.observer import Observer
 from opsin.ir import Tensor
@@ -45,6 +46,11 @@ class Question:
         """The values of the layer, and the gradient of the score for them."""
         assert self.layer is not None
         return self.known[self.layer] if self.layer in self.known else self._features([self.layer])[0]
+
+    @lazy
+    def disturbed(self) -> list[Features]:
+        """The features of the layer with errors like those of rounding, several times."""
+        return disturbed(*self.features)
 
     def with_layers(self, layers: Sequence[MapLayer]) -> list[Question]:
         """Return this question for each of several layers, whose values and gradients come from one run."""
@@ -100,8 +106,9 @@ def run_outputs(observer: Observer, inputs: Inputs, score: ExplainedScore) -> di
 
 
 def largest_batch(observer: Observer) -> int:
-    """Return how many images the network takes at once."""
-    return max(1, min(MAX_BATCH, BATCH_VALUES // max(1, observer.values_of_image)))
+    """Return how many images the network takes at once: a power of two, so that threads get equal shares."""
+    fitting = max(1, min(MAX_BATCH, BATCH_VALUES // max(1, observer.values_of_image)))
+    return 1 << (fitting.bit_length() - 1)
 
 
 def batches(observer: Observer, inputs: Inputs) -> list[Inputs]:

@@ -13,21 +13,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.base import random_counter
 from opsin.explain.attribution.display import display_map
 from opsin.explain.attribution.method import Method, RawMap, Weigh
-from opsin.explain.attribution.question import Question
+from opsin.explain.attribution.question import Features, Question
 from opsin.explain.observer import FLOAT32
 
 Floats = NDArray[np.float64]
 
-ERROR = 2.0**-20
-"""The error of a float32 feature or gradient, relative to the largest of its channel: that of a deep network, which is
-eight times the rounding of one number (`bench/cam_agreement.py`)."""
-DRAWS = 2
 MAX_CHANGE = 0.01
 """The largest change of a map from 0 to 1 that is not mentioned."""
-SEED = 11
 
 
 def with_remarks(method: Method, question: Question, raws: Sequence[RawMap]) -> Sequence[RawMap]:
@@ -37,7 +31,7 @@ def with_remarks(method: Method, question: Question, raws: Sequence[RawMap]) -> 
     """
     if method.weigh is None or question.observer.precision != FLOAT32:
         return raws
-    parts = changes(method.weigh, *question.features, np.stack([raw.values for raw in raws])).tolist()
+    parts = changes(method.weigh, question.disturbed, np.stack([raw.values for raw in raws])).tolist()
     return [
         replace(
             raw, details={**raw.details, "rounding": part} | ({"remark": remark(part)} if part > MAX_CHANGE else {})
@@ -46,12 +40,12 @@ def with_remarks(method: Method, question: Question, raws: Sequence[RawMap]) -> 
     ]
 
 
-def changes(weigh: Weigh, values: Floats, gradients: Floats, maps: Floats) -> Floats:
-    """Return by how much each of N maps from 0 to 1 changes at most if its features change within `ERROR`."""
+def changes(weigh: Weigh, features: Sequence[Features], maps: Floats) -> Floats:
+    """Return by how much each of N maps from 0 to 1 changes at most if it is computed from other `features`."""
     results = np.zeros(len(maps))
-    for draw in range(DRAWS):
+    for values, gradients in features:
         with np.errstate(invalid="ignore", over="ignore"):
-            changed, _ = weigh(_disturbed(values, 2 * draw), _disturbed(gradients, 2 * draw + 1))
+            changed, _ = weigh(values, gradients)
         for n, (before, after) in enumerate(zip(maps, changed, strict=True)):
             if np.isfinite(before).all() and np.isfinite(after).all():
                 size = before.shape[0], before.shape[1]
@@ -66,10 +60,3 @@ def remark(change: float) -> str:
         f"Rounding decides this map: it changes by up to {change:.2f} of 1 if the layer's values and gradients change "
         'in the last digits of float32. Other engines show another map; compute it with precision="float64".'
     )
-
-
-def _disturbed(x: Floats, purpose: int) -> Floats:
-    """Return features, N × C × rows × columns, with errors; zeros stay, because a ReLU makes them exact."""
-    noise = random_counter.uniform(x.size, SEED, purpose).reshape(x.shape)
-    errors = ERROR * noise * np.abs(x).max(axis=(2, 3), keepdims=True)
-    return np.asarray(np.where(x == 0, 0.0, x + errors))

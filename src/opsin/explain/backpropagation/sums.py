@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.explain.arithmetic.float32 import Floats, add, multiply_add
+from opsin.explain.arithmetic.float32 import Floats, add, add_product, exact_products
 from opsin.explain.arithmetic.sums import add_terms
 from opsin.kernels.summation import Summation
 
@@ -66,13 +66,14 @@ def dot(a: Floats, b: Floats, order: GradientOrder, inside: NDArray[np.bool_] | 
     if order.segment or order.unroll > 1:
         summation = Summation(segment=order.segment or None, unroll=order.unroll)
         return add_terms(np.moveaxis(left, -1, 0), None, summation, order.fused).result
+    products = np.moveaxis(exact_products(left, right, order.fused), -1, 0).copy()
     total = np.zeros(left.shape[:-1], np.float32)
     for sums in order.sequence(np.ones((rows, columns), bool) if inside is None else inside):
         block: Floats | None = None
         for numbers in sums:
             part = np.zeros_like(total)
             for number in numbers:
-                part = multiply_add(left[..., number], right[..., number], part, order.fused)
+                part = add_product(products[number], part)
             block = part if block is None else add(block, part)
         total = total if block is None else add(total, block)
     return total

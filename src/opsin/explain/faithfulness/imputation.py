@@ -19,6 +19,8 @@ NOISE = 0.01
 """The standard deviation of the noise on imputed pixels, after normalization."""
 SWEEPS = 12
 """Times that every removed pixel is replaced by the mean of its neighbours, at each size."""
+CACHED_VALUES = 2**18
+"""Values of images that are imputed together, so that they stay in the cache of a core."""
 
 
 def impute(image: NDArray[np.float32], removed: NDArray[np.bool_], seed: int) -> NDArray[np.float32]:
@@ -27,7 +29,11 @@ def impute(image: NDArray[np.float32], removed: NDArray[np.bool_], seed: int) ->
     If all pixels are removed, they become the mean colour of the training images, 0, with noise.
     """
     known = ~removed[:, None]
-    filled = _filled(np.asarray(np.where(known, image, 0), np.float32), known.astype(np.float32))
+    count = max(1, CACHED_VALUES // image.size)
+    parts = [known[first : first + count] for first in range(0, len(known), count)]
+    filled = np.concatenate(
+        [_filled(np.where(part, image, 0).astype(np.float32), part.astype(np.float32)) for part in parts]
+    )
     noise = NOISE * _normal(image.shape, seed)
     return np.where(known, image, filled + noise.astype(np.float32))
 
@@ -43,18 +49,27 @@ def _filled(images: Floats, known: Floats) -> Floats:
     result = np.where(known > 0, images, _doubled(coarse, images.shape[2:]))
     weights = 1 / _neighbours(np.ones((1, 1, *images.shape[2:]), np.float32))
     fixed, weights = images * known, (1 - known) * weights
+    padded = np.pad(result, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    inner = padded[:, :, 1:-1, 1:-1]
     for _ in range(SWEEPS):
-        result = fixed + weights * _neighbours(result)
-    return result
+        inner[...] = fixed + weights * _neighbours_of(padded)
+    return inner
 
 
 def _neighbours(images: Floats) -> Floats:
     """Return the sum of the eight neighbours of each pixel, diagonal ones with half the weight."""
-    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    pairs = padded[:, :, :-1] + padded[:, :, 1:]
-    lines = pairs[:, :, :-1] + pairs[:, :, 1:]  # 1, 2, 1 along the rows
-    pairs = lines[..., :-1] + lines[..., 1:]
-    return np.asarray((pairs[..., :-1] + pairs[..., 1:]) / 2 - 2 * images)
+    return _neighbours_of(np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))))
+
+
+def _neighbours_of(padded: Floats) -> Floats:
+    """Return `_neighbours` of images that have a border of zeros, one pixel wide."""
+    lines = padded[:, :, :-2] + padded[:, :, 2:]
+    lines += 2 * padded[:, :, 1:-1]  # 1, 2, 1 along the columns
+    total = lines[..., :-2] + lines[..., 2:]
+    total += 2 * lines[..., 1:-1]
+    total *= 0.5
+    total -= 2 * padded[:, :, 1:-1, 1:-1]
+    return total
 
 
 def _halved(images: Floats) -> Floats:
