@@ -11,13 +11,14 @@ rotated by 180° and its channels exchanged. For larger strides, zeros are first
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from opsin.kernels.ir import F32, I8, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.row_order import RowOrder
 from opsin.kernels.spec import KernelSpec, Signature, clear, copy
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 from opsin.kernels.tile import (
@@ -193,6 +194,11 @@ class Conv2d(KernelSpec):
 
     def summation(self, words: Sequence[int], target: Target) -> Summation:
         return Summation((ROW, COLUMN, CHANNEL))
+
+    def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
+        _, width, out_height, _, stride, _, top = words[:7]
+        rows = self.window.pixel * width, self.filters * self.window.groups * self.out_width
+        return {0: RowOrder(out_height, stride, top, *rows, words[11], self.padded)}
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")

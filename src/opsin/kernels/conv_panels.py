@@ -10,7 +10,7 @@ With 16 lanes, the second layer of PilotNet (5×5, stride 2, 24 to 36 channels) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
@@ -18,6 +18,7 @@ from typing import ClassVar
 from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, rows_read, taps_inside
 from opsin.kernels.ir import SUMS, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import PanelShape
+from opsin.kernels.row_order import RowOrder
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
 from opsin.kernels.tile import PLAIN, BoundEpilogue, ColumnRange, Epilogue, Tile, row_loop, row_ranges
@@ -58,6 +59,14 @@ class ConvPanels(KernelSpec):
         if self.shape.pack != 1:
             return None
         return Summation((ROW, COLUMN, CHANNEL), lanes=self.shape.folds)
+
+    def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
+        _, width, out_height, _, stride, _, top = words[:7]
+        if self.strided_output:
+            return {}
+        rows = self.window.pixel * width, self.filters * self.out_width
+        # A block with several shares of the panels reads its rows again for each.
+        return {0: RowOrder(out_height, stride, top, *rows, words[11], self.padded and self.shares == 1)}
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_panels")

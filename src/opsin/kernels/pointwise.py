@@ -6,12 +6,13 @@ kernels are one long loop over contiguous vectors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from opsin.kernels.expression import Expression
 from opsin.kernels.ir import F32, I32, WIDE, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.row_order import RowOrder, in_order
 from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 
 
@@ -52,6 +53,12 @@ class Pointwise(KernelSpec):
     def typed(self, elements: Mapping[str, str]) -> Self:
         """Return the specification itself: its streams say what their elements are."""
         return self
+
+    def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
+        if self.outer or any(stream.inner != 1 for stream in self.results):
+            return {}
+        arrays = [stream for stream in self.operands if stream.element != "place"]
+        return {number: in_order(words[0]) for number, stream in enumerate(arrays) if stream.inner == 1}
 
     def build(self, target: Target) -> Kernel:
         k = Builder("pointwise")

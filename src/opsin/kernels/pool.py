@@ -7,12 +7,13 @@ each block adds only to its own image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.argmax import is_better
 from opsin.kernels.ir import I8, I32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.row_order import RowOrder
 from opsin.kernels.spec import KernelSpec, Signature, clear, loop_or_unroll, vector_loop
 from opsin.kernels.summation import COLUMN, ROW, Summation
 
@@ -88,6 +89,11 @@ class Pool(KernelSpec):
     stride: tuple[int, int]
     clamp: bool
 
+    def _row_order(self, words: Sequence[int]) -> RowOrder:
+        """Return the order of forward pooling; the first of `words` are `POOL_WORDS`."""
+        _, width, out_height, out_width, top, _ = words[: len(POOL_WORDS)]
+        return RowOrder(out_height, self.stride[0], top, width * self.channels, out_width * self.channels)
+
     def _windows(self, k: Builder, sizes: PoolSizes, row: Value) -> Iterator[PoolWindow]:
         """Yield the windows of result row `row`; the code that uses them may be emitted for two cases."""
         (kh, kw), (sh, sw) = self.window, self.stride
@@ -141,6 +147,9 @@ class MaxPool(Pool):
 
     signature: ClassVar[Signature] = Signature(("x", "y"), POOL_WORDS)
 
+    def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
+        return {0: self._row_order(words)}
+
     def build(self, target: Target) -> Kernel:
         k = Builder("max_pool")
         (x, y), words = self.bind(k)
@@ -180,6 +189,9 @@ class AvgPool(Pool):
 
     def summation(self, words: Sequence[int], target: Target) -> Summation:
         return Summation((ROW, COLUMN))
+
+    def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
+        return {0: self._row_order(words)}
 
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool")

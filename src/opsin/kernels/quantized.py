@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from opsin.kernels.expression import requantize
 from opsin.kernels.ir import I8, I32, Builder, Kernel, Pointer, Target, Value
 from opsin.kernels.pool import POOL_WORDS, Pool, PoolSizes, PoolWindow
+from opsin.kernels.row_order import RowOrder, in_order
 from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 
 
@@ -57,6 +59,9 @@ class Lookup(KernelSpec):
 
     channels: int = 1
 
+    def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
+        return {0: in_order(words[0])}
+
     def build(self, target: Target) -> Kernel:
         k, lanes = Builder("lookup"), target.lanes
         (x, table, y), (count, block) = self.bind(k)
@@ -85,6 +90,9 @@ class AvgPoolWhole(Pool):
     signature: ClassVar[Signature] = Signature(("x", "y"), (*POOL_WORDS, "x_zero", "bias"), elements={"x": I8, "y": I8})
 
     scaling: tuple[int, int, int, int]
+
+    def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
+        return {0: self._row_order(words)}
 
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool_whole")

@@ -24,6 +24,7 @@ from opsin.kernels.ir import (
     Target,
     Value,
 )
+from opsin.kernels.row_order import RowOrder
 from opsin.kernels.summation import Summation
 
 CACHE_LINE = 16
@@ -101,6 +102,14 @@ class KernelSpec:
         the bits.
         """
         return None
+
+    def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
+        """Return the order of a call with `words`, by the numbers of the pointers to images that it reads in order.
+
+        Results may then replace what has been read (see `compiler.overlays`). Pointers that are not named share no
+        memory with results. `tests/compiler/test_overlays.py` compares this with what the kernel does.
+        """
+        return {}
 
 
 def loop_or_unroll(k: Builder, start: Operand, stop: Operand) -> Iterator[Operand]:

@@ -20,6 +20,7 @@ from opsin.backends.portable.engine import compile
 from opsin.compiler.arena import ALIGNMENT, OVERREAD_WORDS, lifetimes, place
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.execution_plan import ExecutionPlan
+from opsin.compiler.overlays import overlays
 from opsin.compiler.schedule import CallGroup
 from opsin.compiler.tight_arena import place_tightly
 from opsin.compiler.views import WORD_BYTES, Buffer, View
@@ -63,8 +64,9 @@ class Call:
 class Layout:
     """How buffers are placed: the words that each is aligned to, and those that follow it because kernels read them.
 
-    If `compact`, only the last buffer of a segment is followed by them, since it does no harm to read the next one; and
-    the scratch memory of a call is placed in the arena, where it lives during this call only.
+    If `compact`, only the last buffer of a segment is followed by them, since it does no harm to read the next one; the
+    scratch memory of a call is placed in the arena, where it lives during this call only; and results replace what is
+    read for the last time.
     """
 
     alignment: int = ALIGNMENT
@@ -170,7 +172,7 @@ def _arena(
     spans |= {buffer: (number, number) for number, buffer in enumerate(scratch)}
     if not layout.compact:
         return place(spans)
-    offsets, words = place_tightly(spans, layout.alignment)
+    offsets, words = place_tightly(spans, layout.alignment, overlays(calls))
     return offsets, words + layout.tail
 
 

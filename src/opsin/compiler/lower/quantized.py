@@ -101,8 +101,9 @@ def _convolve(
     """Return the calls for one group of channels, with the weights w (K C kh kw)."""
     costs, window, kh = lowering.costs, geometry.window, geometry.kernel[0]
     height, out_height, out_width = geometry.height, *geometry.out
+    keeps_bytes = lowering.target.keeps_bytes
     if geometry.is_in_place:  # Rows of pixels may have any length.
-        out_width = _row_length(geometry.out, costs.gemm_pixels)
+        out_width = geometry.out[1] if keeps_bytes else _row_length(geometry.out, costs.gemm_pixels)
         height = out_height = geometry.out[0] * geometry.out[1] // out_width
     shape = whole_panel_shape(geometry.filters, window.run, kh * window.runs, out_width, lowering.target)
     filter_step, channel_step, row_step, column_step = w.strides
@@ -114,7 +115,7 @@ def _convolve(
     reach = (geometry.out[0] - 1) * geometry.stride[0] + (kh - 1) * geometry.dilation[0] + 1
     is_padded = geometry.is_padded or geometry.top != 0 or reach > geometry.height or shape.factor != I8
     blocks = pieces if w.size <= 4 * costs.direct_max_weights else row_blocks(geometry, pieces, panels, costs)
-    rows = -(-out_height // min(blocks, out_height))
+    rows = 1 if keeps_bytes else -(-out_height // min(blocks, out_height))  # one row needs the least scratch
     row_size = geometry.padded_width * window.pixel * (out_width // geometry.out[1] if geometry.is_in_place else 1)
 
     def rows_read(rows: int) -> int:
@@ -123,7 +124,7 @@ def _convolve(
     while is_padded and rows > 1 and rows_read(rows) * row_size > costs.direct_max_padded_elements:
         rows = -(-rows // 2)
     blocks = -(-out_height // rows)
-    shares = min(panels, -(-pieces // blocks))
+    shares = 1 if keeps_bytes else min(panels, -(-pieces // blocks))
     words = geometry.row_words
     if geometry.is_in_place:
         words |= {"padded_width": out_width, "copied": out_width}
