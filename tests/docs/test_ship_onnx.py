@@ -19,7 +19,10 @@ PAGE = ROOT / "docs" / "ship" / "onnx.md"
 def test_the_commands_and_examples_do_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    opsin.train("lenet5", opsin.data.load("digits"), epochs=3, seed=0).save(tmp_path / "digits.opsin")
+    digits = opsin.data.load("digits")
+    model = opsin.train("lenet5", digits, epochs=3, seed=0)
+    model.quantize(digits.train, held_out=digits.test)
+    model.save(tmp_path / "digits.opsin")
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "seven.png", tmp_path / "docs")
     monkeypatch.chdir(tmp_path)

@@ -19,6 +19,7 @@ from opsin.quantization.comparison import Comparison, compared
 from opsin.quantization.partition import steps_of
 from opsin.quantization.quantize import calibrated, quantize_graph
 from opsin.quantization.record import ranges_from_data, ranges_to_data
+from opsin.quantization.simulation import Simulation, simulate_graph
 from opsin.quantization.steps import Product
 from opsin.tasks.classification import Classification
 
@@ -132,6 +133,15 @@ def quantized_network(model: Model) -> QuantizedNetwork:
     ranges = ranges_from_data(record.ranges, model.graph)
     normalization = model.preprocessing.scale_and_shift
     return QuantizedNetwork(*quantize_graph(model.graph, model.state, ranges, record.float_layers, normalization))
+
+
+def simulated_network(model: Model) -> Simulation:
+    """Return the network in 8-bit integers as one of real numbers that are rounded, for normalized images.
+
+    Raise `ModelError` as `accurate_record` does.
+    """
+    record = accurate_record(model)
+    return simulate_graph(model.graph, model.state, ranges_from_data(record.ranges, model.graph), record.float_layers)
 
 
 def comparison_of(model: Model, images: Samples) -> Comparison:

@@ -375,9 +375,9 @@ CASES = [
 
 OTHER_TESTS = {
     "AveragePool", "Conv", "ConvTranspose", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool",
-    "Resize", "Upsample",
+    "DequantizeLinear", "QuantizeLinear", "Resize", "Upsample",
 }  # fmt: skip
-"""Operators that test_conv_pool.py and test_resize.py test."""
+"""Operators that test_conv_pool.py, test_resize.py and test_quantization.py test."""
 
 
 @pytest.mark.parametrize("index", range(len(CASES)), ids=[f"{i}-{op}" for i, (op, _, _) in enumerate(CASES)])

@@ -18,10 +18,10 @@ from opsin.interop.onnx.wire import I32, LEN, VARINT
 Attribute: TypeAlias = "int | float | str | list[int]"
 """The value of an attribute. A bool is not one: ONNX has integers for it."""
 
-FLOAT, UINT8, INT64, BOOL = 1, 2, 7, 9
+FLOAT, UINT8, INT8, INT32, INT64, BOOL = 1, 2, 3, 6, 7, 9
 """Values of TensorProto.DataType."""
 
-ELEMENT_TYPES = {"float32": FLOAT, "uint8": UINT8, "int64": INT64, "bool": BOOL}
+ELEMENT_TYPES = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL}
 
 
 Part: TypeAlias = "bytes | memoryview"
@@ -47,7 +47,7 @@ def attribute(name: str, value: Attribute) -> bytes:
 
 
 def tensor(name: str, array: NDArray[Any]) -> list[Part]:
-    """Return the parts of a TensorProto of float32, uint8 or int64."""
+    """Return the parts of a TensorProto of one of the types in `ELEMENT_TYPES`."""
     dims = b"".join(field(1, size) for size in array.shape)
     values: Any = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
     data = memoryview(values)

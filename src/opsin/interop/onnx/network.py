@@ -33,7 +33,7 @@ from opsin.interop.onnx.rules import FOLDS, RULES, simplify
 from opsin.interop.onnx.tensors import FLOAT_TYPES, TYPE_NAMES, UINT8, TensorLoader, open_file
 from opsin.interop.onnx.topological_order import find_producers, topological_order
 from opsin.interop.onnx.wire import quote_name
-from opsin.ir import BATCH, Graph, Tensor, bind, input_tensor, scope, show, variable
+from opsin.ir import BATCH, INT8, Graph, Tensor, bind, input_tensor, scope, show, variable
 from opsin.ir.checked import checked
 from opsin.ir.serialization import MAX_ELEMENTS, MAX_RANK
 
@@ -50,6 +50,9 @@ BYTE_OPERATORS = (
     "Tile",
 )  # fmt: skip
 """Operators that may have uint8 operands, because they only move elements."""
+
+INTEGER_OPERATORS = ("DequantizeLinear", "Identity", "Shape", "Size")
+"""Operators that may read what QuantizeLinear made."""
 
 CHANNEL_COUNTS = (1, 3, 4)
 """Sizes of the last axis for which an input is N × H × W × C, if it has more rows and columns than that."""
@@ -290,7 +293,13 @@ class Importer:
         self.values.update(zip(node.outputs, results, strict=False))
 
     def _check_bytes(self, node: NodeRecord) -> None:
-        """Raise `UnsupportedError` for arithmetic on uint8, which wraps around at 256 in ONNX but not in Opsin."""
+        """Raise `UnsupportedError` for arithmetic on integers, which wraps around in ONNX but not in Opsin."""
+        values = (self.values.get(name) for name in node.inputs)
+        if node.op not in INTEGER_OPERATORS and any(isinstance(t, Tensor) and t.dtype == INT8 for t in values):
+            raise UnsupportedError(
+                "it computes with 8-bit integers; Opsin reads quantized networks in which QuantizeLinear and "
+                "DequantizeLinear surround operators on floats (the format QDQ)"
+            )
         if node.op in ("Cast", "Shape", "Size") or self.byte_values.isdisjoint(node.inputs):
             return
         if node.op not in BYTE_OPERATORS:
@@ -338,6 +347,10 @@ class Importer:
         value = self._value(name)
         if not isinstance(value, Tensor):
             raise ModelError(f"has an output {quote_name(name)} that does not depend on the images")
+        if value.dtype == INT8:
+            raise ModelError(
+                f"has an output {quote_name(name)} of 8-bit integers; export it with a DequantizeLinear at its end"
+            )
         return value
 
     def _check_declared_shapes(self, results: dict[str, Tensor]) -> None:

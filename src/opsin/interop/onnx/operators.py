@@ -75,6 +75,19 @@ def _with_first(op: str, attributes: Callable[[Node], dict[str, Attribute]]) -> 
     return lambda w, node: w.emit(op, [w.value(operand) for operand in node.inputs], attributes(node))
 
 
+def _convert(op: str) -> Rule:
+    """Return a rule for the conversion to or from 8-bit integers.
+
+    They are written as uint8, because ONNX Runtime computes with int8 on x86 only in some places.
+    """
+
+    def write(w: NodeWriter, node: Node) -> str:
+        scale, zero = w.constant(node.attrs["scale"]), w.constant(node.attrs["zero"] + 128, np.uint8)
+        return w.emit(op, [w.value(node.inputs[0]), scale, zero])
+
+    return write
+
+
 def _reduce_sum(w: NodeWriter, node: Node) -> str:
     return w.emit("ReduceSum", [w.value(node.inputs[0]), w.constant(node.attrs["axes"], np.int64)], {"keepdims": 1})
 
@@ -193,6 +206,7 @@ RULES: dict[str, Rule] = {
     "constant": _constant,
     "conv2d": _with_first("Conv", lambda node: sliding_attributes(node, node.inputs[1].shape)),
     "conv_transpose2d": _with_first("ConvTranspose", transposed_attributes),
+    "dequantize": _convert("DequantizeLinear"),
     "equal": _comparison("Equal"),
     "greater": _comparison("Greater"),
     "matmul": _with_first("Gemm", transposition),
@@ -200,6 +214,7 @@ RULES: dict[str, Rule] = {
     "max_pool2d": _with_first("MaxPool", pool_attributes),
     "pad": _pad,
     "power": lambda w, node: w.emit("Pow", [w.value(node.inputs[0]), w.constant(node.attrs["exponent"])]),
+    "quantize": _convert("QuantizeLinear"),
     "relu6": lambda w, node: w.emit("Clip", [w.value(node.inputs[0]), w.constant(0.0), w.constant(6.0)]),
     "resample2d": _resample,
     "reshape": _reshape,

@@ -1,4 +1,4 @@
-"""Writing of an inference graph as an ONNX file of opset 17, float32."""
+"""Writing of an inference graph as an ONNX file of opset 17, in float32 or with rounding to 8-bit integers."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from opsin.interop.onnx.messages import METADATA_KEY
 from opsin.interop.onnx.names import CONSTANT_PREFIX, UniqueNames
 from opsin.interop.onnx.operators import write_operation
 from opsin.ir import INPUT, VARIABLE, Graph, Node, Size, Tensor, bind, show
+from opsin.ops.quantized.rounded_variable import RoundedVariable
 
 IR_VERSION, OPSET = 8, 17
 """Versions that ONNX Runtime reads from 1.12 on."""
@@ -48,18 +49,20 @@ def to_bytes(
     description: Mapping[str, Any] | None = None,
     byte_input: ByteInput | None = None,
     mirrored: bool = False,
+    rounded: Mapping[str, RoundedVariable] | None = None,
 ) -> bytes:
     """Return the ONNX file of an inference graph with the variables `state`; equal networks give equal bytes.
 
     The names of outputs, variables and layers are those of the graph, and a free batch stays free. With `byte_input`,
     the input is "images", uint8, and the file normalizes it. If `mirrored`, the outputs are the means of those of an
-    image and of its mirror image. `metadata` are entries for other programs. `description` is data for JSON that
-    `read` returns; its entry "graph" says which part of the file is the network itself.
+    image and of its mirror image. Variables in `rounded` are stored as whole numbers with their scales. `metadata` are
+    entries for other programs. `description` is data for JSON that `read` returns; its entry "graph" says which part of
+    the file is the network itself.
 
     Raise `UsageError` for an operation that ONNX does not have, and if the file would be larger than 2 GiB. Raise
     `ModelError` if a variable has no value.
     """
-    writer = GraphWriter(state)
+    writer = GraphWriter(state, rounded or {})
     (images,) = graph.inputs
     shape: Sequence[Any] = images.shape
     if byte_input is None:
@@ -103,8 +106,8 @@ def _dims(shape: Sequence[Any]) -> list[int | str]:
 class GraphWriter:
     """Writer of nodes and initializers; it is the `NodeWriter` of the rules."""
 
-    def __init__(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self.state = state
+    def __init__(self, state: Mapping[str, NDArray[Any]], rounded: Mapping[str, RoundedVariable]) -> None:
+        self.state, self.rounded = state, rounded
         self.nodes: list[tuple[str, str, list[str], str, dict[str, Attribute]]] = []
         """Operator, name, inputs, output and attributes of each node."""
         self.initializers: dict[str, NDArray[Any]] = {}
@@ -162,6 +165,11 @@ class GraphWriter:
         array = np.asarray(self.state[name], np.float32)
         if array.shape != node.output.shape:
             raise ModelError(f"the variable '{name}' is {show(array.shape)}, not {show(node.output.shape)}")
+        if name in self.rounded:
+            whole = self.rounded[name]
+            self.initializers[name] = whole.integers
+            zeros = self.constant(np.zeros(len(whole.scale)), whole.integers.dtype.type)
+            return self.emit("DequantizeLinear", [name, self.constant(whole.scale), zeros], {"axis": 0})
         self.initializers[name] = array
         return name
 

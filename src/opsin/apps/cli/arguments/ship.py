@@ -14,7 +14,7 @@ ExportPrecision = Annotated[
     typer.Option(
         "--precision",
         metavar="NAME",
-        help="web, js, c: float32; or int8, which multiplies 8-bit integers, in less space.",
+        help="web, js, c, onnx: float32; or int8, which multiplies 8-bit integers, in less space.",
     ),
 ]
 FORMATS = "The format: web (a page), js (a module), c (C99), onnx (for other runtimes), torch (weights for PyTorch)."

@@ -6,6 +6,7 @@ from opsin.interop.onnx.rules import (
     linear,
     normalization,
     pointwise,
+    quantization,
     reduction,
     resize,
     shapes,
@@ -14,6 +15,6 @@ from opsin.interop.onnx.rules.constant_folding import simplify
 from opsin.interop.onnx.rules.registry import FOLDS, RULES
 
 __all__ = [
-    "FOLDS", "RULES", "constant_folding", "conv_pool", "linear", "normalization", "pointwise", "reduction", "resize",
-    "shapes", "simplify",
+    "FOLDS", "RULES", "constant_folding", "conv_pool", "linear", "normalization", "pointwise", "quantization",
+    "reduction", "resize", "shapes", "simplify",
 ]  # fmt: skip
