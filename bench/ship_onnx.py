@@ -25,8 +25,8 @@ import opsin
 from opsin.model.int8 import INT8
 
 COLUMNS = (
-    "model", "images", "as Opsin's int8", "of which float32 is sure", "as float32", "kB, float32", "kB, int8",
-    "speed-up, batch 1", "batch 32",
+    "model", "images", "as Opsin's int8", "sure images", "as Opsin's int8, sure", "as float32, sure", "kB, float32",
+    "kB, int8", "speed-up, batch 1", "batch 32",
 )  # fmt: skip
 SURE = 0.5
 
@@ -69,9 +69,10 @@ def row(path: str, source: str, count: int, rounds: int, folder: Path) -> tuple[
         np.concatenate([outputs["logits"] for outputs in model.batches(pixels, name)]) for name in ("float32", INT8)
     )
     sure = 1 / np.exp(exact - exact.max(axis=1, keepdims=True)).sum(axis=1) >= SURE
+    same = found == integers.argmax(axis=1)
     return (
-        f"{model.network}, {data.name}", f"{len(pixels):,}", f"{np.mean(found == integers.argmax(axis=1)):.2%}",
-        f"{sure.sum():,}", f"{np.mean((found == exact.argmax(axis=1))[sure]):.2%}",
+        f"{model.network}, {data.name}", f"{len(pixels):,}", f"{np.mean(same):.2%}", f"{sure.sum():,}",
+        f"{np.mean(same[sure]):.2%}", f"{np.mean((found == exact.argmax(axis=1))[sure]):.2%}",
         *(f"{files[name].stat().st_size / 1000:,.1f}" for name in ("float32", INT8)),
         *(speed_up(sessions, images[:batch], rounds) for batch in (1, 32)),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -129,8 +130,8 @@ class Simulator(Rewriter):
                 y = ops.add(*operands) if step.sign > 0 else ops.subtract(*operands)
                 return self._quantized(y, self._scale(step), step.low, step.high)
             case Multiplication():
-                y, unit = ops.multiply(*operands), np.prod([self.integers[t].scale.step for t in step.inputs])
-                return self._quantized(y, self._scale(step, smallest_step(float(unit))))
+                unit = prod(self.integers[t].scale.step for t in step.inputs)
+                return self._quantized(ops.multiply(*operands), self._scale(step, smallest_step(unit)))
             case Mean():
                 unit = self.integers[step.inputs[0]].scale.step * step.factor
                 return self._quantized(self._average(step, *operands), self._scale(step, smallest_step(unit)))
