@@ -19,7 +19,7 @@ from opsin.quantization.functions import table
 from opsin.quantization.ranges import Ranges
 from opsin.quantization.scales import Scale
 from opsin.quantization.steps import Addition, Function, Join, Mean, Move, Multiplication, Product, Step, Window
-from opsin.quantization.weights import integer_weights
+from opsin.quantization.weights import IntegerWeights, integer_weights
 
 State = dict[str, NDArray[Any]]
 Normalization = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -133,13 +133,17 @@ class Rewriter:
 
     # -- steps --------------------------------------------------------------------------------
 
-    def _product(self, step: Product, as_integers: bool) -> None:
+    def _weights(self, step: Product, as_integers: bool) -> tuple[Integers, IntegerWeights]:
+        """Return the input of a product as integers, and its weights for it."""
         (tensor,) = step.inputs
         x = self.integer(tensor)
         factors = self.ranges.factors.get(step.output)
         if factors is not None and as_integers:
             step = step.scaled(factors, np.zeros_like(factors))
-        weights = integer_weights(step, x.scale, self.ranges.means.get(tensor))
+        return x, integer_weights(step, x.scale, self.ranges.means.get(tensor))
+
+    def _product(self, step: Product, as_integers: bool) -> None:
+        x, weights = self._weights(step, as_integers)
         if not weights.fits():
             return  # it stays in float32
         window = step.window or Window()

@@ -24,7 +24,7 @@ from opsin.quantization.ranges import Ranges
 from opsin.quantization.rewrite import Integers, Rewriter, State
 from opsin.quantization.scales import Scale
 from opsin.quantization.steps import Addition, Array, Function, Join, Mean, Move, Multiplication, Product, Step
-from opsin.quantization.weights import IntegerWeights, integer_weights
+from opsin.quantization.weights import IntegerWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +89,10 @@ class Simulator(Rewriter):
     # -- steps --------------------------------------------------------------------------------
 
     def _product(self, step: Product, as_integers: bool) -> None:
-        (tensor,) = step.inputs
-        x = self.integer(tensor)
-        factors = self.ranges.factors.get(step.output)
-        if factors is not None and as_integers:
-            step = step.scaled(factors, np.zeros_like(factors))
-        weights = integer_weights(step, x.scale, self.ranges.means.get(tensor))
+        x, weights = self._weights(step, as_integers)
         if not weights.fits():
             return  # it stays in float32
-        y = self._sums(step, self.rounded(tensor), weights, x.scale)
+        y = self._sums(step, self.rounded(step.inputs[0]), weights, x.scale)
         if not as_integers:
             self.reals[step.output] = self._clipped(y, step.low, step.high)
             return
