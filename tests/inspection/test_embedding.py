@@ -50,7 +50,7 @@ def test_points_are_the_images_with_their_features_and_answers() -> None:
 
 
 def test_a_sample_has_half_of_the_images_that_measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(points_module, "MAX_POINTS", 40)
+    monkeypatch.setattr(points_module, "SMALL_MAX_POINTS", 40)
     looked_at, data = seen()
     found = sample_points(looked_at, data)
     assert found is not None

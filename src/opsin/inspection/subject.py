@@ -126,10 +126,14 @@ class Subject:
         return self.images[number].pixels[: self.model.preprocessing.channels]
 
     @property
+    def is_small(self) -> bool:
+        """Whether the network takes small images, such as digits."""
+        return max(self.model.preprocessing.size) <= SMALL_SIDE
+
+    @property
     def budget(self) -> int:
         """Bytes that all arrays of a page may take before compression."""
-        side = max(self.model.preprocessing.size)
-        one = SMALL_BUDGET if side <= SMALL_SIDE else LARGE_BUDGET
+        one = SMALL_BUDGET if self.is_small else LARGE_BUDGET
         return min(MAX_BUDGET, one + (len(self.images) - 1) * one // 3)
 
     @property

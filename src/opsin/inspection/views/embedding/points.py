@@ -22,7 +22,8 @@ from opsin.model.record import measured_images
 from opsin.report.label_issues import held_out_probabilities, rank_labels
 from opsin.report.logistic import choose_penalty
 
-MAX_POINTS = 5_000
+MAX_POINTS, SMALL_MAX_POINTS = 5_000, 1_900
+"""Images on the map; the second number for networks with small images, whose page stays below a megabyte."""
 
 FEATURE_MACS = 1e12
 """MACs for computing features; more images are left out."""
@@ -71,7 +72,8 @@ def sample_points(subject: Subject, data: Dataset, macs: float = FEATURE_MACS) -
         graph = penultimate_graph(model.graph)
     except GraphError:
         return None
-    images, splits, names = _sample(data, min(MAX_POINTS, affordable_images(subject.stages, macs)))
+    limit = SMALL_MAX_POINTS if subject.is_small else MAX_POINTS
+    images, splits, names = _sample(data, min(limit, affordable_images(subject.stages, macs)))
     features, outputs = _run(subject, graph, images)
     available = sum(map(len, data.splits.values()))
     known = isinstance(images, LabeledImages) and set(images.classes) <= set(model.labels)

@@ -14,8 +14,8 @@ from opsin.inspection.sprites import sprite
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.embedding.points import Points, sample_points
 
-SPRITE_SHARE = 0.12
-"""Share of a page's bytes."""
+SPRITE_BYTES, SMALL_SPRITE_BYTES = 430_000, 110_000
+"""Bytes of all thumbnails; the second number for networks with small images."""
 
 MIN_POINTS = 4
 
@@ -39,7 +39,8 @@ class EmbeddingView:
         if points is None or len(points.features) < MIN_POINTS:
             return None
         count = len(points.features)
-        sheet = sprite(points.images.single().pixels, np.arange(count), int(SPRITE_SHARE * subject.budget))
+        max_bytes = SMALL_SPRITE_BYTES if subject.is_small else SPRITE_BYTES
+        sheet = sprite(points.images.single().pixels, np.arange(count), max_bytes)
         splits = sorted(set(points.splits), key=points.splits.index)
         return {
             "maps": _maps_data(points.features, _maps(subject, points.features), arrays),
