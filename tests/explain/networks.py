@@ -60,3 +60,17 @@ def model_of(
 
 def images(model: Model, count: int = 1, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, *model.preprocessing.input_shape), dtype=np.uint8)
+
+
+class TransposedConvolutions(nn.Layer):
+    """Transposed convolutions with and without phases, groups and gaps."""
+
+    def __init__(self) -> None:
+        self.encode = nn.Conv2d(12, 3)
+        self.up = nn.ConvTranspose2d(20, 2, stride=2)
+        self.overlapping = nn.ConvTranspose2d(10, 3, stride=2, padding=1, output_padding=1)
+        self.dense = nn.ConvTranspose2d(10, 4, padding=1)
+        self.dilated = nn.ConvTranspose2d(10, (3, 2), stride=(2, 3), dilation=(2, 1))
+        self.depthwise = nn.ConvTranspose2d(10, 3, stride=2, padding=1, groups=10)
+        self.grouped = nn.ConvTranspose2d(20, 3, stride=2, padding=1, groups=5)
+        self.apart = nn.ConvTranspose2d(20, 2, stride=3)

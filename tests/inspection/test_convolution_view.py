@@ -16,6 +16,7 @@ from opsin.inspection.views.convolution.view import ConvolutionView
 from opsin.ir import Tensor, initial_state
 from opsin.model import Model
 from opsin.zoo import registry
+from tests.explain.networks import TransposedConvolutions
 from tests.inspection.node import INSPECTION, needs_node, run
 
 SCRIPT = f"""
@@ -108,18 +109,8 @@ class Blocks(nn.Layer):
         return ops.reshape(ops.global_avg_pool2d(x), (x.shape[0], 48))
 
 
-class Decoder(nn.Layer):
-    """Maps that grow: transposed convolutions with and without phases, groups and gaps, and resampling."""
-
-    def __init__(self) -> None:
-        self.encode = nn.Conv2d(12, 3)
-        self.up = nn.ConvTranspose2d(18, 2, stride=2)
-        self.overlapping = nn.ConvTranspose2d(10, 3, stride=2, padding=1, output_padding=1)
-        self.dense = nn.ConvTranspose2d(10, 4, padding=1)
-        self.dilated = nn.ConvTranspose2d(10, (3, 2), stride=(2, 3), dilation=(2, 1))
-        self.depthwise = nn.ConvTranspose2d(10, 3, stride=2, padding=1, groups=10)
-        self.grouped = nn.ConvTranspose2d(20, 3, stride=2, padding=1, groups=5)
-        self.apart = nn.ConvTranspose2d(12, 2, stride=3)
+class Decoder(TransposedConvolutions):
+    """Maps that grow: transposed convolutions of every kind, and resampling."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.overlapping(ops.relu(self.up(self.encode(x))))
@@ -128,7 +119,7 @@ class Decoder(nn.Layer):
         x = self.grouped(ops.resample2d(x, (7, 11), "area"))
         x = self.apart(ops.resample2d(x, (9, 10), "bilinear_corners"))
         x = ops.exp(ops.negate(ops.square(ops.upsample(x, 2))))
-        return ops.reshape(ops.global_avg_pool2d(x), (x.shape[0], 12))
+        return ops.reshape(ops.global_avg_pool2d(x), (x.shape[0], 20))
 
 
 @needs_node
@@ -139,7 +130,7 @@ class Decoder(nn.Layer):
         (registry.create("lenet5_1998"), (1, 28, 28), 10),
         (registry.create("mlperf_tiny_resnet8"), (3, 32, 32), 10),
         (Blocks(), (3, 22, 31), 48),
-        (Decoder(), (3, 8, 9), 12),
+        (Decoder(), (3, 8, 9), 20),
     ],
     ids=["lenet5", "lenet5_1998", "resnet8", "blocks", "decoder"],
 )

@@ -19,6 +19,7 @@ from opsin.ir import BATCH, Graph, Tensor, initial_state, input_tensor
 from opsin.kernels.ir import Target
 from opsin.kernels.map_reduce import MapReduceByChannel
 from opsin.zoo import registry
+from tests.explain.networks import TransposedConvolutions
 
 
 def noisy(graph: Graph, seed: int = 3) -> dict[str, Any]:
@@ -63,18 +64,11 @@ class Everything(nn.Layer):
         return ops.softmax(x)
 
 
-class Decoder(nn.Layer):
+class Decoder(TransposedConvolutions):
     """Transposed convolutions of every kind of kernel, and resampling in every mode."""
 
     def __init__(self) -> None:
-        self.encode = nn.Conv2d(12, 3)
-        self.up = nn.ConvTranspose2d(20, 2, stride=2)
-        self.overlapping = nn.ConvTranspose2d(10, 3, stride=2, padding=1, output_padding=1)
-        self.dense = nn.ConvTranspose2d(10, 4, padding=1)
-        self.dilated = nn.ConvTranspose2d(10, (3, 2), stride=(2, 3), dilation=(2, 1))
-        self.depthwise = nn.ConvTranspose2d(10, 3, stride=2, padding=1, groups=10)
-        self.grouped = nn.ConvTranspose2d(20, 3, stride=2, padding=1, groups=5)
-        self.apart = nn.ConvTranspose2d(20, 2, stride=3)
+        super().__init__()
         self.wide = nn.ConvTranspose2d(64, 3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

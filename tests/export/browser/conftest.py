@@ -9,6 +9,7 @@ import pytest
 
 import opsin
 from tests.export.models import models
+from tests.offline_tab import OfflineTab
 
 CLOSING = 60_000
 """Milliseconds that a page may take to check itself on a busy machine."""
@@ -23,20 +24,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in models()}
 
 
-class Tab:
-    """A tab that has opened a page by file://, with the network off; it records requests and errors."""
+class Tab(OfflineTab):
+    """A tab that shows the page of a model, which has checked itself unless `wait` is false."""
 
     def __init__(self, browser: Any, path: Path, width: int = 1000, scheme: str = "light", wait: bool = True) -> None:
-        self.context = browser.new_context(
-            offline=True, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-        )
-        self.page = self.context.new_page()
-        self.requests: list[str] = []
-        self.errors: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.goto(path.as_uri())
+        super().__init__(browser, path, "", width, scheme)
         if wait:
             self.page.wait_for_selector("html[data-state]", timeout=CLOSING)
 
@@ -56,9 +48,3 @@ class Tab:
         self.page.set_input_files("#file", path)
         self.page.wait_for_selector(f'.preview[aria-label="The image: {path.name}"]', timeout=CLOSING)
         return self.answer()
-
-    def __enter__(self) -> Tab:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()

@@ -17,6 +17,7 @@ from PIL import Image
 import opsin
 from opsin.inspection.api import Inspection
 from tests.docs.markdown import ROOT
+from tests.offline_tab import OfflineTab
 
 HOSTILE_NAME = "</script><script>window.pwned=1</script>\u2028\u202egnp.\u202c<b>😀</b>&amp;.png"
 """What a file or a class may be called (but for /, which no file name holds)."""
@@ -59,20 +60,11 @@ def hostile_page(digits: Inspection, tmp_path_factory: pytest.TempPathFactory) -
     return folder / "page.html"
 
 
-class Tab:
-    """A tab that has opened a page by file://, with the network off; it records what should not happen."""
+class Tab(OfflineTab):
+    """A tab that shows a page of `opsin see`."""
 
     def __init__(self, browser: Any, path: Path, address: str = "", width: int = 1200, scheme: str = "light") -> None:
-        self.context = browser.new_context(
-            offline=True, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-        )
-        self.page = self.context.new_page()
-        self.requests: list[str] = []
-        self.errors: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.page.goto(path.as_uri() + address)
+        super().__init__(browser, path, address, width, scheme)
         self.page.wait_for_selector("html[data-ready]", timeout=20_000)
 
     @property
@@ -83,9 +75,3 @@ class Tab:
     def open(self, address: str) -> None:
         """Go to an address of the page, such as `network?stage=2`."""
         self.page.evaluate("follow", f"#{address}")
-
-    def __enter__(self) -> Tab:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()

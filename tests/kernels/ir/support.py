@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from opsin.kernels.ir import Kernel, Target, interpret
+from opsin.kernels.ir import Builder, Kernel, Target, Value, interpret
 from tests.kernels.support import AVX512, HOST_TARGETS, call_native, is_native_only, same_bits
 from tests.wasm import HAS_WASMTIME, call_wasm
 
@@ -56,3 +56,27 @@ def agree(
                 if not isinstance(a, int) and not isinstance(b, int):
                     assert same_bits(a, b), f"argument {number}:\n{a}\nnatively,\n{b}\nas WebAssembly, {simd=}"
     return arrays
+
+
+def check_parts_and_strides(
+    element: str, x: np.ndarray, target: Target, load: Callable[[Builder, Value, int, int], Value] = Builder.load
+) -> None:
+    """Load and store parts of vectors, and numbers that are apart, of `x`: three vectors of narrow numbers.
+
+    `load` is the way of loading whole vectors that are stored in part.
+    """
+    lanes = target.lanes
+    k = Builder("parts")
+    source, y, z = (k.buffer(name, element) for name in "xyz")
+    for count in range(lanes + 1):
+        k.store(y, count * lanes, k.load(source, 1, lanes, count))
+        k.store(z, count * lanes, load(k, source, 0, lanes), count)
+    k.store(y, (lanes + 1) * lanes, k.load(source, 1, lanes, stride=2))
+    k.store(z, (lanes + 1) * lanes, k.load(source, 1, lanes), stride=3)
+    arrays = [x, *np.full((2, (lanes + 5) * lanes), 77, x.dtype)]
+    x_actual, y_actual, z_actual = agree(k.kernel(), arrays, target)
+    for count in range(lanes + 1):
+        assert y_actual[count * lanes :][:lanes].tolist() == [*x_actual[1 : count + 1], *[0] * (lanes - count)]
+        assert z_actual[count * lanes :][:lanes].tolist() == [*x_actual[:count], *[77] * (lanes - count)]
+    assert y_actual[(lanes + 1) * lanes :][:lanes].tolist() == x_actual[1 : 2 * lanes + 1 : 2].tolist()
+    assert z_actual[(lanes + 1) * lanes :][: 3 * lanes : 3].tolist() == x_actual[1 : lanes + 1].tolist()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin.kernels.ir import BF16, PAIR, Builder, Kernel, Target, bfloat16, interpret
-from tests.kernels.ir.support import ALL_TARGETS, agree
+from tests.kernels.ir.support import ALL_TARGETS, agree, check_parts_and_strides
 
 each_target = pytest.mark.parametrize("target", ALL_TARGETS)
 RNG = np.random.default_rng(5)
@@ -79,24 +79,8 @@ def test_stores_round_and_loads_widen(target: Target, divisor: int) -> None:
 
 @each_target
 def test_parts_and_strides(target: Target) -> None:
-    lanes = target.lanes
-    k = Builder("parts")
-    x, y, z = (k.buffer(name, BF16) for name in "xyz")
-    for count in range(lanes + 1):
-        k.store(y, count * lanes, k.load(x, 1, lanes, count))
-        k.store(z, count * lanes, k.load(x, 0, lanes), count)
-    k.store(y, (lanes + 1) * lanes, k.load(x, 1, lanes, stride=2))
-    k.store(z, (lanes + 1) * lanes, k.load(x, 1, lanes), stride=3)
-    arrays = [
-        bfloat16.narrow(RNG.standard_normal(3 * lanes).astype(np.float32)),
-        *np.full((2, (lanes + 5) * lanes), 77, np.uint16),
-    ]
-    x_actual, y_actual, z_actual = agree(k.kernel(), arrays, target)
-    for count in range(lanes + 1):
-        assert y_actual[count * lanes :][:lanes].tolist() == [*x_actual[1 : count + 1], *[0] * (lanes - count)]
-        assert z_actual[count * lanes :][:lanes].tolist() == [*x_actual[:count], *[77] * (lanes - count)]
-    assert y_actual[(lanes + 1) * lanes :][:lanes].tolist() == x_actual[1 : 2 * lanes + 1 : 2].tolist()
-    assert z_actual[(lanes + 1) * lanes :][: 3 * lanes : 3].tolist() == x_actual[1 : lanes + 1].tolist()
+    x = bfloat16.narrow(RNG.standard_normal(3 * target.lanes).astype(np.float32))
+    check_parts_and_strides(BF16, x, target)
 
 
 def dots(lanes: int, first: int) -> Kernel:

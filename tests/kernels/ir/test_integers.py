@@ -26,7 +26,7 @@ from opsin.kernels.ir import (
     Target,
     interpret,
 )
-from tests.kernels.ir.support import ALL_TARGETS, agree
+from tests.kernels.ir.support import ALL_TARGETS, agree, check_parts_and_strides
 
 WITHOUT_BYTE_DOT = [replace(row, byte_dot=False) for row in ALL_TARGETS if row.byte_dot]
 each_target = pytest.mark.parametrize(
@@ -72,21 +72,7 @@ def test_stores_take_the_low_bits_and_loads_widen(element: str, target: Target, 
 @each_target
 @each_narrow
 def test_parts_and_strides(element: str, target: Target) -> None:
-    lanes = target.lanes
-    k = Builder("parts")
-    x, y, z = (k.buffer(name, element) for name in "xyz")
-    for count in range(lanes + 1):
-        k.store(y, count * lanes, k.load(x, 1, lanes, count))
-        k.store(z, count * lanes, k.load_narrow(x, 0, lanes), count)
-    k.store(y, (lanes + 1) * lanes, k.load(x, 1, lanes, stride=2))
-    k.store(z, (lanes + 1) * lanes, k.load(x, 1, lanes), stride=3)
-    arrays = [numbers(element, 3 * lanes), *np.full((2, (lanes + 5) * lanes), 77, DTYPES[element])]
-    x_actual, y_actual, z_actual = agree(k.kernel(), arrays, target)
-    for count in range(lanes + 1):
-        assert y_actual[count * lanes :][:lanes].tolist() == [*x_actual[1 : count + 1], *[0] * (lanes - count)]
-        assert z_actual[count * lanes :][:lanes].tolist() == [*x_actual[:count], *[77] * (lanes - count)]
-    assert y_actual[(lanes + 1) * lanes :][:lanes].tolist() == x_actual[1 : 2 * lanes + 1 : 2].tolist()
-    assert z_actual[(lanes + 1) * lanes :][: 3 * lanes : 3].tolist() == x_actual[1 : lanes + 1].tolist()
+    check_parts_and_strides(element, numbers(element, 3 * target.lanes), target, Builder.load_narrow)
 
 
 def dots(element: str, lanes: int, first: int) -> Kernel:
