@@ -1,7 +1,7 @@
 """The API for defining networks: layers, losses, optimizers and schedules, and their tracing to graphs."""
 
 from opsin.ir.initial_state import initial_state
-from opsin.nn import initializers, losses, optimizers, schedules
+from opsin.nn import initializers, losses, metric_losses, optimizers, schedules
 from opsin.nn.activations import GELU, HardSwish, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh
 from opsin.nn.describe import Description, LayerRow, describe
 from opsin.nn.ema import averaged
@@ -76,6 +76,7 @@ __all__ = [
     "initializers",
     "layer_kinds",
     "losses",
+    "metric_losses",
     "named_layers",
     "optimizers",
     "schedules",
