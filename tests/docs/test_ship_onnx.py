@@ -32,12 +32,14 @@ def test_the_commands_and_examples_do_what_the_page_says(
         capsys.readouterr()
         assert run(command.removeprefix("$ opsin ").split()) == 0
         assert size.sub("#", capsys.readouterr().out.strip()) == size.sub("#", expected)
-    first, second = code_blocks(PAGE)
-    second.run()
+    complete, resized, again = code_blocks(PAGE)
+    again.run()
     assert capsys.readouterr().out == "True\n"
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-    first.run()
-    assert capsys.readouterr().out == "7\n"
+    names: dict[str, object] = {"__name__": "example"}
+    complete.run(names)
+    resized.run(names)
+    assert capsys.readouterr().out == "7\n7\n"
 
 
 def test_the_page_names_the_opset() -> None:

@@ -63,7 +63,7 @@ def make_parts(model: Model, precision: str) -> Parts:
         "precision": precision,
         "task": task,
         "mirrored": model.tta == "hflip",
-        "input": _input(model),
+        "input": input_description(model),
         "module": {
             "constants": vector.constants,
             "free": vector.free,
@@ -86,7 +86,8 @@ def golden_digests(goldens: Goldens, names: list[str]) -> list[str]:
     return [hashlib.sha256(b"".join(array.tobytes() for array in row)).hexdigest() for row in rows]
 
 
-def _input(model: Model) -> dict[str, Any]:
+def input_description(model: Model) -> dict[str, Any]:
+    """Return what the network takes, how images are framed, and how pixel values are normalized."""
     preprocessing = model.preprocessing
     scale, shift = preprocessing.scale_and_shift
     crop = preprocessing.crop

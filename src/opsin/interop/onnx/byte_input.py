@@ -1,8 +1,8 @@
-"""Preprocessing inside an ONNX file: images as bytes, of the network's size, become the numbers that it takes."""
+"""Preprocessing inside an ONNX file: images as bytes become the numbers that the network takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,14 @@ class ByteInput:
     """Pixel values v, 0 to 255, become v · `scale` + `shift`, both float32 by channel.
 
     Images whose border pixels are lighter on average than `light_border` are inverted first; None: no images are.
+    Before, `resize` writes the resizing of images of any size, uint8 N × C × H × W, to whole numbers as float32; None:
+    the images have the network's size.
     """
 
     scale: NDArray[np.float32]
     shift: NDArray[np.float32]
     light_border: float | None = None
+    resize: Callable[[NodeWriter, str], str] | None = None
 
     @property
     def channels_last(self) -> bool:
@@ -35,14 +38,15 @@ class ByteInput:
     def shape(self, shape: Sequence[Any]) -> tuple[Any, ...]:
         """Return the shape of the input for a network that takes `shape`, N × C × H × W."""
         batch, channels, height, width = shape
-        return (batch, height, width, channels) if self.channels_last else tuple(shape)
+        if self.resize is not None:
+            height, width = "height", "width"
+        return (batch, height, width, channels) if self.channels_last else (batch, channels, height, width)
 
 
 def write_byte_input(w: NodeWriter, preparation: ByteInput, images: str) -> str:
     """Write the preprocessing of the input `images`; return the name of its result, float32 N × C × H × W."""
-    values = w.emit("Cast", [images], {"to": FLOAT})
-    if preparation.channels_last:
-        values = w.emit("Transpose", [values], {"perm": [0, 3, 1, 2]})
+    values = w.emit("Transpose", [images], {"perm": [0, 3, 1, 2]}) if preparation.channels_last else images
+    values = preparation.resize(w, values) if preparation.resize else w.emit("Cast", [values], {"to": FLOAT})
     if preparation.light_border is not None:
         values = _invert_light(w, values, preparation.light_border)
     scale, shift = (w.constant(array.reshape(-1, 1, 1)) for array in (preparation.scale, preparation.shift))

@@ -18,10 +18,12 @@ from opsin.interop.onnx.wire import I32, LEN, VARINT
 Attribute: TypeAlias = "int | float | str | list[int]"
 """The value of an attribute. A bool is not one: ONNX has integers for it."""
 
-FLOAT, UINT8, INT8, INT32, INT64, BOOL = 1, 2, 3, 6, 7, 9
+FLOAT, UINT8, INT8, INT32, INT64, BOOL, DOUBLE = 1, 2, 3, 6, 7, 9, 11
 """Values of TensorProto.DataType."""
 
-ELEMENT_TYPES = {"float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL}
+ELEMENT_TYPES = {
+    "float32": FLOAT, "uint8": UINT8, "int8": INT8, "int32": INT32, "int64": INT64, "bool": BOOL, "float64": DOUBLE,
+}  # fmt: skip
 
 
 Part: TypeAlias = "bytes | memoryview"

@@ -38,6 +38,9 @@ def ship(
     preprocessing: Annotated[
         bool, typer.Option("--preprocessing", help="onnx: take uint8 images of the network's size, and normalize them.")
     ] = False,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="onnx: take uint8 images of any size, resize them, and normalize them.")
+    ] = False,
     tta: Annotated[
         bool | None,
         typer.Option(
@@ -47,5 +50,5 @@ def ship(
 ) -> int:
     """Export a model, with its preprocessing, as files that are used without Opsin."""
     arithmetic = precision, False, calibrate, max_drop
-    options = {"measure": measure or None, "preprocessing": preprocessing or None, "tta": tta}
+    options = {"measure": measure or None, "preprocessing": preprocessing or None, "resize": resize or None, "tta": tta}
     return command("ship")(model, to, out, arithmetic, options)
