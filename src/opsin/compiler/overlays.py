@@ -43,7 +43,7 @@ def _overlays(call: KernelCall) -> Iterator[tuple[tuple[Buffer, Buffer], Overlay
     whole = [view for view in views if _is_whole(view) and counts[view.buffer] == 1]
     orders = call.spec.row_orders([word for word in call.arguments if isinstance(word, int)])
     images = {views[number].buffer: order for number, order in orders.items()}
-    elementwise = {view.buffer for view in _operands_like_results(call)}
+    elementwise = {view.buffer for view in operands_like_results(call)}
     for read in (view.buffer for view in whole if view.buffer in call.reads):
         for written in (view.buffer for view in whole if view.buffer in call.writes):
             sizes = ELEMENT_BYTES[read.element], ELEMENT_BYTES[written.element]
@@ -58,7 +58,7 @@ def _is_whole(view: View) -> bool:
     return view.offset == 0 and view.size == view.buffer.size and not view.is_broadcast
 
 
-def _operands_like_results(call: KernelCall) -> list[View]:
+def operands_like_results(call: KernelCall) -> list[View]:
     """Return the operands of the epilogue that are arrays of the results' shape."""
     if not call.spec.signature.epilogue:
         return []

@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from opsin.kernels.ir import F32, I8, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.row_order import RowOrder
 from opsin.kernels.spec import KernelSpec, Signature, clear, copy
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
@@ -173,6 +174,14 @@ def taps_inside(k: Builder, start: Value, step: Value, limit: Value, taps: Value
     return first.get(), last.get()
 
 
+def one_row(spec: KernelSpec, words: Sequence[int], fill: float | int) -> RowForm:
+    """Return the form of a convolution with the words of `Conv2d` that computes one row."""
+    _, width, out_height, taps, stride, dilation, top, *margin = words[:11]
+    span = (taps - 1) * dilation + 1
+    row_words = (span, width, 1, taps, stride, dilation, 0, *margin, 1, 1, *words[13:])
+    return RowForm(spec, row_words, 1, out_height, span, stride, top, fill)
+
+
 @dataclass(frozen=True)
 class Conv2d(KernelSpec):
     """`y = epilogue(x ∗ w)`: `filters` outputs of each group, `out_width` pixels in a row.
@@ -199,6 +208,9 @@ class Conv2d(KernelSpec):
         _, width, out_height, _, stride, _, top = words[:7]
         rows = self.window.pixel * width, self.filters * self.window.groups * self.out_width
         return {0: RowOrder(out_height, stride, top, *rows, words[11], self.padded)}
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        return one_row(self, words, 0.0)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")

@@ -11,13 +11,14 @@ With 16 lanes, the second layer of PilotNet (5×5, stride 2, 24 to 36 channels) 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import ClassVar
 
-from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, rows_read, taps_inside
+from opsin.kernels.conv import MARGIN_WORDS, ConvInput, ConvWindow, Margin, one_row, rows_read, taps_inside
 from opsin.kernels.ir import SUMS, Builder, Kernel, Operand, Pointer, Target, Value
 from opsin.kernels.panels import PanelShape
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.row_order import RowOrder
 from opsin.kernels.spec import CACHE_LINE, KernelSpec, Signature
 from opsin.kernels.summation import CHANNEL, COLUMN, ROW, Summation
@@ -67,6 +68,11 @@ class ConvPanels(KernelSpec):
         rows = self.window.pixel * width, self.filters * self.out_width
         # A block with several shares of the panels reads its rows again for each.
         return {0: RowOrder(out_height, stride, top, *rows, words[11], self.padded and self.shares == 1)}
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        if self.strided_output:
+            return None
+        return one_row(replace(self, shares=1), words, words[13] if self.shape.is_whole else 0.0)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_panels")

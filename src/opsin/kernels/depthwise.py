@@ -13,12 +13,13 @@ few rows because rows are often a power of two apart and compete for the same se
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from opsin.kernels.ir import Builder, Kernel, Operand, Pointer, Register, Target, Value
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.spec import KernelSpec, Signature
 from opsin.kernels.summation import COLUMN, ROW, Summation
 from opsin.kernels.taps import Axis, TapLoop, TapRun
@@ -74,6 +75,13 @@ class DepthwiseSpec(KernelSpec):
     columns: Axis
     channel_block: int | None
 
+    def one_row(self, words: Sequence[int], fill: float | int) -> RowForm:
+        """Return the form that computes one row; the first of `words` are W and OW."""
+        span = (self.rows.taps - 1) * self.rows.dilation + 1
+        spec = replace(self, height=span, out_height=1, rows=replace(self.rows, before=0))
+        window = span, self.rows.stride, self.rows.before
+        return RowForm(spec, tuple(words), words[1], self.out_height, *window, fill)
+
     def cells(
         self, k: Builder, lanes: int, schedule: Schedule, columns: tuple[Operand, Value], width: Value
     ) -> Iterator[Cell]:
@@ -125,6 +133,9 @@ class Depthwise(DepthwiseSpec):
 
     def summation(self, words: Sequence[int], target: Target) -> Summation:
         return Summation((COLUMN, ROW), descending=(COLUMN,) if self.columns.transposed else ())
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        return None if self.rows.transposed else self.one_row(words, 0.0)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise")

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from opsin.kernels.expression import Expression
 from opsin.kernels.ir import F32, I32, WIDE, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.row_order import RowOrder, in_order
 from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 
@@ -59,6 +60,13 @@ class Pointwise(KernelSpec):
             return {}
         arrays = [stream for stream in self.operands if stream.element != "place"]
         return {number: in_order(words[0]) for number, stream in enumerate(arrays) if stream.inner == 1}
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        orders = self.row_orders(words)
+        if not orders or any(stream.element == "place" and stream.inner for stream in self.operands):
+            return None
+        row = words[0] // rows
+        return RowForm(self, (row, row, *words[2:]), 1, rows, images=tuple(orders))
 
     def build(self, target: Target) -> Kernel:
         k = Builder("pointwise")

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from opsin.kernels.argmax import is_better
 from opsin.kernels.ir import I8, I32, Builder, Kernel, Operand, Pointer, Target, Value
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.row_order import RowOrder
 from opsin.kernels.spec import KernelSpec, Signature, clear, loop_or_unroll, vector_loop
 from opsin.kernels.summation import COLUMN, ROW, Summation
@@ -94,6 +95,12 @@ class Pool(KernelSpec):
         _, width, out_height, out_width, top, _ = words[: len(POOL_WORDS)]
         return RowOrder(out_height, self.stride[0], top, width * self.channels, out_width * self.channels)
 
+    def _one_row(self, words: Sequence[int], fill: float | int | None) -> RowForm:
+        """Return the form of forward pooling that computes one row."""
+        _, width, out_height, out_width, top, left = words[: len(POOL_WORDS)]
+        row_words = (self.window[0], width, 1, out_width, 0, left, *words[len(POOL_WORDS) :])
+        return RowForm(self, row_words, 1, out_height, self.window[0], self.stride[0], top, fill)
+
     def _windows(self, k: Builder, sizes: PoolSizes, row: Value) -> Iterator[PoolWindow]:
         """Yield the windows of result row `row`; the code that uses them may be emitted for two cases."""
         (kh, kw), (sh, sw) = self.window, self.stride
@@ -150,6 +157,9 @@ class MaxPool(Pool):
     def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
         return {0: self._row_order(words)}
 
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        return self._one_row(words, -128 if self.element("x") == I8 else float("-inf"))
+
     def build(self, target: Target) -> Kernel:
         k = Builder("max_pool")
         (x, y), words = self.bind(k)
@@ -192,6 +202,11 @@ class AvgPool(Pool):
 
     def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
         return {0: self._row_order(words)}
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        form = self._one_row(words, None)
+        # The divisor of a window at the border depends on the row.
+        return form if words[4] == words[6] == 0 and (rows - 1) * self.stride[0] + self.window[0] <= words[0] else None
 
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool")

@@ -9,6 +9,7 @@ from typing import ClassVar
 from opsin.kernels.expression import requantize
 from opsin.kernels.ir import I8, I32, Builder, Kernel, Pointer, Target, Value
 from opsin.kernels.pool import POOL_WORDS, Pool, PoolSizes, PoolWindow
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.row_order import RowOrder, in_order
 from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 
@@ -62,6 +63,10 @@ class Lookup(KernelSpec):
     def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
         return {0: in_order(words[0])}
 
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        row = words[0] // rows
+        return RowForm(self, (row, row), 1, rows)
+
     def build(self, target: Target) -> Kernel:
         k, lanes = Builder("lookup"), target.lanes
         (x, table, y), (count, block) = self.bind(k)
@@ -93,6 +98,9 @@ class AvgPoolWhole(Pool):
 
     def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
         return {0: self._row_order(words)}
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        return self._one_row(words, words[len(POOL_WORDS)])
 
     def build(self, target: Target) -> Kernel:
         k = Builder("avg_pool_whole")

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar
 
 from opsin.kernels.depthwise import DepthwiseSpec
 from opsin.kernels.ir import I8, I32, PACKED, QUAD, Builder, Kernel, Operand, Pointer, Register, Target, Value
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.spec import KernelSpec, Signature, vector_loop
 from opsin.kernels.taps import Axis, TapRun
 from opsin.kernels.tile import PLAIN, BoundEpilogue, Epilogue, row_ranges
@@ -121,6 +122,12 @@ class DepthwiseWhole(DepthwiseSpec):
     tile_rows: int
     tile_columns: int
     epilogue: Epilogue = PLAIN
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        form = self.one_row(words, words[2])
+        spec: DepthwiseWhole = form.spec  # type: ignore[assignment]
+        taps = [patterns(each.rows, each.out_height, each.tile_rows, each.pack) for each in (self, spec)]
+        return replace(form, blocks=-(-words[1] // self.tile_columns)) if taps[0] == taps[1] else None
 
     def build(self, target: Target) -> Kernel:
         k = Builder("depthwise_whole")

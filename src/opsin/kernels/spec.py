@@ -24,6 +24,7 @@ from opsin.kernels.ir import (
     Target,
     Value,
 )
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.row_order import RowOrder
 from opsin.kernels.summation import Summation
 
@@ -110,6 +111,13 @@ class KernelSpec:
         memory with results. `tests/compiler/test_overlays.py` compares this with what the kernel does.
         """
         return {}
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        """Return the call that computes one of the `rows` rows of results, with the same bits as a call with `words`.
+
+        Return None if there is none: the kernel does not go by rows (see `compiler.streaming`).
+        """
+        return None
 
 
 def loop_or_unroll(k: Builder, start: Operand, stop: Operand) -> Iterator[Operand]:

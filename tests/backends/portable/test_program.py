@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
 from opsin import nn
 from opsin.backends.options import CompileOptions
-from opsin.backends.portable import COMPACT, Address, PortableProgram, Segment, compile, portable_program
+from opsin.backends.portable import COMPACT, Address, Call, PortableProgram, Segment, compile, portable_program
 from opsin.base.errors import UsageError
 from opsin.compiler.precision import Precision
 from opsin.ir import Graph
@@ -33,15 +35,29 @@ def interpret(program: PortableProgram, inputs: np.ndarray) -> np.ndarray:
         Segment.ARENA: np.zeros(program.arena_bytes, np.uint8),
         Segment.CONSTANTS: np.frombuffer(program.constants, np.uint8).copy(),
     }
-    program.inputs["inputs"].of(memory[Segment.ARENA])[...] = inputs
-    for call in program.calls:
+    place = program.inputs["inputs"].of(memory[Segment.ARENA])
+    if program.stream:
+        run_calls(program, program.stream.begin, memory)
+        for tick in range(program.stream.ticks):
+            if tick < program.stream.rows:
+                place[...] = inputs[:, :, tick : tick + 1]
+            for step in program.stream.steps:
+                if tick in range(step.first, step.first + step.count * step.period, step.period):
+                    run_calls(program, step.calls, memory)
+    else:
+        place[...] = inputs
+    run_calls(program, program.calls, memory)
+    assert memory[Segment.CONSTANTS].tobytes() == program.constants
+    (output,) = program.outputs.values()
+    return output.of(memory[Segment.ARENA]).copy()
+
+
+def run_calls(program: PortableProgram, calls: Iterable[Call], memory: dict[Segment, np.ndarray]) -> None:
+    for call in calls:
         interpreter = Interpreter(program.kernels[call.kernel], fused=False)
         bases = {key: interpreter.memory.add(area.view(np.float32), untyped=True) for key, area in memory.items()}
         words = [bases[a.segment] + a.offset if isinstance(a, Address) else a for a in call.arguments]
         interpreter.run(words, 0, call.blocks, max(program.scratch_bytes, program.arena_bytes) // 4)
-    assert memory[Segment.CONSTANTS].tobytes() == program.constants
-    (output,) = program.outputs.values()
-    return output.of(memory[Segment.ARENA]).copy()
 
 
 def test_calls_give_the_bits_of_the_engine(graph: Graph) -> None:

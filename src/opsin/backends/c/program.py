@@ -10,6 +10,7 @@ import numpy as np
 
 from opsin.backends.c.expressions import NARROW, memory_type
 from opsin.backends.c.kernel import CKernel, render_kernel
+from opsin.backends.c.stream import render_stream
 from opsin.backends.portable import Address, Call, PortableProgram, Segment
 from opsin.kernels.ir import F32
 
@@ -28,7 +29,7 @@ class CProgram:
 
     `constants` defines the weights, `memory` the arena of `ARENA_WORDS` words, `kernels` their functions, and `calls`
     are the statements that compute the outputs from the inputs in the arena. Both segments are unions; their member `f`
-    is an array of float.
+    is an array of float. `stream` defines the functions of a program that takes its image row by row (see `stream.py`).
     """
 
     constants: str
@@ -36,27 +37,32 @@ class CProgram:
     kernels: str
     calls: str
     functions: frozenset[str]
+    stream: str = ""
 
 
 def render_program(program: PortableProgram) -> CProgram:
     """Return `program`, which has a compact layout, in C. Raise `CompileError` for what C programs do not have."""
     calls: list[list[Call]] = [[] for _ in program.kernels]
-    for call in program.calls:
+    for call in program.all_calls:
         calls[call.kernel].append(call)
     kernels = [
         render_kernel(kernel, f"{re.sub(r'[^a-z0-9_]', '_', kernel.name)}_{number}", _common_numbers(calls[number]))
         for number, kernel in enumerate(program.kernels)
     ]
     elements = [[parameter.element for parameter in kernel.parameters] for kernel in program.kernels]
-    lines = [line for call in program.calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
+
+    def lines(calls: tuple[Call, ...]) -> list[str]:
+        return [line for call in calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
+
     constants = _constants(program.constants)
     is_narrow = any(name in NARROW for names in elements for name in names)
     return CProgram(
         BYTE_ORDER + constants if is_narrow else constants,
         "static union { float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; } arena DATA;\n",
         "\n".join(kernel.text for kernel in kernels),
-        "\n".join(lines) + "\n",
+        "\n".join(lines(program.calls)) + "\n",
         frozenset().union(*(kernel.functions for kernel in kernels)),
+        render_stream(program.stream, lines) if program.stream else "",
     )
 
 

@@ -31,7 +31,8 @@ def certificate(shipment: Shipment, measurements: Sequence[Measurement] = ()) ->
         "weights_bytes": len(program.constants),
         "weights_checksum": f"0x{shipment.checksum:08x}",
         "goldens": len(shipment.goldens.images),
-        "layers": [{"layer": call.scope, "operation": call.label, "macs": call.macs} for call in program.calls],
+        "rows_at_a_time": program.stream.layers if program.stream else 0,
+        "layers": [{"layer": scope, "operation": label, "macs": macs} for scope, label, macs in shipment.layers],
         "compilers": [each.to_data() for each in measurements],
     }
     return json.dumps(data, indent=1) + "\n"

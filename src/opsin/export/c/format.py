@@ -14,15 +14,15 @@ from opsin.export.precision import FLOAT32
 from opsin.model import Model
 
 
-def export(model: Model, *, precision: str = FLOAT32, measure: bool = False) -> Files:
-    """Return the files of a model in C, in "float32" or "int8".
+def export(model: Model, *, precision: str = FLOAT32, stream: bool = False, measure: bool = False) -> Files:
+    """Return the files of a model in C, in "float32" or "int8"; if it is to `stream`, it takes its image row by row.
 
     Raise `UsageError` for a model that the format cannot hold, and `ModelError` if it cannot predict in int8.
 
     With `measure`, the certificate has flash and stack for the compilers that are installed.
     """
     check_task(model)
-    shipment = prepare(model, precision)
+    shipment = prepare(model, precision, stream)
     answers = make_answers(shipment)
     name = shipment.prefix
     texts = {

@@ -16,6 +16,18 @@ int model_outputs(const uint8_t *pixels, int32_t width, int32_t height, int32_t 
 """
 
 
+ROWS = """
+/* Give the next row of an image of the network's size: MODEL_WIDTH pixels of MODEL_CHANNELS bytes. Row 0 begins a new
+   image. Return a state: MODEL_BAD_IMAGE if it is not the next row. After the last row, model_run returns the
+   results; before, it returns NULL. */
+int model_feed_row(int32_t number, const uint8_t *pixels);
+"""
+NEXT_ROW_BYTES = 4
+"""The number of the next row."""
+BORDER_BYTES = 8
+"""Sums of the first and last rows and columns, of networks that need a dark background."""
+
+
 def header(shipment: Shipment, answers: Answers) -> str:
     """Return the text of the `.h` file."""
     model = shipment.model
@@ -24,6 +36,7 @@ def header(shipment: Shipment, answers: Answers) -> str:
         "header.h", shipment, head=head(shipment), width=width, height=height, channels=channels,
         outputs=shipment.outputs, labels=_labels(shipment), ram=ram_bytes(shipment),
         weights=len(shipment.program.constants), goldens=len(shipment.goldens.images),
+        streamed=int(shipment.is_streamed), rows=renamed(ROWS, shipment) if shipment.is_streamed else "",
         predict=renamed(OUTPUTS, shipment) + answers.header,
     )  # fmt: skip
 
@@ -31,7 +44,8 @@ def header(shipment: Shipment, answers: Answers) -> str:
 def ram_bytes(shipment: Shipment) -> int:
     """Return the bytes of all static variables: the arena, and what averaging over mirror images keeps."""
     averaging = 4 * shipment.outputs + int(np.prod(shipment.model.preprocessing.shape)) if shipment.model.tta else 0
-    return shipment.program.arena_bytes + averaging
+    rows = NEXT_ROW_BYTES + BORDER_BYTES * shipment.model.preprocessing.dark_background if shipment.is_streamed else 0
+    return shipment.program.arena_bytes + averaging + rows
 
 
 def _labels(shipment: Shipment) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opsin.backends.portable import COMPACT, Array, PortableProgram, portable_program
+from opsin.backends.portable import COMPACT, Array, PortableProgram, portable_program, streamed_program
 from opsin.base.errors import UsageError
 from opsin.export.c.goldens import Goldens, make_goldens
 from opsin.export.c.names import prefix_of
@@ -52,7 +52,22 @@ class Shipment:
     @property
     def macs(self) -> int:
         """Multiply-accumulate operations of one image."""
-        return sum(call.macs for call in self.program.calls)
+        return sum(macs for _, _, macs in self.layers)
+
+    @property
+    def layers(self) -> list[tuple[str, str, int]]:
+        """The layer, the operation and the MACs of each call."""
+        stream = self.program.stream
+        steps = stream.steps if stream else ()
+        by_rows = [
+            (call.scope, call.label, step.count * call.macs) for step in steps for call in step.calls if call.label
+        ]
+        return by_rows + [(call.scope, call.label, call.macs) for call in self.program.calls]
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the network takes its image row by row."""
+        return self.program.stream is not None
 
     @property
     def checksum(self) -> int:
@@ -63,8 +78,8 @@ class Shipment:
         return int((words * np.multiply.accumulate(powers)[::-1]).sum(dtype=np.uint32))
 
 
-def prepare(model: Model, precision: str) -> Shipment:
-    """Plan a model in "float32" or "int8" for C.
+def prepare(model: Model, precision: str, stream: bool = False) -> Shipment:
+    """Plan a model in "float32" or "int8" for C, row by row if it is to `stream`.
 
     Raise `UsageError` for a model that the format cannot hold, and `ModelError` if it cannot predict in int8.
     """
@@ -78,14 +93,34 @@ def prepare(model: Model, precision: str) -> Shipment:
             "format c holds; ship it to onnx"
         )
     network = network_of(model, precision)
-    program = portable_program(network.graph, network.state, COMPACT, TARGETS[precision])
+    program = (
+        _streamed(network) if stream else portable_program(network.graph, network.state, COMPACT, TARGETS[precision])
+    )
     _check_layout(model, program)
     return Shipment(network, program, prefix_of(model), make_goldens(network, OUTPUT))
+
+
+def _streamed(network: Network) -> PortableProgram:
+    model = network.model
+    if model.tta is not None:
+        raise UsageError(
+            f"{model.name} averages over mirror images (tta), for which the whole image must be in memory; ship it "
+            "without stream, or without tta"
+        )
+    program = streamed_program(network.graph, network.state, COMPACT, TARGETS[network.precision])
+    if program is None:
+        first = next((node.op.name for node in network.graph.nodes if node.inputs), "it")
+        raise UsageError(
+            f"{model.name} cannot take its image row by row: its first operation, {first}, needs all of it; ship it "
+            "without stream"
+        )
+    return program
 
 
 def _check_layout(model: Model, program: PortableProgram) -> None:
     """Raise `AssertionError` unless input and output are contiguous; the planner makes them so."""
     channels, height, width = model.preprocessing.shape
+    height = 1 if program.stream else height
     size = ELEMENT_BYTES[program.inputs[INPUT].element]
     strides = np.zeros((1, height, width, channels), f"V{size}").transpose(0, 3, 1, 2)
     pairs = zip(program.inputs[INPUT].strides, strides.strides, strides.shape, strict=True)

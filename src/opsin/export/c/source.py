@@ -36,6 +36,7 @@ def source(shipment: Shipment, answers: Answers) -> str:
         "/* ---- Kernels ------------------------------------------------------------------------------------ */\n",
         program.kernels,
         "/* ---- The network -------------------------------------------------------------------------------- */\n",
+        *([program.stream] if program.stream else []),
         f"static void compute(void)\n{{\n{program.calls}}}\n",
         asset("preprocess.c", shipment, scale=floats(scale), shift=floats(shift)),
         asset("interface.c", shipment),

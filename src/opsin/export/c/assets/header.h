@@ -17,6 +17,9 @@ extern "C" {
 /* The numbers that the network returns. */
 #define MODEL_OUTPUTS @outputs@
 @labels@
+/* Whether the network takes its image row by row. */
+#define MODEL_STREAMED @streamed@
+
 /* Bytes of RAM besides the stack, and of weights. */
 #define MODEL_RAM @ram@
 #define MODEL_WEIGHTS @weights@
@@ -35,7 +38,7 @@ int model_load(const uint8_t *pixels, int32_t width, int32_t height, int32_t cha
 /* Run the network on the loaded image, once. Return its MODEL_OUTPUTS numbers, which last until the next call.
    They have the bits of `opsin predict --portable`. */
 const float *model_run(void);
-@predict@
+@rows@@predict@
 /* Check the weights and, to the bit, the results for MODEL_GOLDENS images. Call it once after start; do not use the
    model if it returns something else than MODEL_OK. */
 #define MODEL_GOLDENS @goldens@

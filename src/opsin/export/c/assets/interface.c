@@ -1,3 +1,56 @@
+#if MODEL_STREAMED
+/* ---- Rows of the image ----------------------------------------------------------------------------------------- */
+
+/* The row that comes next; after the last one, the network may run. */
+static int32_t next_row;
+
+/* Run the steps for the row that is in memory; after the last row, also those that remain. */
+static void feed(int32_t number)
+{
+  idx tick = number;
+  if (number == 0) begin_image();
+  normalise();
+  run_tick(tick);
+  next_row = number + 1;
+  if (next_row == MODEL_HEIGHT)
+    while (++tick < TICKS) run_tick(tick);
+}
+
+int model_feed_row(int32_t number, const uint8_t *pixels)
+{
+  uint8_t *const to = resized_image();
+  int32_t i;
+  if (!pixels || number < 0 || number >= MODEL_HEIGHT || (number && number != next_row)) return MODEL_BAD_IMAGE;
+  for (i = 0; i < ROW; i++) to[i] = pixels[i];
+  feed(number);
+  return MODEL_OK;
+}
+
+#if MODEL_DARK_BACKGROUND
+/* The sums of the first and last rows, and of the first and last columns. */
+static int32_t border_rows, border_columns;
+#endif
+
+static void take_row(int32_t number, int32_t purpose)
+{
+#if MODEL_DARK_BACKGROUND
+  uint8_t *const row = resized_image();
+  int32_t i;
+  if (purpose == MEASURE) {
+    border_columns += row[0] + row[MODEL_WIDTH - 1];
+    if (number == 0 || number == MODEL_HEIGHT - 1)
+      for (i = 0; i < MODEL_WIDTH; i++) border_rows += row[i];
+    return;
+  }
+  if (purpose == INVERT)
+    for (i = 0; i < ROW; i++) row[i] = (uint8_t)(255 - row[i]);
+#else
+  (void)purpose;
+#endif
+  feed(number);
+}
+#endif
+
 /* ---- The functions of the header ------------------------------------------------------------------------------ */
 
 int model_load(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels)
@@ -16,20 +69,36 @@ int model_load(const uint8_t *pixels, int32_t width, int32_t height, int32_t cha
   frame(&rows, &columns);
   count_taps(&rows);
   count_taps(&columns);
-  state = resize(&im, &rows, &columns);
+#if MODEL_DARK_BACKGROUND && MODEL_STREAMED
+  border_rows = border_columns = 0;
+  state = resize(&im, &rows, &columns, MEASURE);
   if (state != MODEL_OK) return state;
+  return resize(&im, &rows, &columns, is_light(border_rows, border_columns) ? INVERT : FEED);
+#else
+  state = resize(&im, &rows, &columns, 0);
 #if MODEL_DARK_BACKGROUND
-  invert_light();
+  if (state == MODEL_OK) invert_light();
 #endif
-  return MODEL_OK;
+  return state;
+#endif
 }
 
+#if MODEL_STREAMED
+const float *model_run(void)
+{
+  if (next_row != MODEL_HEIGHT) return NULL;
+  next_row = 0;
+  compute();
+  return arena.f + MODEL_OUTPUT_AT / 4;
+}
+#else
 const float *model_run(void)
 {
   normalise();
   compute();
   return arena.f + MODEL_OUTPUT_AT / 4;
 }
+#endif
 
 /* Opsin's `Model.outputs`, from a loaded image. */
 static const float *outputs(void)

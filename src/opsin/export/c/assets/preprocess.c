@@ -1,18 +1,26 @@
 /* ---- From an image to the network's input -------------------------------------------------------------------- */
 
-/* Resizing needs memory: the arena, which is free before the network runs, but for the bytes of the resized image.
-   These are at the end of the input, where each is replaced from the front by the bytes of a number. */
-#define PIXELS (MODEL_HEIGHT * MODEL_WIDTH * MODEL_CHANNELS)
+/* The resized image, or one row of it, is at the end of the input: each byte is replaced from the front by the bytes of
+   a number. */
+#define ROW (MODEL_WIDTH * MODEL_CHANNELS)
+#define PIXELS ((MODEL_STREAMED ? 1 : MODEL_HEIGHT) * ROW)
+#if MODEL_STREAMED
+/* Resizing needs memory besides the arena. */
+#define SCRATCH_BYTES ((size_t)(MODEL_EXTRA_BYTES + 3) / 4 * 4)
+static NOINLINE void *scratch_memory(void) { return arena.f + (sizeof arena - SCRATCH_BYTES) / 4; }
+#else
+/* Resizing needs memory: the arena, which is free before the network runs, but for the bytes of the resized image. */
 #define BEFORE ((size_t)MODEL_INPUT_AT + (MODEL_INPUT_BYTES - 1) * (size_t)PIXELS)
 #define AFTER_AT (((size_t)MODEL_INPUT_AT + MODEL_INPUT_BYTES * (size_t)PIXELS + 3) / 4 * 4)
 #define AFTER (sizeof arena - AFTER_AT)
 #define SCRATCH_BYTES (BEFORE >= AFTER ? BEFORE : AFTER)
+static NOINLINE void *scratch_memory(void) { return arena.f + (BEFORE >= AFTER ? 0 : AFTER_AT / 4); }
+#endif
 
 static NOINLINE uint8_t *resized_image(void)
 {
   return arena.bytes + MODEL_INPUT_AT + (MODEL_INPUT_BYTES - 1) * (size_t)PIXELS;
 }
-static NOINLINE void *scratch_memory(void) { return arena.f + (BEFORE >= AFTER ? 0 : AFTER_AT / 4); }
 #if MODEL_INPUT_BYTES == 4
 static NOINLINE float *network_input(void) { return arena.f + MODEL_INPUT_AT / 4; }
 #endif
@@ -94,14 +102,39 @@ static int32_t weights_of(const axis *a, int32_t number, float *to)
   return start;
 }
 
-/* Sum over the rows of the image first, then over its columns, and round. */
-static int resize(const image *im, const axis *rows, const axis *columns)
+#if MODEL_STREAMED
+enum { FEED, INVERT, MEASURE };
+static void take_row(int32_t number, int32_t purpose);
+
+static int is_same(const axis *a) { return a->size == a->count && a->offset == 0 && a->first == 0.0 && a->scale == 1.0; }
+
+/* Take the rows of an image that has the size of the network's. */
+static int take_rows(const image *im, int32_t purpose)
+{
+  uint8_t *const to = resized_image();
+  int32_t row, column, channel;
+  for (row = 0; row < MODEL_HEIGHT; row++) {
+    for (column = 0; column < MODEL_WIDTH; column++)
+      for (channel = 0; channel < MODEL_CHANNELS; channel++)
+        to[column * MODEL_CHANNELS + channel] = (uint8_t)channel_at(im, row, column, channel);
+    take_row(row, purpose);
+  }
+  return MODEL_OK;
+}
+#endif
+
+/* Sum over the rows of the image first, then over its columns, and round. Rows are taken one by one for a purpose, or
+   follow each other in memory. */
+static int resize(const image *im, const axis *rows, const axis *columns, int32_t purpose)
 {
   word *const starts = scratch_memory();
   float *const table = (float *)(void *)(starts + MODEL_WIDTH), *sums = table + (size_t)MODEL_WIDTH * (size_t)columns->taps;
   float *const across = sums + MODEL_WIDTH * MODEL_CHANNELS;
   uint8_t *to = resized_image();
   int32_t row, column, i, channel, pixel, right;
+#if MODEL_STREAMED
+  if (is_same(rows) && is_same(columns)) return take_rows(im, purpose);
+#endif
   if (((size_t)MODEL_WIDTH * ((size_t)columns->taps + 1 + MODEL_CHANNELS) + (size_t)rows->taps) * 4 > SCRATCH_BYTES)
     return MODEL_TOO_LARGE;
   for (column = 0; column < MODEL_WIDTH; column++)
@@ -131,6 +164,12 @@ static int resize(const image *im, const axis *rows, const axis *columns)
       value = value > 0.0f ? value : 0.0f;
       *to++ = (uint8_t)(value < 255.0f ? value : 255.0f);
     }
+#if MODEL_STREAMED
+    to = resized_image();
+    take_row(row, purpose);
+#else
+    (void)purpose;
+#endif
   }
   return MODEL_OK;
 }
@@ -188,7 +227,15 @@ static void frame(axis *rows, axis *columns)
 #endif
 
 #if MODEL_DARK_BACKGROUND
-/* The network was trained on light strokes on black: invert an image with a light border. */
+/* The network was trained on light strokes on black: an image with a light border is inverted. Return whether it has
+   one, from the sums of the first and last rows and columns. */
+static int is_light(int32_t rows, int32_t columns)
+{
+  return ((double)rows / (2 * MODEL_WIDTH) + (double)columns / (2 * MODEL_HEIGHT)) / 2 > 160;
+}
+#endif
+
+#if MODEL_DARK_BACKGROUND && !MODEL_STREAMED
 static void invert_light(void)
 {
   uint8_t *const resized = resized_image();
@@ -196,7 +243,7 @@ static void invert_light(void)
   for (i = 0; i < MODEL_WIDTH; i++) rows += resized[i] + resized[(MODEL_HEIGHT - 1) * MODEL_WIDTH + i];
   for (i = 0; i < MODEL_HEIGHT; i++)
     columns += resized[i * MODEL_WIDTH] + resized[i * MODEL_WIDTH + MODEL_WIDTH - 1];
-  if (((double)rows / (2 * MODEL_WIDTH) + (double)columns / (2 * MODEL_HEIGHT)) / 2 > 160)
+  if (is_light(rows, columns))
     for (i = 0; i < PIXELS; i++) resized[i] = (uint8_t)(255 - resized[i]);
 }
 #endif

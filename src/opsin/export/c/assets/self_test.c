@@ -1,15 +1,28 @@
 
 /* The images of the self-test: noise, brighter in some, and their results when this file was written. */
-static void golden_image(uint32_t number)
+static void golden_pixels(uint32_t number, uint32_t first)
 {
   uint8_t *const resized = resized_image();
   uint32_t i;
   for (i = 0; i < (uint32_t)PIXELS; i++) {
-    uint32_t x = 0x9e3779b9u * (number + 1) + i;
+    uint32_t x = 0x9e3779b9u * (number + 1) + first + i;
     x = (x ^ (x >> 16)) * 0x7feb352du;
     x = (x ^ (x >> 15)) * 0x846ca68bu;
     resized[i] = (uint8_t)((x >> 24) >> (number % 4));
   }
+}
+
+static void golden_image(uint32_t number)
+{
+#if MODEL_STREAMED
+  int32_t row;
+  for (row = 0; row < MODEL_HEIGHT; row++) {
+    golden_pixels(number, (uint32_t)(row * ROW));
+    feed(row);
+  }
+#else
+  golden_pixels(number, 0);
+#endif
 }
 
 static const uint32_t golden_bits[MODEL_GOLDENS][MODEL_GOLDEN_VALUES] = {
