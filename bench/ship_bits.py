@@ -1,6 +1,7 @@
 """Check that a network in C is bit-identical on every processor and with every compiler.
 
-    python bench/ship_bits.py [--networks lenet5 …] [--targets gcc …] [--keep FOLDER] [--json FILE]
+    python bench/ship_bits.py [--networks lenet5 …] [--targets gcc …] [--precision int8] [--stream] [--keep FOLDER]
+                              [--json FILE]
 
 Each network of the zoo gets random weights and is exported; its self-test compares the bits of the outputs for eight
 golden images with those of the portable engine here. Compilers and emulators that are missing are named and left out:
@@ -121,10 +122,12 @@ def on_board(target: str, folder: Path, prefix: str, ram: int) -> Result:
     return Result("same", f"stack {stack}, bound {bound}")
 
 
-def check(network: str, targets: Sequence[str], folder: Path) -> dict[str, Result]:
+def check(network: str, targets: Sequence[str], folder: Path, precision: str, stream: bool) -> dict[str, Result]:
     """Return the result of each target for a network."""
     model = random_model(network, NETWORKS[network])
-    export = opsin.ship(model, "c", folder)
+    if precision == "int8":
+        model.quantize(np.random.default_rng(0).integers(0, 256, (64, *NETWORKS[network]), np.uint8))
+    export = opsin.ship(model, "c", folder, precision=precision, stream=stream)
     prefix = next(Path(name).stem for name in export.files if name.endswith(".h"))
     ram = int(re.search(r'"ram_bytes": (\d+)', export.files["certificate.json"].decode())[1])  # type: ignore[index]
     results = {}
@@ -140,6 +143,8 @@ def main() -> None:
     every = [*HOSTS, *BOARDS]
     options.add_argument("--networks", nargs="+", default=[*NETWORKS], choices=[*NETWORKS])
     options.add_argument("--targets", nargs="+", default=every, choices=every)
+    options.add_argument("--precision", default="float32", choices=["float32", "int8"])
+    options.add_argument("--stream", action="store_true", help="networks take their images row by row")
     options.add_argument("--keep", help="a folder in which the exports are kept")
     chosen = options.parse_args()
     record = begin(chosen)
@@ -150,7 +155,8 @@ def main() -> None:
     results: dict[str, dict[str, Result]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for network in chosen.networks:
-            results[network] = check(network, targets, Path(chosen.keep or scratch) / network)
+            place = Path(chosen.keep or scratch) / network
+            results[network] = check(network, targets, place, chosen.precision, chosen.stream)
     rows = [[target, *(results[network][target].text for network in results)] for target in targets]
     table = print_table(["compiled by or for", *results], rows)
     same = all(result.text == "same" for each in results.values() for result in each.values())

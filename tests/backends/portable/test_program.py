@@ -37,10 +37,11 @@ def interpret(program: PortableProgram, inputs: np.ndarray) -> np.ndarray:
     }
     place = program.inputs["inputs"].of(memory[Segment.ARENA])
     if program.stream:
-        run_calls(program, program.stream.begin, memory)
         for tick in range(program.stream.ticks):
             if tick < program.stream.rows:
                 place[...] = inputs[:, :, tick : tick + 1]
+            if tick == 0:
+                run_calls(program, program.stream.begin, memory)
             for step in program.stream.steps:
                 if tick in range(step.first, step.first + step.count * step.period, step.period):
                     run_calls(program, step.calls, memory)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from opsin.backends.portable import Call, Stream
 
 TEXT = """\
-/* Before the first row of an image. */
+/* When the first row of an image has been written. */
 static void begin_image(void)
 {{
 {begin}}}

@@ -111,9 +111,9 @@ class Step:
 class Stream:
     """What runs before the calls of a program whose input is the next row of an image.
 
-    First the calls of `begin` run, once for an image. At each of `ticks` ticks, the next of its `rows` rows is written
-    to the input, as long as there are any, and the calls of all steps that are due run in order. The first `layers`
-    calls of the network run row by row.
+    At each of `ticks` ticks, the next of the image's `rows` rows is written to the input, as long as there are any, and
+    the calls of all steps that are due run in order. After the first row is written, the calls of `begin` run. The
+    first `layers` calls of the network run row by row.
     """
 
     begin: tuple[Call, ...]

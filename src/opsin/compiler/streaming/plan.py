@@ -33,10 +33,10 @@ class Step:
 class StreamedPlan:
     """A network that takes its image row by row.
 
-    First the calls of `begin` run. At every tick, the next row of the image is written to `row` while there are any,
-    and the steps run in order that are due; there are `ticks` ticks. The calls of `end` run last. `spans` say when each
-    buffer lives, `overlays` which results may replace others, `scratch` holds the private memory of calls, and
-    `aliases` are other names for the memory of buffers. `stages` counts the calls that run row by row.
+    At every tick, the next row of the image is written to `row` while there are any; the calls of `begin` run after the
+    first; and the steps run in order that are due. There are `ticks` ticks. The calls of `end` run last. `spans`
+    say when each buffer lives, `overlays` which results may replace others, `scratch` holds the private memory of
+    calls, and `aliases` are other names for the memory of buffers. `stages` counts the calls that run row by row.
     """
 
     row: View
@@ -110,7 +110,9 @@ class _Plan:
         plan = StreamedPlan(image.newest(self.image), len(self.stages))
         plan.ticks = max(stage.rhythm.last for stage in self.stages) + 1
         for ring in self.rings.values():
-            plan.begin += ring.filled(self.lowering, ring.rows) if _needs_top(ring) else ()
+            # The first row of the image is already there, in the last place.
+            stop = ring.rows - (ring is image)
+            plan.begin += ring.filled(self.lowering, 0, stop) if _needs_top(ring) else ()
             plan.aliases[ring.words] = ring.buffer
         self._extra_rows(plan, image, moves=False)
         for stage in self.stages:
@@ -135,7 +137,7 @@ class _Plan:
 
     def _extra_rows(self, plan: StreamedPlan, ring: Ring, moves: bool) -> None:
         """Add the rows that come after the last one of the tensor."""
-        calls = [*(ring.moved(self.lowering) if moves else ()), *ring.filled(self.lowering, 1)]
+        calls = [*(ring.moved(self.lowering) if moves else ()), *ring.filled(self.lowering, ring.rows - 1, ring.rows)]
         if calls and ring.extra_rows:
             rhythm = ring.rhythm
             plan.steps.append(Step(tuple(calls), rhythm.last + rhythm.period, rhythm.period, ring.extra_rows))

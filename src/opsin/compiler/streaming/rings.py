@@ -82,8 +82,7 @@ class Ring:
             up, down = (View(self.words, (self.words.size - row,), (1,), offset) for offset in (0, row))
             yield lowering.pointwise(IDENTITY, [down], [up])
 
-    def filled(self, lowering: Lowering, rows: int) -> Iterator[KernelCall]:
-        """Yield the call that fills the newest `rows` rows with what is outside the image."""
-        if self.fill is not None:
-            size = rows * self.row
-            yield lowering.fill(View(self.buffer, (size,), (1,), self.buffer.size - size), self.fill)
+    def filled(self, lowering: Lowering, first: int, stop: int) -> Iterator[KernelCall]:
+        """Yield the call that fills the places from `first` up to `stop` with what is outside the image."""
+        if self.fill is not None and stop > first:
+            yield lowering.fill(View(self.buffer, ((stop - first) * self.row,), (1,), first * self.row), self.fill)

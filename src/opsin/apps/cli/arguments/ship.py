@@ -32,6 +32,9 @@ def ship(
     precision: ExportPrecision = "float32",
     calibrate: Calibrate = None,
     max_drop: MaxDrop = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="c: take the image row by row, so that RAM stays below whole tensors.")
+    ] = False,
     measure: Annotated[
         bool, typer.Option("--measure", help="c: measure flash and stack with the compilers that are installed.")
     ] = False,
@@ -50,5 +53,6 @@ def ship(
 ) -> int:
     """Export a model, with its preprocessing, as files that are used without Opsin."""
     arithmetic = precision, False, calibrate, max_drop
-    options = {"measure": measure or None, "preprocessing": preprocessing or None, "resize": resize or None, "tta": tta}
+    given = {"stream": stream, "measure": measure, "preprocessing": preprocessing, "resize": resize}
+    options = {**{name: value or None for name, value in given.items()}, "tta": tta}
     return command("ship")(model, to, out, arithmetic, options)
