@@ -13,13 +13,12 @@ from PIL import Image
 
 import opsin
 from opsin.base.errors import UsageError
-from opsin.model import Model
 from tests.backends.c.support import compiler
 from tests.export.c.support import CModel
-from tests.export.models import images, models
+from tests.export.models import classifier, images, make, models
 
 MODELS = models()
-NAMES = [name for name in MODELS if name != "pixels"]
+NAMES = list(MODELS)
 
 
 def answers(compiled: CModel, function: str, pixels: np.ndarray) -> np.ndarray:
@@ -27,6 +26,14 @@ def answers(compiled: CModel, function: str, pixels: np.ndarray) -> np.ndarray:
     pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (pixels, values)]
     assert compiled.call(function, pointers[0], pixels.shape[1], pixels.shape[0], pixels.shape[2], pointers[1]) == 0
     return values
+
+
+def classes(compiled: CModel, pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    found = np.full((rows, columns), 255, np.uint8)
+    pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (pixels, found)]
+    arguments = pointers[0], pixels.shape[1], pixels.shape[0], pixels.shape[2], pointers[1], columns, rows
+    assert compiled.call("segment", *arguments) == 0
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,9 +45,13 @@ def test_outputs_and_answers(name: str, tmp_path: Path) -> None:
         read = model.reader.read(Image.fromarray(pixels), "image")[None]
         state, outputs = compiled.outputs(pixels)
         assert state == 0
-        assert outputs.tobytes() == model.logits(read)[0].tobytes(), pixels.shape
+        assert outputs.tobytes() == np.moveaxis(model.outputs(read)["logits"], 1, -1)[0].tobytes(), pixels.shape
         (answer,) = model.predict(pixels)
-        if name == "numbers":
+        if name == "pixels":
+            assert np.array_equal(classes(compiled, pixels, *pixels.shape[:2]), answer.ids)
+            (other,) = model.task.answers(model.outputs(read), [(31, 7)], None, None)
+            assert np.array_equal(classes(compiled, pixels, 31, 7), other.ids)
+        elif name == "numbers":
             expected = [quantity.value for quantity in answer.quantities]
             assert np.allclose(answers(compiled, "measure", pixels), expected, rtol=1e-6, atol=1e-6)
         elif name == "labels":
@@ -70,7 +81,7 @@ def test_the_project_for_a_pc_compiles(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_tasks_that_are_not_decoded_are_refused() -> None:
-    segmentation: Model = MODELS["pixels"]
-    with pytest.raises(UsageError, match="segmentation, which is not decoded in C yet"):
-        opsin.ship(segmentation, "c")
+def test_stacks_of_frames_are_refused() -> None:
+    film = replace(MODELS["numbers"].preprocessing, frames=2)
+    with pytest.raises(UsageError, match="compares frames of a film, which the format c does not keep"):
+        opsin.ship(make(classifier(2), film, MODELS["numbers"].task), "c")

@@ -18,11 +18,15 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Answers:
-    """Parts of the `.h` file, of the `.c` file, and of the `main` of the program for a PC."""
+    """Parts of the `.h` file, of the `.c` file, and of the `main` of the program for a PC.
+
+    `arguments` are what that program takes after the image.
+    """
 
     header: str
     source: str
     main: str
+    arguments: str = ""
 
 
 def check_task(model: Model) -> None:
@@ -74,8 +78,15 @@ def _regression(shipment: Shipment) -> Answers:
     return Answers(asset("measure.h", shipment, level=level), code, asset("pc/numbers.txt", shipment))
 
 
+def _segmentation(shipment: Shipment) -> Answers:
+    _, classes, height, width = shipment.output.shape
+    header = asset("segment.h", shipment, classes=classes, map_width=width, map_height=height)
+    return Answers(header, asset("segment.c", shipment), asset("pc/segment.txt", shipment), " [CLASSES.pgm]")
+
+
 ANSWERS: dict[str, Callable[[Shipment], Answers]] = {
     "classification": _classification,
     "multilabel": _multilabel,
     "regression": _regression,
+    "segmentation": _segmentation,
 }

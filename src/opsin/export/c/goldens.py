@@ -17,7 +17,10 @@ MAX_VALUES = 128
 
 @dataclass(frozen=True, eq=False)
 class Goldens:
-    """`images` are uint8 N×C×H×W; `outputs` are every `step`-th number of the network's output, float32 N×values."""
+    """`images` are uint8 N×C×H×W; `outputs` are every `step`-th number of the network's output, float32 N×values.
+
+    The numbers of a map are in the order rows, columns, classes, as in memory.
+    """
 
     images: NDArray[np.uint8]
     outputs: NDArray[np.float32]
@@ -42,6 +45,6 @@ def make_goldens(network: Network, output: str) -> Goldens:
     program = compile(network.graph, 1, 1)
     program.load_state(network.state)
     inputs = network.inputs(images)
-    rows = [program.run(inputs=image[None])[output].reshape(-1) for image in inputs]
+    rows = [np.moveaxis(program.run(inputs=image[None])[output], 1, -1).reshape(-1) for image in inputs]
     step = -(-rows[0].size // MAX_VALUES)
     return Goldens(images, np.stack([row[::step] for row in rows]), step)

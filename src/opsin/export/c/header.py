@@ -49,5 +49,6 @@ def ram_bytes(shipment: Shipment) -> int:
 
 
 def _labels(shipment: Shipment) -> str:
-    text = "\n/* What each of them is about, in UTF-8. */\nextern const char *const model_labels[MODEL_OUTPUTS];\n"
-    return renamed(text, shipment)
+    count = len(shipment.model.labels)
+    of = "each of them is about" if count == shipment.outputs else "they are about"
+    return renamed(f"\n/* What {of}, in UTF-8. */\nextern const char *const model_labels[{count}];\n", shipment)

@@ -86,11 +86,11 @@ def prepare(model: Model, precision: str, stream: bool = False) -> Shipment:
     shapes = {name: tensor.shape[1:] for name, tensor in model.graph.outputs.items()}
     if model.preprocessing.frames > 1:
         raise UsageError(f"{model.name} compares frames of a film, which the format c does not keep; ship it to onnx")
-    if set(shapes) != {OUTPUT} or len(shapes[OUTPUT]) != 1:
+    if set(shapes) != {OUTPUT} or len(shapes[OUTPUT]) not in (1, 3):
         text = ", ".join(f"{name} {show(shape)}" for name, shape in shapes.items())
         raise UsageError(
-            f"{model.name} does {model.task.name}; its outputs ({text}) are no row of numbers, which is what the "
-            "format c holds; ship it to onnx"
+            f"{model.name} does {model.task.name}; its outputs ({text}) are neither a row of numbers nor a map, which "
+            "is what the format c holds; ship it to onnx"
         )
     network = network_of(model, precision)
     program = (
@@ -125,4 +125,9 @@ def _check_layout(model: Model, program: PortableProgram) -> None:
     strides = np.zeros((1, height, width, channels), f"V{size}").transpose(0, 3, 1, 2)
     pairs = zip(program.inputs[INPUT].strides, strides.strides, strides.shape, strict=True)
     assert all(actual == expected for actual, expected, size in pairs if size > 1), program.inputs[INPUT].strides
-    assert program.outputs[OUTPUT].shape[-1] == 1 or program.outputs[OUTPUT].strides[-1] == 4
+    output = program.outputs[OUTPUT]
+    if len(output.shape) == 4:
+        _, classes, _, columns = output.shape
+        assert output.strides[1:] == (4, 4 * classes * columns, 4 * classes), output.strides
+    else:
+        assert output.shape[-1] == 1 or output.strides[-1] == 4

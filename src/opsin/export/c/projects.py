@@ -16,7 +16,7 @@ def projects(shipment: Shipment, answers: Answers) -> Iterator[tuple[str, str]]:
     for name in ("main.c", "board.ld", "Makefile"):
         yield f"cortex-m/{name}", asset(f"cortex_m/{name}", shipment)
     yield "pc/Makefile", asset("pc/Makefile", shipment)
-    yield "pc/main.c", asset("pc/main.c", shipment, answer=answers.main.rstrip("\n"))
+    yield "pc/main.c", asset("pc/main.c", shipment, answer=answers.main.rstrip("\n"), more=answers.arguments)
     sentence = comment(f"The network {model.network} for {model.task.subject()}.")
     yield (
         "library.properties",

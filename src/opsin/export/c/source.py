@@ -86,14 +86,23 @@ def _settings(shipment: Shipment) -> dict[str, object]:
         "bicubic": int(bicubic),
         "dark_background": int(model.preprocessing.dark_background),
         "mirrored": int(model.tta is not None),
+        "mirrored_back": _mirrored_back(shipment),
         "values": goldens.outputs.shape[1],
         "step": goldens.step,
     }
 
 
+def _mirrored_back(shipment: Shipment) -> str:
+    """Return the expression of the number of the mirror image that belongs to number `i` of the image."""
+    if len(shipment.output.shape) < 4:
+        return "i"
+    _, classes, _, width = shipment.output.shape
+    return f"(i / {classes * width} * {width} + {width - 1} - i / {classes} % {width}) * {classes} + i % {classes}"
+
+
 def _labels(shipment: Shipment) -> str:
     names = ",\n".join(f"  {string(label)}" for label in shipment.model.labels)
-    return f"const char *const {shipment.prefix}_labels[{shipment.prefix.upper()}_OUTPUTS] = {{\n{names},\n}};\n"
+    return f"const char *const {shipment.prefix}_labels[{len(shipment.model.labels)}] = {{\n{names},\n}};\n"
 
 
 def _golden_bits(shipment: Shipment) -> str:

@@ -116,7 +116,7 @@ static const float *outputs(void)
   mirror();
   found = model_run();
   for (i = 0; i < MODEL_OUTPUTS; i++) {
-    const float sum = mean[i] + found[i];
+    const float sum = mean[i] + found[MODEL_MIRRORED_BACK(i)];
     mean[i] = sum / 2;
   }
   return mean;

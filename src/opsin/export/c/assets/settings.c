@@ -6,6 +6,7 @@
 #define MODEL_BICUBIC @bicubic@
 #define MODEL_DARK_BACKGROUND @dark_background@
 #define MODEL_MIRRORED @mirrored@
+#define MODEL_MIRRORED_BACK(i) (@mirrored_back@) /* the place of the mirror image's number */
 #define MODEL_GOLDEN_VALUES @values@
 #define MODEL_GOLDEN_STEP @step@
 

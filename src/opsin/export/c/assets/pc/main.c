@@ -1,4 +1,4 @@
-/* Name what is on an image: ./predict IMAGE.ppm (or .pgm). */
+/* Name what is on an image: ./predict IMAGE.ppm (or .pgm)@more@. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,7 +20,6 @@ static long number(FILE *file)
 
 int main(int count, char **arguments)
 {
-  static float values[MODEL_OUTPUTS];
   FILE *file;
   uint8_t *pixels;
   long width, height, depth;
