@@ -86,11 +86,12 @@ def prepare(model: Model, precision: str, stream: bool = False) -> Shipment:
     shapes = {name: tensor.shape[1:] for name, tensor in model.graph.outputs.items()}
     if model.preprocessing.frames > 1:
         raise UsageError(f"{model.name} compares frames of a film, which the format c does not keep; ship it to onnx")
-    if set(shapes) != {OUTPUT} or len(shapes[OUTPUT]) not in (1, 3):
+    axes = 3 if model.task.name == "segmentation" else 1
+    if set(shapes) != {OUTPUT} or len(shapes[OUTPUT]) != axes:
         text = ", ".join(f"{name} {show(shape)}" for name, shape in shapes.items())
         raise UsageError(
-            f"{model.name} does {model.task.name}; its outputs ({text}) are neither a row of numbers nor a map, which "
-            "is what the format c holds; ship it to onnx"
+            f"{model.name} does {model.task.name}; its outputs ({text}) are no "
+            f"{'map' if axes == 3 else 'row'} of numbers, which is what the format c holds; ship it to onnx"
         )
     network = network_of(model, precision)
     program = (
