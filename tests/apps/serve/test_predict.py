@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from opsin.apps.answer_data import answer_data
@@ -27,6 +28,21 @@ def test_the_answer_is_that_of_predict() -> None:
                 assert answer.data == {"model": "small", "task": "classification", "results": [expected]}
             assert (await client.post(image_file())).data["results"] == [expected]
             assert len((await client.post(image_file(), "/v1/predict?top=1")).data["results"][0]["ranked"]) == 1
+
+    run(test())
+
+
+def test_a_portable_model_answers_as_its_exports_do() -> None:
+    async def test() -> None:
+        portable = small_model()
+        portable.portable = True
+        content = image_file(size=(90, 70))
+        expected = answer_data("image", portable.predict(content, top=5)[0])
+        pixels = portable.reader.read(content, "image")
+        assert not np.array_equal(pixels, portable.preprocessing.read(content, "image"))
+        async with serving(opened=lambda _: portable) as (client, _):
+            body, kind = form(("image", content), ("image", content))
+            assert (await client.post(body, content_type=kind)).data["results"] == [expected] * 2
 
     run(test())
 

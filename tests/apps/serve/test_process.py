@@ -78,7 +78,7 @@ SHORT_LIMITS = (
 """One second for headers."""
 
 
-def test_a_process_answers_and_ends_politely(model: Path) -> None:
+def test_a_process_answers_and_ends_gracefully(model: Path) -> None:
     with process(model, "--max-connections", 8, before=SHORT_LIMITS) as (server, port):
         with connect(port) as client:
             for _ in range(3):  # on one connection

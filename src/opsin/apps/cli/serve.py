@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from opsin.apps.cli.arithmetic import Arithmetic
+from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_warning
 from opsin.base.errors import UsageError
@@ -28,10 +28,11 @@ MIN_TOKEN = 16
 
 
 def run(
-    names: Sequence[str], host: str, port: int, token_file: str | None, precision: str, limits: dict[str, Any]
-) -> int:
+    names: Sequence[str], host: str, port: int, token_file: str | None, arithmetic_options: ArithmeticOptions,
+    limits: dict[str, Any],
+) -> int:  # fmt: skip
     """Serve models until Ctrl-C or SIGTERM; `limits` are fields of `Limits` that were given, the others are None."""
-    arithmetic = Arithmetic(precision).checked()
+    arithmetic = Arithmetic(*arithmetic_options).checked()
     for library in LIBRARIES:
         require(library, UsageError, MISSING)
     process: Any = require("opsin.apps.serve.process", UsageError, MISSING)
@@ -40,13 +41,13 @@ def run(
     if token is None and not _is_local(host):
         print_warning(f"everyone who reaches {host} may use the server; set {TOKEN_VARIABLE} or --token-file")
 
-    def open_with_precision(name: str) -> Model:
+    def open_with_arithmetic(name: str) -> Model:
         model = open_model(name)
         arithmetic.apply(model)
         return model
 
     process.run(
-        names, open_with_precision, process.Address(host, port), process.Limits(**given), token, report=typer.echo
+        names, open_with_arithmetic, process.Address(host, port), process.Limits(**given), token, report=typer.echo
     )
     return 0
 

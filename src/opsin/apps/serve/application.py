@@ -26,10 +26,10 @@ from opsin.apps.serve.predict import Predictor, Scope, Send, dumps, model_data
 from opsin.base.errors import OpsinError
 
 DRAIN_SECONDS, DRAIN_BYTES = 2.0, 64 * 2**20
-"""How long, and how much of, a refused body is read and dropped, so that the client gets to reading the answer."""
+"""How long, and how much of, a refused body is read and dropped, so that the client reads the answer."""
 
-SLOW = (408, 503)
-"""Statuses that tell slow clients to go, of which nothing more is read."""
+NO_DRAIN = (408, 503)
+"""Statuses of requests that took too long. Nothing more of their bodies is read."""
 
 JSON_HEADERS = {
     "content-type": "application/json; charset=utf-8", "x-content-type-options": "nosniff", "cache-control": "no-store",
@@ -165,7 +165,7 @@ async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) 
     headers = {**JSON_HEADERS, **refusal.headers, **({} if is_complete else {"connection": "close"})}
     await send({"type": "http.response.start", "status": refusal.status, "headers": _raw(headers, body)})
     await send({"type": "http.response.body", "body": body, "more_body": True})
-    if not is_complete and refusal.status not in SLOW:
+    if not is_complete and refusal.status not in NO_DRAIN:
         await _drain(receive)
     await send({"type": "http.response.body", "body": b""})
     return refusal.status

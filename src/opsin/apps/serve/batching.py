@@ -144,7 +144,7 @@ class Batcher:
             try:
                 if isinstance(size, DataError):
                     raise size
-                job.inputs.append(job.model.preprocessing.read_with_size(content, name))
+                job.inputs.append(job.model.reader.read_with_size(content, name))
                 job.results.append(None)
             except DataError as error:
                 job.results.append(error)

@@ -29,7 +29,7 @@ ACCEPTED_AT_ONCE = 64
 """Connections that are accepted before what others have sent is read. Were it more than there may be, a flood would
 push out connections that have not had a turn yet."""
 
-FILES_BESIDES = 64
+RESERVED_FILES = 64
 """Files that a process needs besides its connections."""
 
 
@@ -124,11 +124,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-class PoliteServer(Server):
-    """A server that a signal ends without raising it again, because it has been obeyed."""
+class GracefulServer(Server):
+    """A server that a signal ends when its requests are answered. The signal is then not raised again."""
 
     ready: Callable[[], None]
-    """Called when connections are accepted, and signals are obeyed."""
+    """Called when connections are accepted, and signals are handled."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -160,7 +160,7 @@ def server(application: Any, limits: Limits, metrics: Metrics, ready: Callable[[
         timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=int(limits.seconds), backlog=ACCEPTED_AT_ONCE,
         proxy_headers=False,
     )  # fmt: skip
-    result = PoliteServer(config)
+    result = GracefulServer(config)
     result.ready = ready
     metrics.gauges["opsin_connections"] = "Open connections.", lambda: len(result.server_state.connections)
     metrics.gauges["process_resident_memory_bytes"] = "Memory of the process.", _resident_bytes
@@ -180,14 +180,14 @@ def listen(host: str, port: int) -> socket.socket:
 def allow_files(connections: int) -> None:
     """Raise the limit of open files so that this many connections fit, as far as the system permits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + FILES_BESIDES
+    needed = connections + RESERVED_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
         if limit < needed:
             raise UsageError(
                 f"--max-connections {connections}: the system permits {limit} open files; give at most "
-                f"{limit - FILES_BESIDES}"
+                f"{limit - RESERVED_FILES}"
             )
 
 

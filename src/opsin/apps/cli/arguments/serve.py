@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from opsin.apps.cli.arguments.shared import PredictionPrecision
+from opsin.apps.cli.arguments.shared import Portable, PredictionPrecision
 from opsin.apps.cli.lazy import command
 from opsin.base.units import parse_bytes
 
@@ -41,7 +41,8 @@ def serve(
         typer.Option(min=0.1, metavar="SECONDS", show_default="30", help="The time for a body, and for its answer."),
     ] = None,
     precision: PredictionPrecision = "float32",
+    portable: Portable = False,
 ) -> int:
     """Answer requests about images over HTTP, with batching, limits, metrics and a page to try it."""
     limits = {"body_bytes": max_bytes, "pixels": max_pixels, "connections": max_connections, "seconds": timeout}
-    return command("serve")(models, host, port, token_file, precision, limits)
+    return command("serve")(models, host, port, token_file, (precision, portable), limits)

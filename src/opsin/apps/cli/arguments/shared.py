@@ -61,6 +61,9 @@ PredictionPrecision = Annotated[
         help="float32; bf16, which stores feature maps in half the memory; or int8, which multiplies 8-bit integers.",
     ),
 ]
+Portable = Annotated[
+    bool, typer.Option("--portable", help="Results bit-identical to those of an exported model; slower.")
+]
 Calibrate = Annotated[
     str | None,
     typer.Option(

@@ -12,6 +12,7 @@ from opsin.apps.cli.arguments.shared import (
     LabeledData,
     MaxDrop,
     ModelFile,
+    Portable,
     PredictionPrecision,
     Target,
 )
@@ -48,10 +49,7 @@ def predict(
         typer.Option(min=0, metavar="SECONDS", show_default="never", help="End --follow after a time without images."),
     ] = None,
     precision: PredictionPrecision = "float32",
-    portable: Annotated[
-        bool,
-        typer.Option("--portable", help="Results bit-identical to those of an exported model; slower."),
-    ] = False,
+    portable: Portable = False,
     calibrate: Calibrate = None,
     max_drop: MaxDrop = None,
     json: Json = False,
