@@ -42,6 +42,9 @@ KINDS = ("as it is", "PNG", "turned", "grey", "transparent")
 EXTRA_BYTES = 2**20
 """Memory in which the C program resizes photographs."""
 
+MAX_MILLISECONDS = 600_000
+"""The time in which the page has to answer, on a busy machine."""
+
 READ = """async () => {
   const canvas = await decoded(document.querySelector('#file').files[0])
   const {width, height} = canvas, data = pixelsOf(canvas), {model} = opsin
@@ -116,8 +119,9 @@ def opened_page(model: Model, folder: Path) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_context(offline=True).new_page()
+        page.set_default_timeout(MAX_MILLISECONDS)
         page.goto((folder / "page.html").as_uri())
-        page.wait_for_selector("html[data-state=ready]", timeout=120_000)
+        page.wait_for_selector("html[data-state=ready]")
         yield page
         browser.close()
 

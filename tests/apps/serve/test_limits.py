@@ -26,8 +26,14 @@ def bomb(side: int) -> bytes:
 @contextmanager
 def busy(service: Service) -> Iterator[None]:
     """Keep the thread that computes busy."""
-    end = threading.Event()
-    service.batcher._worker.submit(end.wait)
+    begun, end = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        end.wait()
+
+    service.batcher._worker.submit(wait)
+    begun.wait()
     try:
         yield
     finally:

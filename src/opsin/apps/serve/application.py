@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opsin.apps.serve.batching import Batcher
-from opsin.apps.serve.bodies import ClientGoneError, Receive
+from opsin.apps.serve.bodies import COMPLETE, ClientGoneError, Receive
 from opsin.apps.serve.limits import Limits, Refusal
 from opsin.apps.serve.metrics import Metrics
 from opsin.apps.serve.models import ServedModel, watch
@@ -34,6 +34,13 @@ NO_DRAIN = (408, 503)
 JSON_HEADERS = {
     "content-type": "application/json; charset=utf-8", "x-content-type-options": "nosniff", "cache-control": "no-store",
 }  # fmt: skip
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+RAW_JSON_HEADERS = _raw(JSON_HEADERS)
 
 
 class Service:
@@ -57,8 +64,8 @@ class Service:
             "/": (self.page, False), "/health": (self.health, False), "/metrics": (self.text_metrics, True),
             "/openapi.json": (self.openapi, False), "/v1/models": (self.list_models, True),
         }  # fmt: skip
-        routes: list[Any] = [Route(path, self._page(*page), methods=["GET"]) for path, page in pages.items()]
-        routes += [Route(path, Predict(self)) for path in ("/v1/predict", "/v1/models/{model}/predict")]
+        routes: list[Any] = [Route(path, Predict(self)) for path in ("/v1/predict", "/v1/models/{model}/predict")]
+        routes += [Route(path, self._page(*page), methods=["GET"]) for path, page in pages.items()]
         return Starlette(routes=routes, exception_handlers={HTTPException: _http_error}, lifespan=self._lifespan)
 
     @asynccontextmanager
@@ -153,7 +160,7 @@ class Predict:
         except (OpsinError, MemoryError) as error:
             text = str(error) if isinstance(error, OpsinError) else "there is not enough memory for the images"
             return await _refuse(Refusal(500, text), scope, receive, send)
-        await send({"type": "http.response.start", "status": 200, "headers": _raw(JSON_HEADERS, body)})
+        await send({"type": "http.response.start", "status": 200, "headers": _sized(RAW_JSON_HEADERS, body)})
         await send({"type": "http.response.body", "body": body})
         return 200
 
@@ -161,9 +168,11 @@ class Predict:
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> int:
     """Send a refusal, and drop what still arrives of the body for a moment; return the status."""
     body = dumps({"error": refusal.text})
-    is_complete = scope.get("opsin.complete", False)
-    headers = {**JSON_HEADERS, **refusal.headers, **({} if is_complete else {"connection": "close"})}
-    await send({"type": "http.response.start", "status": refusal.status, "headers": _raw(headers, body)})
+    is_complete = scope.get(COMPLETE, False)
+    headers = _sized(
+        _raw({**JSON_HEADERS, **refusal.headers, **({} if is_complete else {"connection": "close"})}), body
+    )
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": True})
     if not is_complete and refusal.status not in NO_DRAIN:
         await _drain(receive)
@@ -183,9 +192,8 @@ async def _drain(receive: Receive) -> None:
                     return
 
 
-def _raw(headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, bytes]]:
-    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return [*pairs, (b"content-length", str(len(body)).encode())]
+def _sized(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:
+    return [*headers, (b"content-length", str(len(body)).encode())]
 
 
 def _json(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

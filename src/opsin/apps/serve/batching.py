@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from opsin.apps.serve.limits import Limits, too_busy
 from opsin.apps.serve.metrics import Metrics
-from opsin.base.errors import DataError, OpsinError
+from opsin.base.errors import DataError
 from opsin.data.decode.formats import declared_size, recognise
 from opsin.data.decode.read import read_header
 from opsin.model import Model
@@ -52,6 +53,7 @@ class Batcher:
         self.limits, self.metrics = limits, metrics
         self.jobs = 0
         self._waiting: deque[Job] = deque()
+        self._lock, self._is_running = Lock(), False
         self._worker, self._large = ThreadPoolExecutor(1, "compute"), ThreadPoolExecutor(1, "large images")
         self._helpers = ThreadPoolExecutor(cores // 2, "decode") if cores >= MIN_CORES_FOR_HELPERS else None
 
@@ -79,12 +81,22 @@ class Batcher:
                 pool.shutdown()
 
     def _enqueue(self, job: Job) -> None:
-        self._waiting.append(job)
-        self._worker.submit(self._run)
+        with self._lock:
+            self._waiting.append(job)
+            is_running, self._is_running = self._is_running, True
+        if not is_running:
+            self._worker.submit(self._run_all)
 
-    def _run(self) -> None:
-        """Decode and compute the oldest job and those that fit to it; the thread calls this once for each job."""
-        jobs = self._next_jobs()
+    def _run_all(self) -> None:
+        """Compute batches until no job is waiting."""
+        while self._is_running:
+            with self._lock:
+                jobs = self._next_jobs()
+                self._is_running = bool(jobs)
+            self._run(jobs)
+
+    def _run(self, jobs: Sequence[Job]) -> None:
+        """Decode and compute jobs of one batch."""
         try:
             pool = self._helpers if len(jobs) > 1 else None
             is_here = list((pool.map if pool else map)(self._decode_here, jobs))
@@ -92,16 +104,13 @@ class Batcher:
             inputs = [each for job in jobs for each in job.inputs]
             if inputs:
                 self._answer(jobs, inputs)
-        except (OpsinError, MemoryError) as error:
-            _finish(jobs, error)
-            return
         except BaseException as error:
             _finish(jobs, error)
-            raise
-        _finish(jobs)
+        else:
+            _finish(jobs)
 
     def _next_jobs(self) -> list[Job]:
-        """Take the oldest job and those that can be computed with it, up to a full batch."""
+        """Take the oldest job and those that can be computed with it, up to a full batch; none if no job is waiting."""
         jobs, count, others = list[Job](), 0, list[Job]()
         for _ in range(len(self._waiting)):
             job = self._waiting.popleft()

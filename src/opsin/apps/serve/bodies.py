@@ -13,6 +13,10 @@ from opsin.apps.serve.limits import Limits, Refusal, too_busy
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
+COMPLETE = "opsin.complete"
+"""The entry of the scope that says that the whole request has arrived."""
+
+
 class ClientGoneError(Exception):
     """The client closed the connection before its request was complete."""
 
@@ -46,9 +50,13 @@ class Bodies:
             del self._uploads[upload]
             self.size -= upload.size
 
-    async def read(self, receive: Receive, headers: Mapping[bytes, bytes], upload: Upload) -> bytes:
-        """Return the body of a request. Raise `Refusal` (408, 411, 413 or 503) beyond a limit."""
+    async def read(
+        self, receive: Receive, headers: Mapping[bytes, bytes], upload: Upload, is_complete: bool = False
+    ) -> bytes:
+        """Return the body of a request, which may be here already. Raise `Refusal` (408, 413 or 503) beyond a limit."""
         self._check_length(headers)
+        if is_complete:
+            return await self._chunks(receive, upload)
         try:
             async with asyncio.timeout(self.limits.seconds):
                 return await self._chunks(receive, upload)

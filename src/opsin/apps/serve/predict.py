@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from opsin.apps.answer_data import answer_data
 from opsin.apps.serve.batching import Batcher
-from opsin.apps.serve.bodies import Bodies, Receive
+from opsin.apps.serve.bodies import COMPLETE, Bodies, Receive
 from opsin.apps.serve.limits import Limits, Refusal
 from opsin.apps.serve.models import ServedModel
 from opsin.apps.serve.multipart import parse_form
@@ -45,7 +45,7 @@ class Predictor:
         model = served.model
         top = _top(scope["query_string"], model.task)
         with self.bodies.upload() as upload:
-            body = await self.bodies.read(receive, headers, upload)
+            body = await self.bodies.read(receive, headers, upload, scope.get(COMPLETE, False))
             images = self._images(body, content_type)
             del body
             results = await self.batcher.answers(served.name, model, images, top)
@@ -90,9 +90,12 @@ def _top(query: bytes, task: Any) -> int | None:
     return int(text)
 
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def dumps(data: Any) -> bytes:
     """Return JSON as UTF-8."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return ENCODER.encode(data).encode("utf-8", "replace")
 
 
 def model_data(served: ServedModel) -> Mapping[str, Any]:
