@@ -1,4 +1,4 @@
-"""Models in C that take their image row by row: the same bits, in less memory."""
+"""Models in C that take their image row by row: bit-identical, in less memory."""
 
 from __future__ import annotations
 
