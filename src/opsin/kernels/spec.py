@@ -113,7 +113,7 @@ class KernelSpec:
         return {}
 
     def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
-        """Return the call that computes one of the `rows` rows of results, bit-identical to those of a call with `words`.
+        """Return the call for one of the `rows` rows of results, bit-identical to those of a call with `words`.
 
         Return None if there is none: the kernel does not go by rows (see `compiler.streaming`).
         """
