@@ -21,35 +21,17 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 from common import begin, finish, parser, print_table
 from playwright.sync_api import Error, sync_playwright
+from untrained import observed, untrained
 
 import opsin
-from opsin import nn, zoo
 from opsin.base.formatting import exact_size
-from opsin.data import Preprocessing
 from opsin.export.precision import FLOAT32
-from opsin.model import Model
-from opsin.model.int8 import INT8, MIN_IMAGES
+from opsin.model.int8 import INT8
 
 STATE = "document.documentElement.dataset.state"
 DEAD_MILLISECONDS = 3000
-
-
-def untrained(name: str) -> Model:
-    """Return a network of the zoo with initial weights."""
-    network, shape = zoo.create(name), zoo.find(name).input_shape
-    graph = nn.trace(network, shape)
-    labels = tuple(map(str, range(int(str(graph.outputs["logits"].shape[1])))))
-    preprocessing = Preprocessing(*shape, (0.5,) * shape[0], (0.25,) * shape[0])
-    return Model(name, graph, nn.initial_state(graph, 1), preprocessing, labels, nn.layer_kinds(network))
-
-
-def observed(model: Model) -> None:
-    """Record ranges for int8."""
-    images = np.random.default_rng(0).integers(0, 256, (MIN_IMAGES, *model.preprocessing.input_shape), np.uint8)
-    model.quantize(images)
 
 
 def opened(browser: Any, path: Path) -> tuple[str | None, float]:

@@ -14,6 +14,7 @@ from tests.scripts import script
 WRITE_NO_RESULTS = {
     "cifar10_torch.py": "imported by cifar10.py",
     "http_clients.py": "clients for serve_load.py",
+    "untrained.py": "models for ship_page.py and ship_mcu.py",
     "fixed_recipe.py": "run by small_sets.py",
     "onnx_test_files.py": "collects files for see_zoo.py",
     "material.py": "what other scripts share",

@@ -2,7 +2,7 @@
 
 A call that is the last to read a buffer may write its results over it, as far as it does not read there any more:
 
-- the epilogue's operands of the results' shape are read element by element, right before the result there is written;
+- operands of the results' shape are read element by element, right before the result there is written;
 - images are read from the top, and rows of results replace those above the window (`kernels.row_order`).
 """
 
@@ -59,9 +59,10 @@ def _is_whole(view: View) -> bool:
 
 
 def operands_like_results(call: KernelCall) -> list[View]:
-    """Return the operands of the epilogue that are arrays of the results' shape."""
+    """Return the operands that are arrays of the results' shape: of the epilogue, or those that the kernel names."""
     if not call.spec.signature.epilogue:
-        return []
+        named = zip(call.spec.signature.pointers, call.arguments, strict=False)
+        return [view for name, view in named if name in call.spec.elementwise and isinstance(view, View)]
     epilogue: Epilogue = call.spec.epilogue  # type: ignore[attr-defined]
     arrays = call.arguments[len(call.arguments) - len(epilogue.names) :]
     pairs = zip(epilogue.operands, arrays, strict=False)

@@ -101,18 +101,20 @@ def _random_key(seed: Value, step: Value, site: int) -> Value:
     return _mix(_mix(_mix(seed) + _signed(site & 0xFFFFFFFF)) + step)
 
 
-def _clamped(k: Builder, x: Value, low: int, high: int) -> Value:
+def _clamped(k: Builder, x: Value, low: Operand, high: Operand) -> Value:
     return k.minimum(k.maximum(x, low), high)
 
 
-def requantize(k: Builder, x: Value, multiplier: Operand, zero: int, low: int, high: int) -> Value:
+def requantize(k: Builder, x: Value, multiplier: Operand, zero: Operand, low: Operand, high: Operand) -> Value:
     """Return clamp(zero + mulh(x, multiplier), low, high) (see `opsin.ops.quantized.fixed_point`)."""
     return _clamped(k, k.multiply_high(x, multiplier) + zero, low, high)
 
 
-def _add_int8(
-    k: Builder, a: Value, b: Value, a_factor: int, b_factor: int, bias: int, shift: int, low: int, high: int
-) -> Value:
+def add_int8(
+    k: Builder, a: Value, b: Value, a_factor: Operand, b_factor: Operand, bias: Operand, shift: Operand, low: Operand,
+    high: Operand,
+) -> Value:  # fmt: skip
+    """Return clamp((a · a_factor + b · b_factor + bias) >> shift, low, high)."""
     return _clamped(k, k.shift_arithmetic(a * a_factor + b * b_factor + bias, shift), low, high)
 
 
@@ -163,7 +165,7 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "relu6": lambda k, v, _: k.minimum(6.0, k.maximum(0.0, v[0])),
     "power": lambda k, v, a: _power(k, v[0], a),
     "requantize": lambda k, v, a: requantize(k, v[0] + v[1], v[2], *a),
-    "add_int8": lambda k, v, a: _add_int8(k, v[0], v[1], *a),
+    "add_int8": lambda k, v, a: add_int8(k, v[0], v[1], *a),
     "multiply_int8": lambda k, v, a: _multiply_int8(k, v[0], v[1], *a),
     "quantize": lambda k, v, a: _quantize(k, v[0], *a),
     "dequantize": lambda k, v, a: _dequantize(k, v[0], *a),

@@ -73,6 +73,8 @@ class KernelSpec:
     """
 
     signature: ClassVar[Signature]
+    elementwise: ClassVar[tuple[str, ...]] = ()
+    """Pointers to arrays of the results' shape; each element is read before the result there is written."""
     elements: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
 
     def typed(self, elements: Mapping[str, str]) -> Self:

@@ -10,9 +10,10 @@ import numpy as np
 
 from opsin.backends.c.expressions import NARROW, memory_type
 from opsin.backends.c.kernel import CKernel, render_kernel
+from opsin.backends.c.shared_kernels import SHARED_KERNELS, shared_text
 from opsin.backends.c.stream import render_stream
 from opsin.backends.portable import Address, Call, PortableProgram, Segment
-from opsin.kernels.ir import F32
+from opsin.kernels.ir import F32, Kernel
 
 WORDS_PER_LINE = 10
 WORD_BYTES = 4
@@ -45,23 +46,30 @@ def render_program(program: PortableProgram) -> CProgram:
     calls: list[list[Call]] = [[] for _ in program.kernels]
     for call in program.all_calls:
         calls[call.kernel].append(call)
-    kernels = [
-        render_kernel(kernel, f"{re.sub(r'[^a-z0-9_]', '_', kernel.name)}_{number}", _common_numbers(calls[number]))
+    kernels = {
+        number: render_kernel(
+            kernel, f"{re.sub(r'[^a-z0-9_]', '_', kernel.name)}_{number}", _common_numbers(calls[number])
+        )
         for number, kernel in enumerate(program.kernels)
-    ]
+        if kernel.name not in SHARED_KERNELS
+    }
+    names = {kernel.name for kernel in program.kernels}
     elements = [[parameter.element for parameter in kernel.parameters] for kernel in program.kernels]
 
     def lines(calls: tuple[Call, ...]) -> list[str]:
-        return [line for call in calls for line in _call(call, kernels[call.kernel], elements[call.kernel])]
+        return [line for c in calls for line in _call(c, program.kernels[c.kernel], kernels.get(c.kernel))]
 
     constants = _constants(program.constants)
     is_narrow = any(name in NARROW for names in elements for name in names)
     return CProgram(
         BYTE_ORDER + constants if is_narrow else constants,
         "static union { float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; } arena DATA;\n",
-        "\n".join(kernel.text for kernel in kernels),
+        "\n".join([shared_text(sorted(names)), *(kernel.text for kernel in kernels.values())]),
         "\n".join(lines(program.calls)) + "\n",
-        frozenset().union(*(kernel.functions for kernel in kernels)),
+        frozenset().union(
+            *(kernel.functions for kernel in kernels.values()),
+            *(shared.functions for name, shared in SHARED_KERNELS.items() if name in names),
+        ),
         render_stream(program.stream, lines) if program.stream else "",
     )
 
@@ -89,19 +97,26 @@ def _constants(data: bytes) -> str:
     return head + text[kept].tobytes().decode() + "\n}};\n"
 
 
-def _call(call: Call, kernel: CKernel, elements: list[str]) -> Iterator[str]:
-    """Yield a comment and the statement of a call."""
-    arguments = [_argument(call.arguments[place], elements[place]) for place in kernel.parameters]
-    if kernel.begin:
-        arguments.append("0")
-    if kernel.end:
-        arguments.append(str(call.blocks))
-    if kernel.scratch:
-        arguments.append(_argument(call.scratch, F32))
+def _call(call: Call, kernel: Kernel, function: CKernel | None) -> Iterator[str]:
+    """Yield a comment and the statement of a call: of `function`, or of that which all calls of such kernels share."""
     macs = f", {call.macs:,} MACs" if call.macs else ""
     scope = re.sub(r"[^\w.\- ]", "?", call.scope)
     yield f"  /* {scope}{': ' if scope else ''}{call.label.replace('*/', '')}{macs} */"
-    yield f"  {kernel.name}({', '.join(arguments)});"
+    arguments = [_argument(a, p.element) for a, p in zip(call.arguments, kernel.parameters, strict=True)]
+    scratch = _argument(call.scratch, F32)
+    if function is None:
+        named = dict(zip((p.name for p in kernel.parameters), arguments, strict=True)) | {"scratch": scratch}
+        numbers = {p.name: a for a, p in zip(call.arguments, kernel.parameters, strict=True) if isinstance(a, int)}
+        yield "  " + SHARED_KERNELS[kernel.name].call(kernel.name, named, numbers, call.blocks)
+        return
+    given = [arguments[place] for place in function.parameters]
+    if function.begin:
+        given.append("0")
+    if function.end:
+        given.append(str(call.blocks))
+    if function.scratch:
+        given.append(scratch)
+    yield f"  {function.name}({', '.join(given)});"
 
 
 def _argument(value: Address | int, element: str) -> str:

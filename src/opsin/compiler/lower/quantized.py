@@ -13,7 +13,7 @@ from math import prod
 
 from opsin.compiler.calls import KernelCall, Partition
 from opsin.compiler.fusion import FusionGroup
-from opsin.compiler.lower import depthwise
+from opsin.compiler.lower import depthwise, windows
 from opsin.compiler.lower.context import Lowering, ViewAndCalls
 from opsin.compiler.lower.geometry import Geometry, is_depthwise
 from opsin.compiler.lower.packing import pack_panels
@@ -52,7 +52,10 @@ def conv2d(
     )
     calls = [*x_copies, *w_copies, *bias_calls, *epilogue.copies]
     groups: int = node.attrs["groups"]
+    scaling = windows.scaling(epilogue.epilogue) if lowering.target.shares_kernels else None
     if is_depthwise(w.shape, groups) and w.shape[0] == groups:
+        if scaling is not None and len(epilogue.operands) == 2:
+            return [*calls, *windows.depthwise(lowering, node, x, w, epilogue, scaling)]
         return [*calls, *_depthwise(lowering, node, x, w, epilogue)]
     out = epilogue.results[0].shape[2:]
     attrs = {key: node.attrs[key] for key in ("stride", "padding", "dilation", "groups")}
@@ -63,7 +66,11 @@ def conv2d(
         image = View(x.buffer, x.shape, x.strides, x.offset + channel)
         filters = w.sliced((filter, 0, 0, 0), (filter + geometry.filters, *w.shape[1:]), (1, 1, 1, 1))
         part = _shifted(epilogue, filter) if groups > 1 else epilogue
-        calls += _convolve(lowering, image, filters, geometry, part, node.attrs["x_zero"], macs // groups)
+        x_zero, share = node.attrs["x_zero"], macs // groups
+        if scaling is not None:
+            calls += windows.convolve(lowering, image, filters, geometry, part, scaling, x_zero, share)
+        else:
+            calls += _convolve(lowering, image, filters, geometry, part, x_zero, share)
     return calls
 
 

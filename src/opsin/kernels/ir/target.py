@@ -27,7 +27,8 @@ class Target:
     none of them; `with_features` adds them for a processor.
 
     `masks_bytes`: one instruction loads a part of a vector of bytes. `keeps_bytes`: weights of 8 bits stay so in
-    memory, as stored programs should be small. `flush_denormals`: programs compute with denormal numbers as zero,
+    memory, as stored programs should be small. `shares_kernels`: sizes are arguments of kernels where that is possible,
+    so that all layers of a program share their code. `flush_denormals`: programs compute with denormal numbers as zero,
     because arithmetic on them is slow.
     """
 
@@ -42,6 +43,7 @@ class Target:
     byte_dot: bool = False
     masks_bytes: bool = False
     keeps_bytes: bool = False
+    shares_kernels: bool = False
     flush_denormals: bool = True
 
     def with_features(self, features: Collection[str]) -> Target:
@@ -68,8 +70,9 @@ multiply-add, denormal numbers kept. Exported programs are made for it; `opsin p
 Register tiles are for 11 of 16 registers: engines of WebAssembly load all factors of a tile before they multiply, and
 spill larger tiles, which takes 1.7 times as long."""
 
-PORTABLE_SMALL = replace(PORTABLE, name="portable-small", registers=7)
-"""Bit-identical, with smaller register tiles: programs take less memory, and microcontrollers spill less."""
+PORTABLE_SMALL = replace(PORTABLE, name="portable-small", registers=7, shares_kernels=True)
+"""Bit-identical, with kernels that are shared and smaller register tiles: programs take less memory, and
+microcontrollers spill less."""
 
 
 def best_target(features: Collection[str]) -> Target | None:

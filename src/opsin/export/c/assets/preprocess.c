@@ -267,8 +267,10 @@ static void normalise(void)
 static void normalise(void)
 {
   uint8_t *const resized = resized_image();
+  word *const words = (word *)(void *)resized;
   int32_t i;
-  for (i = 0; i < PIXELS; i++) resized[i] = (uint8_t)(resized[i] ^ 128u);
+  for (i = 0; i < PIXELS / 4; i++) words[i] = (word)((uint32_t)words[i] ^ 0x80808080u);
+  for (i *= 4; i < PIXELS; i++) resized[i] = (uint8_t)(resized[i] ^ 128u);
 }
 #endif
 

@@ -1,0 +1,127 @@
+#if defined(WINDOWS_DSP)
+#define ONE_TAP \
+  "ldr %[a], [%[at]], #4\n\tldr %[w], [%[u]], #4\n\tldr %[a], [%[x], %[a]]\n\t" \
+  "sxtb16 %[v], %[w], ror #8\n\tsxtb16 %[w], %[w]\n\tsxtb16 %[t], %[a], ror #8\n\tsxtb16 %[a], %[a]\n\t" \
+  "smlabb %[s0], %[a], %[w], %[s0]\n\tsmlabb %[s1], %[t], %[v], %[s1]\n\t" \
+  "smlatt %[s2], %[a], %[w], %[s2]\n\tsmlatt %[s3], %[t], %[v], %[s3]\n\t"
+#define MULTIPLY_TAPS(taps) \
+  __asm__ volatile(taps \
+                   : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [at] "+r"(at), [u] "+r"(u), \
+                     [a] "=&r"(a), [w] "=&r"(w), [t] "=&r"(t), [v] "=&r"(v) \
+                   : [x] "r"(x) : "memory")
+#endif
+
+/* Add the products of the windows of four channels; u has four weights for each tap, whose place is in `at`. */
+INLINE const int8_t *multiply_channels(const int8_t *x, const word *at, idx taps, const int8_t *u, int32_t *sums)
+{
+  const word *const stop = at + taps;
+#if defined(WINDOWS_DSP)
+  int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+  uint32_t a, w, t, v;
+  if (taps == 9) MULTIPLY_TAPS(ONE_TAP ONE_TAP ONE_TAP ONE_TAP ONE_TAP ONE_TAP ONE_TAP ONE_TAP ONE_TAP);
+  while (at != stop) MULTIPLY_TAPS(ONE_TAP);
+  sums[0] = s0;
+  sums[1] = s1;
+  sums[2] = s2;
+  sums[3] = s3;
+  return u;
+#elif defined(WINDOWS_MVE)
+  __asm__ volatile("vldrw.u32 q2, [%0]" : : "r"(sums) : "q2", "memory");
+  do {
+    const int8_t *const a = x + *at++;
+    __asm__ volatile("vldrb.s32 q0, [%1]\n\tvldrb.s32 q1, [%0], #4\n\tvmul.i32 q0, q0, q1\n\tvadd.i32 q2, q2, q0"
+                     : "+l"(u) : "l"(a) : "q0", "q1", "q2", "memory");
+  } while (at != stop);
+  __asm__ volatile("vstrw.32 q2, [%0]" : : "r"(sums) : "q2", "memory");
+  return u;
+#else
+  uint32_t s0 = (uint32_t)sums[0], s1 = (uint32_t)sums[1], s2 = (uint32_t)sums[2], s3 = (uint32_t)sums[3];
+  do {
+    const int8_t *const a = x + *at++;
+    s0 += (uint32_t)(a[0] * u[0]);
+    s1 += (uint32_t)(a[1] * u[1]);
+    s2 += (uint32_t)(a[2] * u[2]);
+    s3 += (uint32_t)(a[3] * u[3]);
+    u += 4;
+  } while (at != stop);
+  sums[0] = (int32_t)s0;
+  sums[1] = (int32_t)s1;
+  sums[2] = (int32_t)s2;
+  sums[3] = (int32_t)s3;
+  return u;
+#endif
+}
+
+/* Compute the results of a pixel. For each four channels, u has their biases, weights, and scales. */
+static NOINLINE void convolve_channels(const window *n, const int8_t *x, const word *at, const int8_t *u, int8_t *y)
+{
+  const idx taps = n->kh * n->kw;
+  const int narrow = n->low > -128 || n->high < 127;
+  idx left;
+  for (left = n->pixel; left > 0; left -= 4, x += 4, y += 4) {
+    const word *const bias = (const word *)(const void *)u, *scale;
+    int32_t sums[4];
+    sums[0] = bias[0];
+    sums[1] = bias[1];
+    sums[2] = bias[2];
+    sums[3] = bias[3];
+    u = multiply_channels(x, at, taps, u + 16, sums);
+    scale = (const word *)(const void *)u;
+    u += 16;
+    sums[0] = scaled(n, sums[0], scale[0]);
+    sums[1] = scaled(n, sums[1], scale[1]);
+    sums[2] = scaled(n, sums[2], scale[2]);
+    sums[3] = scaled(n, sums[3], scale[3]);
+    if (narrow) {
+      sums[0] = limited(sums[0], n->low, n->high);
+      sums[1] = limited(sums[1], n->low, n->high);
+      sums[2] = limited(sums[2], n->low, n->high);
+      sums[3] = limited(sums[3], n->low, n->high);
+    }
+    y[0] = (int8_t)sums[0];
+    if (left < 4) {
+      if (left > 1) y[1] = (int8_t)sums[1];
+      if (left > 2) y[2] = (int8_t)sums[2];
+      return;
+    }
+    y[1] = (int8_t)sums[1];
+    y[2] = (int8_t)sums[2];
+    y[3] = (int8_t)sums[3];
+  }
+}
+
+/* Write the places of the taps of a window whose first tap is in a row and a column, from the image on: those outside
+   of it are where the padding is. */
+static void place_taps(const window *n, idx row, idx column, idx padding, word *at)
+{
+  idx r, s;
+  for (r = 0; r < n->kh; r++, row += n->dh)
+    for (s = 0; s < n->kw; s++) {
+      const idx there = column + s * n->dw;
+      const int inside = row >= 0 && row < n->H && there >= 0 && there < n->W;
+      *at++ = (word)(inside ? (row * n->W + there) * n->pixel : padding);
+    }
+}
+
+static NOINLINE void depthwise_windows(const window *n, const int8_t *x, const int8_t *u, int8_t *y, idx begin, idx end, void *scratch)
+{
+  word *const inside = scratch, *const border = inside + n->kh * n->kw; /* the places of the taps */
+  int8_t *const padding = (int8_t *)(border + n->kh * n->kw);
+  const idx last_row = n->H - (n->kh - 1) * n->dh, last_column = n->W - (n->kw - 1) * n->dw;
+  idx row, column;
+  fill_bytes(padding, n->pixel, n->x_zero);
+  place_taps(n, 0, 0, 0, inside);
+  y += begin * n->OW * n->pixel;
+  for (row = begin; row < end; row++) {
+    const int8_t *const image = x + row / n->OH * n->H * n->W * n->pixel;
+    idx y0 = row % n->OH * n->sh - n->top, x0 = -n->left;
+    for (column = 0; column < n->OW; column++, x0 += n->sw, y += n->pixel) {
+      if (y0 >= 0 && y0 < last_row && x0 >= 0 && x0 < last_column) {
+        convolve_channels(n, image + (y0 * n->W + x0) * n->pixel, inside, u, y);
+      } else {
+        place_taps(n, y0, x0, padding - image, border);
+        convolve_channels(n, image, border, u, y);
+      }
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/* A convolution: the windows that move over an image, and how sums become bytes. Taps outside the image have the value
+   x_zero. */
+typedef struct {
+  int32_t H, W, OH, OW, kh, kw, sh, sw, dh, dw, top, left, pixel, x_zero;
+  int32_t channels, filters, out_pixel, zero, low, high;
+  int32_t factor, skip_factor, skip_bias, shift, add_low, add_high;
+} window;
+
+#if defined(__GNUC__) && defined(__thumb__) && defined(__OPTIMIZE__)
+#if !defined(__clang__) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define WINDOWS_MVE 1 /* and the instructions of DSP */
+#elif defined(__ARM_FEATURE_DSP)
+#define WINDOWS_DSP 1
+#endif
+#endif
+
+#if defined(__GNUC__)
+typedef uint32_t FOUR;
+typedef struct { uint32_t all[4]; } __attribute__((packed, may_alias)) sixteen;
+typedef struct { uint64_t all; } __attribute__((packed, may_alias)) eight;
+typedef struct { FOUR all; } __attribute__((packed, may_alias)) four; /* bytes at any place */
+#else
+typedef uint8_t FOUR;
+typedef struct { uint8_t all[16]; } sixteen;
+typedef struct { FOUR all; } four;
+#endif
+
+#ifdef WINDOWS_DSP
+/* Widen four bytes: the first and the third share a word, as two sign extensions leave them. The words of two windows
+   take turns. */
+#define WIDEN_FOUR "ldr %[a], [%[from]], #4\n\tsxtb16 %[b], %[a], ror #8\n\tsxtb16 %[a], %[a]\n\tstrd %[a], %[b], [%[to]], #16\n\t"
+#define WIDEN(bytes) \
+  __asm__ volatile(bytes : [to] "+r"(to), [from] "+r"(from), [a] "=&r"(a), [b] "=&r"(b) : : "memory")
+
+static NOINLINE void widen(int8_t *to, const int8_t *from, idx count)
+{
+  const int8_t *end = from + (count & ~15);
+  uint32_t a, b;
+  while (from != end) WIDEN(WIDEN_FOUR WIDEN_FOUR WIDEN_FOUR WIDEN_FOUR);
+  for (end += count & 15; from != end;) WIDEN(WIDEN_FOUR);
+}
+
+static void fill_wide(int8_t *to, idx count, int32_t value)
+{
+  const uint32_t both = (uint32_t)(value & 0xffff) * 0x10001u;
+  for (; count > 0; count -= 4, to += 16) ((word *)(void *)to)[0] = ((word *)(void *)to)[1] = (int32_t)both;
+}
+#endif
+
+static void fill_bytes(int8_t *to, idx count, int32_t value)
+{
+  four bytes;
+  bytes.all = (uint8_t)value * (FOUR)0x01010101u;
+  for (; count >= (idx)sizeof bytes; count -= (idx)sizeof bytes, to += sizeof bytes) *(four *)(void *)to = bytes;
+  for (; count > 0; count--) *to++ = (int8_t)value;
+}
+
+static void copy_bytes(int8_t *to, const int8_t *from, idx count)
+{
+#ifdef WINDOWS_MVE
+  for (; count > 0; count -= 16)
+    __asm__ volatile("vctp.8 %2\n\tvpstt\n\tvldrbt.u8 q0, [%1], #16\n\tvstrbt.8 q0, [%0], #16"
+                     : "+r"(to), "+r"(from) : "r"(count) : "q0", "p0", "memory");
+#else
+  for (; count >= 16; count -= 16, from += 16, to += 16) *(sixteen *)(void *)to = *(const sixteen *)(const void *)from;
+  for (; count >= (idx)sizeof(four); count -= (idx)sizeof(four), from += sizeof(four), to += sizeof(four))
+    *(four *)(void *)to = *(const four *)(const void *)from;
+  for (; count > 0; count--) *to++ = *from++;
+#endif
+}
+
+static NOINLINE void fill(int8_t *to, idx count, int32_t value, int wide)
+{
+#ifdef WINDOWS_DSP
+  if (wide) fill_wide(to, count, value);
+  else
+#endif
+    fill_bytes(to, count, value);
+  (void)wide;
+}
+
+INLINE void copy(int8_t *to, const int8_t *from, idx count, int wide)
+{
+#ifdef WINDOWS_DSP
+  if (wide) widen(to, from, count);
+  else
+#endif
+    copy_bytes(to, from, count);
+  (void)wide;
+}
+
+/* Copy the bytes under the window of a result, `channels` of each pixel, or widen them if they are `wide`; `row` counts
+   the rows of all images. */
+static NOINLINE void gather(const window *n, const int8_t *x, idx channels, idx row, idx column, int8_t *to, int wide)
+{
+  const idx run = n->dw == 1 && channels == n->pixel ? n->kw : 1; /* pixels that follow each other in memory */
+  const idx y0 = row % n->OH * n->sh - n->top, size = channels << (wide ? 2 : 0);
+  idx r, s;
+  x += row / n->OH * n->H * n->W * n->pixel;
+  for (s = 0; s < n->kw; s += run) {
+    const idx at = column * n->sw - n->left + s * n->dw;
+    idx first = at < 0 ? -at : 0, stop = n->W - at, y = y0;
+    int8_t *part = to + s * size;
+    if (first > run) first = run;
+    if (stop > run) stop = run;
+    if (stop < first) stop = first;
+    for (r = 0; r < n->kh; r++, y += n->dh, part += n->kw * size) {
+      const int8_t *const from = x + (y * n->W + at + first) * n->pixel;
+      const int is_outside = y < 0 || y >= n->H;
+      if (is_outside || first) fill(part, (is_outside ? run : first) * channels, n->x_zero, wide);
+      if (is_outside) continue;
+      copy(part + first * size, from, (stop - first) * channels, wide);
+      if (stop < run) fill(part + stop * size, (run - stop) * channels, n->x_zero, wide);
+    }
+  }
+}
+
+INLINE int32_t limited(int32_t a, int32_t low, int32_t high) { return a < low ? low : a > high ? high : a; }
+
+/* zero + mulh(sum, scale), limited to bytes; the limits of a layer may be narrower. */
+INLINE int32_t scaled(const window *n, int32_t sum, int32_t scale)
+{
+#if defined(WINDOWS_DSP) || defined(WINDOWS_MVE)
+  int32_t value;
+  __asm__("smmla %0, %1, %2, %3\n\tssat %0, #8, %0" : "=r"(value) : "r"(sum), "r"(scale), "r"(n->zero));
+  return value;
+#else
+  return limited((int32_t)(((int64_t)sum * scale) >> 32) + n->zero, -128, 127);
+#endif
+}

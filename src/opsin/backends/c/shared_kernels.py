@@ -1,0 +1,50 @@
+"""Kernels that C programs have a function for: one for all calls, with the sizes of each in a structure.
+
+The texts in `functions/` compute what the kernels of the same names in `kernels/windows.py` do. They have variants for
+Arm's DSP and MVE extensions and for vectors, and plain C, which defines them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+VECTOR_FUNCTIONS = ("b4_load_pairs", "p4_store", "i4_all", "i4_dot")
+SCALAR_FUNCTIONS = ("i_add", "i_mul", "i_sar")
+
+
+@dataclass(frozen=True)
+class SharedKernel:
+    """The files of a function, the names of its pointers in order, and the `functions` of the prelude that it calls.
+
+    The structure is the first argument, and `begin`, `end` and `scratch` the last ones.
+    """
+
+    texts: tuple[str, ...]
+    pointers: tuple[str, ...]
+    functions: tuple[str, ...]
+
+    def call(self, name: str, arguments: Mapping[str, str], numbers: Mapping[str, int], blocks: int) -> str:
+        """Return the statement of a call; pointers that the kernel does not have are null."""
+        fields = ", ".join(f".{key} = {value}" for key, value in numbers.items() if value)
+        pointers = [arguments.get(pointer, "NULL") for pointer in self.pointers]
+        values = ", ".join(["&n", *pointers, "0", str(blocks), arguments["scratch"]])
+        return f"{{\n    static const window n = {{{fields}}};\n    {name}({values});\n  }}"
+
+
+SHARED_KERNELS = {
+    "conv_windows": SharedKernel(
+        ("window.c", "conv_windows.c"),
+        ("x", "u", "skip", "y"),
+        (*SCALAR_FUNCTIONS, *VECTOR_FUNCTIONS),
+    ),
+    "depthwise_windows": SharedKernel(("window.c", "depthwise_windows.c"), ("x", "u", "y"), SCALAR_FUNCTIONS),
+}
+
+
+def shared_text(names: Iterable[str]) -> str:
+    """Return the definitions of the functions for the kernels `names`, some of which may not be shared."""
+    texts = dict.fromkeys(text for name in names if name in SHARED_KERNELS for text in SHARED_KERNELS[name].texts)
+    folder = files("opsin.backends.c").joinpath("functions")
+    return "\n".join(folder.joinpath(text).read_text(encoding="utf-8") for text in texts)

@@ -1,0 +1,56 @@
+"""ResNet-8 in 8-bit integers on an emulated Cortex-M4: code, flash, memory and instructions stay below their limits."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import opsin
+from opsin import nn, zoo
+from opsin.data import Preprocessing
+from opsin.model import Model
+from opsin.model.int8 import MIN_IMAGES
+
+NAME, KIB = "mlperf_tiny_resnet8", 1024
+MAX_CODE, MAX_FLASH, MAX_RAM = 6 * KIB, 87 * KIB, 36 * KIB
+MAX_INSTRUCTIONS_PER_MAC = 1.35
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm", "make"):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool}")
+    network, shape = zoo.create(NAME), zoo.find(NAME).input_shape
+    graph = nn.trace(network, shape)
+    labels = [str(number) for number in range(10)]
+    preprocessing = Preprocessing(*shape, (0.5,) * 3, (0.25,) * 3)
+    model = Model(NAME, graph, nn.initial_state(graph, 1), preprocessing, labels, nn.layer_kinds(network))
+    model.quantize(np.random.default_rng(0).integers(0, 256, (MIN_IMAGES, *preprocessing.input_shape), np.uint8))
+    path = tmp_path_factory.mktemp("limits") / NAME
+    opsin.ship(model, "c", path, precision="int8", measure=True)
+    return path
+
+
+def test_sizes(folder: Path) -> None:
+    certificate = json.loads((folder / "certificate.json").read_text())
+    (row,) = (row for row in certificate["compilers"] if "cortex-m4" in row["options"])
+    assert row["code"] <= MAX_CODE
+    assert row["flash"] <= MAX_FLASH
+    assert certificate["ram_bytes"] <= MAX_RAM
+
+
+def test_instructions(folder: Path) -> None:
+    line = ["make", "-s", "-C", "cortex-m", "run", "BOARD=mps2-an386"]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.search(r"instructions of \w+_run: (\d+)", done.stdout + done.stderr)
+    assert found
+    macs = json.loads((folder / "certificate.json").read_text())["macs"]
+    assert 0.5 < int(found[1]) / macs <= MAX_INSTRUCTIONS_PER_MAC
