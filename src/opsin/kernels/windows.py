@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from opsin.kernels.expression import add_int8, requantize
 from opsin.kernels.ir import ELEMENT_BYTES, I8, I32, QUAD, Builder, Kernel, Operand, Pointer, ScalarType, Target, Value
+from opsin.kernels.row_form import RowForm
 from opsin.kernels.row_order import RowOrder
 from opsin.kernels.spec import KernelSpec, Signature
 
@@ -150,6 +151,15 @@ def row_order(words: Sequence[int], filters: int, rows_before: int = 0) -> dict[
     return {0: RowOrder(out_height, stride, top + rows_before * stride, width * pixel, out_width * filters)}
 
 
+def one_row(spec: KernelSpec, words: Sequence[int]) -> RowForm:
+    """Return the form of a kernel with the words of `Window` that computes one row."""
+    named = dict(zip(WINDOW_WORDS, words, strict=False))
+    span = (named["kh"] - 1) * named["dh"] + 1
+    row_words = named | {"H": span, "OH": 1, "top": 0}
+    window = named["OH"], span, named["sh"], named["top"], named["x_zero"]
+    return RowForm(spec, (*row_words.values(), *words[len(WINDOW_WORDS) :]), 1, *window)
+
+
 @dataclass(frozen=True)
 class ConvWindows(KernelSpec):
     """y = clamp(zero + mulh(bias + x ∗ u, scale), low, high) for `filters` results of a pixel, `out_pixel` apart.
@@ -167,6 +177,10 @@ class ConvWindows(KernelSpec):
         channels, filters, out_pixel = words[len(WINDOW_WORDS) :][:3]
         # The function in C computes two pixels at a time: the first of a row with the last of the row before.
         return row_order(words, filters, words[3] % 2) if (channels, filters) == (words[12], out_pixel) else {}
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        channels, filters, out_pixel = words[len(WINDOW_WORDS) :][:3]
+        return one_row(self, words) if (channels, filters) == (words[12], out_pixel) else None
 
     @staticmethod
     def scratch_words(terms: int) -> int:
@@ -223,6 +237,9 @@ class DepthwiseWindows(KernelSpec):
 
     def row_orders(self, words: Sequence[int]) -> Mapping[int, RowOrder]:
         return row_order(words, words[12])
+
+    def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
+        return one_row(self, words)
 
     @staticmethod
     def scratch_words(channels: int, taps: int) -> int:
