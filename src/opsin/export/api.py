@@ -31,6 +31,11 @@ class Export:
         """The number of bytes of all files."""
         return sum(map(len, self.files.values()))
 
+    @property
+    def summary(self) -> str:
+        """What the format says about the export, such as whether it fits; empty for most."""
+        return self.format.summary(self.files)
+
     def save(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the files, each atomically, and return where they are; files of the same names are replaced.
 

@@ -20,12 +20,14 @@ class Format:
     `contents` says what is written ("a page", "an ONNX file"). `suffix` is that of the file; if it is empty, the export
     is a folder. `export(model, **options)` returns the files. Its keyword-only parameters are the options of the
     format; equal models and options give equal bytes. It raises `UsageError` for models that the format cannot hold.
+    `summary` returns what is to be said about an export besides its size, or nothing.
     """
 
     name: str
     contents: str
     suffix: str
     export: Callable[..., Files]
+    summary: Callable[[Files], str] = lambda _: ""
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -53,6 +53,18 @@ def test_a_page_in_8_bit_integers_is_written(ship: Any, model: Path, tmp_path: P
     assert json.loads((tmp_path / "none-js" / "model.json").read_text())["precision"] == "int8"
 
 
+def test_a_model_that_does_not_fit_is_refused(ship: Any, model: Path, tmp_path: Path) -> None:
+    code, out, _ = ship(model, "--to", "c", "--fit", "64KB RAM, 256KB flash", "--stream")
+    assert code == 0 and "It fits 64 KB of RAM and 256 KB of flash: float32, row by row, needs" in out
+    code, _, err = ship(model, "--to", "c", "--fit", "1KB RAM", "--out", "other")
+    assert code == 2 and "does not fit 1 KB of RAM" in err
+    assert not (tmp_path / "other").exists()
+    code, _, err = ship(model, "--to", "c", "--fit", "64 cats")
+    assert code == 2 and "'64 cats' is no size of RAM or flash" in err
+    code, _, err = ship(model, "--to", "web", "--fit", "64KB RAM")
+    assert code == 2 and "the format web has no option 'fit'" in err
+
+
 def test_bad_requests_are_refused_before_the_model_is_read(ship: Any, tmp_path: Path) -> None:
     code, _, err = ship("missing.opsin", "--to", "exe")
     assert code == 2 and "there is no format 'exe'" in err

@@ -42,4 +42,6 @@ def run(name: str, to: str, out: str | None, arithmetic: ArithmeticOptions, opti
         typer.echo(f"{path} is {form.contents}: {len(export.files)} files, {size}.")
         for file, content in export.files.items():
             typer.echo(f"  {file}  {exact_size(len(content))}")
+    if export.summary:
+        typer.echo(export.summary)
     return 0

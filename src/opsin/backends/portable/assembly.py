@@ -31,6 +31,7 @@ class Assembly:
     def call(self, call: KernelCall) -> Call:
         """Return a call with addresses."""
         self.keep(call.reads)
+        touched = {**call.reads, **call.writes}
         scratch = self._arena.get(self._scratch.get(call))  # type: ignore[arg-type]
         return Call(
             self._numbers.setdefault(call.spec, len(self._numbers)),
@@ -39,6 +40,8 @@ class Assembly:
             call.scope,
             call.label,
             call.macs,
+            WORD_BYTES * (call.scratch + sum(b.words for b in touched if b in self._arena)),
+            WORD_BYTES * sum(buffer.words for buffer in touched if buffer not in self._arena),
             *([] if scratch is None else [Address(Segment.ARENA, WORD_BYTES * scratch)]),
         )
 

@@ -40,7 +40,8 @@ class Address:
 class Call:
     """`kernel(arguments, 0, blocks, scratch)`; `kernel` is a number in `PortableProgram.kernels`.
 
-    `scope` is the layer, `label` the operation, and `macs` counts its multiplications; they are for people.
+    `scope` is the layer, `label` the operation, and `macs` counts its multiplications; `arena_bytes`
+    and `constants_bytes` are those of the arrays that it reads and writes. They are for people.
     """
 
     kernel: int
@@ -49,6 +50,8 @@ class Call:
     scope: str
     label: str
     macs: int
+    arena_bytes: int
+    constants_bytes: int
     scratch: Address = Address(Segment.SCRATCH, 0)
 
 

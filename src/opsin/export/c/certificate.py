@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import opsin
+from opsin.export.c.folder import Folder
 from opsin.export.c.header import ram_bytes
-from opsin.export.c.measure import Measurement
-from opsin.export.c.program import Shipment
 
 
-def certificate(shipment: Shipment, measurements: Sequence[Measurement] = ()) -> str:
+def certificate(folder: Folder, fit: str = "") -> str:
     """Return the certificate as JSON.
 
-    RAM is that of all static variables; the stack comes on top of it. `compilers` has a row for each that was asked.
+    RAM is that of all static variables; the stack comes on top of it. `compilers` has a row for each that was asked,
+    and `fit` says whether the model fits, if that was asked.
     """
+    shipment = folder.shipment
     model, program = shipment.model, shipment.program
     channels, height, width = model.preprocessing.shape
     data: dict[str, Any] = {
@@ -33,6 +33,7 @@ def certificate(shipment: Shipment, measurements: Sequence[Measurement] = ()) ->
         "goldens": len(shipment.goldens.images),
         "rows_at_a_time": program.stream.layers if program.stream else 0,
         "layers": [{"layer": scope, "operation": label, "macs": macs} for scope, label, macs in shipment.layers],
-        "compilers": [each.to_data() for each in measurements],
+        "compilers": [each.to_data() for each in folder.measurements],
+        "fit": fit,
     }
     return json.dumps(data, indent=1) + "\n"

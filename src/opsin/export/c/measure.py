@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -44,10 +44,10 @@ class Measurement:
         return asdict(self) | {"flash": self.code + self.constants}
 
 
-def measure(files: Mapping[str, bytes], prefix: str) -> Iterator[Measurement]:
-    """Yield a measurement for each of `COMPILERS` that is installed."""
+def measure(files: Mapping[str, bytes], prefix: str, compilers: Collection[str]) -> Iterator[Measurement]:
+    """Yield a measurement for each of `compilers`, some of `COMPILERS`, that is installed."""
     for name, options in COMPILERS.items():
-        if shutil.which(name) and shutil.which(name.removesuffix("gcc") + "size"):
+        if name in compilers and shutil.which(name) and shutil.which(name.removesuffix("gcc") + "size"):
             with tempfile.TemporaryDirectory() as folder:
                 for file in (f"{prefix}.c", f"{prefix}.h"):
                     (Path(folder) / file).write_bytes(files[f"src/{file}"])

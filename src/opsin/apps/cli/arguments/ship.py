@@ -35,6 +35,13 @@ def ship(
     stream: Annotated[
         bool, typer.Option("--stream", help="c: take the image row by row, so that RAM stays below whole tensors.")
     ] = False,
+    fit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES",
+            help='c: the memory there is, such as "64KB RAM, 256KB flash"; refuse a model that does not fit.',
+        ),
+    ] = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="c: measure flash and stack with the compilers that are installed.")
     ] = False,
@@ -54,5 +61,5 @@ def ship(
     """Export a model, with its preprocessing, as files that are used without Opsin."""
     arithmetic = precision, False, calibrate, max_drop
     given = {"stream": stream, "measure": measure, "preprocessing": preprocessing, "resize": resize}
-    options = {**{name: value or None for name, value in given.items()}, "tta": tta}
+    options = {**{name: value or None for name, value in given.items()}, "fit": fit, "tta": tta}
     return command("ship")(model, to, out, arithmetic, options)
