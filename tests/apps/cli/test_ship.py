@@ -53,7 +53,10 @@ def test_a_page_in_8_bit_integers_is_written(ship: Any, model: Path, tmp_path: P
     assert json.loads((tmp_path / "none-js" / "model.json").read_text())["precision"] == "int8"
 
 
-def test_a_model_that_does_not_fit_is_refused(ship: Any, model: Path, tmp_path: Path) -> None:
+def test_a_model_that_does_not_fit_is_refused(
+    ship: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsin.zoo.registry.names", lambda: ["lenet5_1998"])
     code, out, _ = ship(model, "--to", "c", "--fit", "64KB RAM, 256KB flash", "--stream")
     assert code == 0 and "It fits 64 KB of RAM and 256 KB of flash: float32, row by row, needs" in out
     code, _, err = ship(model, "--to", "c", "--fit", "1KB RAM", "--out", "other")
