@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from opsin.base.errors import UsageError
+from opsin.export.c import detection
 from opsin.export.c.names import string
 from opsin.export.c.program import Shipment
 from opsin.export.c.templates import asset, floats, renamed
@@ -84,9 +85,14 @@ def _segmentation(shipment: Shipment) -> Answers:
     return Answers(header, asset("segment.c", shipment), asset("pc/segment.txt", shipment), " [CLASSES.pgm]")
 
 
+def _detection(shipment: Shipment) -> Answers:
+    return Answers(detection.header(shipment), detection.source(shipment), asset("pc/detect.txt", shipment))
+
+
 ANSWERS: dict[str, Callable[[Shipment], Answers]] = {
     "classification": _classification,
     "multilabel": _multilabel,
     "regression": _regression,
     "segmentation": _segmentation,
+    "detection": _detection,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +18,15 @@ MAX_VALUES = 128
 
 @dataclass(frozen=True, eq=False)
 class Goldens:
-    """`images` are uint8 N×C×H×W; `outputs` are every `step`-th number of the network's output, float32 N×values.
+    """`images` are uint8 N×C×H×W; `outputs` are numbers of the network's outputs, float32 N×values: of each output, one
+    after the other, every number whose place is a multiple of its step. `steps` has them, next to the counts.
 
     The numbers of a map are in the order rows, columns, classes, as in memory.
     """
 
     images: NDArray[np.uint8]
     outputs: NDArray[np.float32]
-    step: int
+    steps: tuple[tuple[int, int], ...]
 
 
 def golden_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -39,12 +41,21 @@ def golden_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(images.reshape(COUNT, height, width, channels).transpose(0, 3, 1, 2))
 
 
-def make_goldens(network: Network, output: str) -> Goldens:
-    """Return the golden images of a network, and the numbers of one of its outputs without test-time augmentation."""
+def make_goldens(network: Network, outputs: Sequence[str]) -> Goldens:
+    """Return the golden images of a network, and numbers of its outputs without test-time augmentation."""
     images = golden_images(network.model.preprocessing.shape)
     program = compile(network.graph, 1, 1)
     program.load_state(network.state)
     inputs = network.inputs(images)
-    rows = [np.moveaxis(program.run(inputs=image[None])[output], 1, -1).reshape(-1) for image in inputs]
-    step = -(-rows[0].size // MAX_VALUES)
-    return Goldens(images, np.stack([row[::step] for row in rows]), step)
+    runs = [program.run(inputs=image[None]) for image in inputs]
+    parts, steps = [], []
+    for name in outputs:
+        rows = np.stack([_in_memory_order(run[name]) for run in runs])
+        step = -(-rows.shape[1] // MAX_VALUES)
+        parts.append(rows[:, ::step])
+        steps.append((parts[-1].shape[1], step))
+    return Goldens(images, np.concatenate(parts, axis=1), tuple(steps))
+
+
+def _in_memory_order(output: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (np.moveaxis(output, 1, -1) if output.ndim == 4 else output).reshape(-1)

@@ -17,6 +17,9 @@ from opsin.model import Model
 from opsin.model.int8 import INT8
 
 INPUT, OUTPUT = "inputs", "logits"
+OFFSETS = "box_offsets"
+SHAPES = {"segmentation": {OUTPUT: 3}, "detection": {"class_logits": 2, OFFSETS: 2}}
+"""The outputs of a task and their numbers of axes, without that of the batch; for others a row of numbers."""
 CHECKSUM_FACTOR = 0x01000193
 """An odd number: a bit that changes in any word changes the sum of words times its powers."""
 TARGETS = {FLOAT32: PORTABLE, INT8: PORTABLE_SMALL}
@@ -42,7 +45,7 @@ class Shipment:
 
     @property
     def output(self) -> Array:
-        return self.program.outputs[OUTPUT]
+        return self.program.outputs[next(iter(shapes_of(self.model)))]
 
     @property
     def outputs(self) -> int:
@@ -86,19 +89,20 @@ def prepare(model: Model, precision: str, stream: bool = False) -> Shipment:
     shapes = {name: tensor.shape[1:] for name, tensor in model.graph.outputs.items()}
     if model.preprocessing.frames > 1:
         raise UsageError(f"{model.name} compares frames of a film, which the format c does not keep; ship it to onnx")
-    axes = 3 if model.task.name == "segmentation" else 1
-    if set(shapes) != {OUTPUT} or len(shapes[OUTPUT]) != axes:
+    expected = shapes_of(model)
+    if {name: len(shape) for name, shape in shapes.items()} != expected:
         text = ", ".join(f"{name} {show(shape)}" for name, shape in shapes.items())
         raise UsageError(
             f"{model.name} does {model.task.name}; its outputs ({text}) are no "
-            f"{'map' if axes == 3 else 'row'} of numbers, which is what the format c holds; ship it to onnx"
+            f"{'row' if expected == {OUTPUT: 1} else 'map'} of numbers, which is what the format c holds; ship it to "
+            "onnx"
         )
     network = network_of(model, precision)
     program = (
         _streamed(network) if stream else portable_program(network.graph, network.state, COMPACT, TARGETS[precision])
     )
     _check_layout(model, program)
-    return Shipment(network, program, prefix_of(model), make_goldens(network, OUTPUT))
+    return Shipment(network, program, prefix_of(model), make_goldens(network, list(expected)))
 
 
 def _streamed(network: Network) -> PortableProgram:
@@ -126,9 +130,15 @@ def _check_layout(model: Model, program: PortableProgram) -> None:
     strides = np.zeros((1, height, width, channels), f"V{size}").transpose(0, 3, 1, 2)
     pairs = zip(program.inputs[INPUT].strides, strides.strides, strides.shape, strict=True)
     assert all(actual == expected for actual, expected, size in pairs if size > 1), program.inputs[INPUT].strides
-    output = program.outputs[OUTPUT]
-    if len(output.shape) == 4:
-        _, classes, _, columns = output.shape
-        assert output.strides[1:] == (4, 4 * classes * columns, 4 * classes), output.strides
-    else:
-        assert output.shape[-1] == 1 or output.strides[-1] == 4
+    for output in program.outputs.values():
+        if len(output.shape) == 4:
+            _, classes, _, columns = output.shape
+            assert output.strides[1:] == (4, 4 * classes * columns, 4 * classes), output.strides
+        else:
+            assert output.shape[-1] == 1 or output.strides[-1] == 4
+        assert len(output.shape) != 3 or output.strides[1] == 4 * output.shape[2], output.strides
+
+
+def shapes_of(model: Model) -> dict[str, int]:
+    """Return the outputs of the task of a model that C decodes, the one that `model_run` returns first."""
+    return SHAPES.get(model.task.name, {OUTPUT: 1})

@@ -88,8 +88,17 @@ def _settings(shipment: Shipment) -> dict[str, object]:
         "mirrored": int(model.tta is not None),
         "mirrored_back": _mirrored_back(shipment),
         "values": goldens.outputs.shape[1],
-        "step": goldens.step,
+        "golden_at": _golden_at(shipment),
     }
+
+
+def _golden_at(shipment: Shipment) -> str:
+    """Return the expression of the number that is compared with number `i` of a golden image."""
+    (count, step), *others = shipment.goldens.steps
+    text = f"found[i * {step}]"
+    for _, other in others:
+        text = f"i < {count} ? {text} : {shipment.prefix}_offsets()[(i - {count}) * {other}]"
+    return text
 
 
 def _mirrored_back(shipment: Shipment) -> str:

@@ -47,7 +47,7 @@ int model_self_test(void)
     found = model_run();
     for (i = 0; i < MODEL_GOLDEN_VALUES; i++) {
       union { float f; uint32_t u; } value;
-      value.f = found[i * MODEL_GOLDEN_STEP];
+      value.f = MODEL_GOLDEN_AT(i);
       if (value.u != golden_bits[number][i]) return MODEL_BAD_BITS;
     }
   }

@@ -8,7 +8,7 @@
 #define MODEL_MIRRORED @mirrored@
 #define MODEL_MIRRORED_BACK(i) (@mirrored_back@) /* the place of the mirror image's number */
 #define MODEL_GOLDEN_VALUES @values@
-#define MODEL_GOLDEN_STEP @step@
+#define MODEL_GOLDEN_AT(i) (@golden_at@)
 
 #ifndef MODEL_EXTRA_BYTES
 #define MODEL_EXTRA_BYTES 0 /* more memory, to resize larger images */
