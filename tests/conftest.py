@@ -66,7 +66,7 @@ def nothing_timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def nothing_quantized() -> Iterator[None]:
     """Trainings record nothing for int8, which takes time in each; tests of it set `RECORD` again."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ModelWriter, "quantize", lambda self, trained_images: None)
+        patch.setattr(ModelWriter, "quantize", lambda *_: None)
         yield
 
 

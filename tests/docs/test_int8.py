@@ -29,7 +29,7 @@ def test_commands_and_examples_work(
     (tmp_path / "photos").mkdir()
     for target in ("seven.png", "photos/seven.png"):
         shutil.copy(ROOT / "docs" / "seven.png", target)
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 7
     for command in COMMANDS:
         extra = ["--no-report"] if command.startswith("train") else []
         assert run([*shlex.split(command), *extra]) == 0, "".join(capsys.readouterr())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import opsin
+from opsin.apps.cli.main import run
 from opsin.base.errors import ModelError, UsageError
 from opsin.export.goldens import golden_images
-from opsin.model import Model
+from opsin.model import Model, int8
 from opsin.quantization.comparison import Comparison
 from tests.export.models import images, models
 
@@ -54,3 +56,12 @@ def test_models_that_cannot_predict_in_int8_are_refused(to: str) -> None:
 def test_other_precisions_are_refused(precision: object) -> None:
     with pytest.raises(UsageError, match="the precision of an export must be one of float32, int8, not"):
         opsin.ship(models()["grey"], "web", precision=precision)
+
+
+def test_a_command_quantizes_once(digits_for_int8: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digits_for_int8.save(tmp_path / "m.opsin")
+    calls, quantize = list[int](), int8.quantize_graph
+    monkeypatch.setattr(int8, "quantize_graph", lambda *arguments: (calls.append(1), quantize(*arguments))[1])
+    out = str(tmp_path / "out")
+    assert run(["ship", str(tmp_path / "m.opsin"), "--to", "c", "--precision", "int8", "--out", out]) == 0
+    assert len(calls) == 1

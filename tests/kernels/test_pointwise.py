@@ -57,6 +57,10 @@ def bernoulli(key: Array, index: Array, threshold: int) -> Array:
     return np.asarray(drawn < threshold).astype(np.float32)
 
 
+def fake_quantize(x: Array, step: Array, low: Array, high: Array) -> Array:
+    return np.asarray(np.floor(np.clip(x / step, low, high) + np.float32(0.5)) * step)
+
+
 def whole(low: int = -(2**31), high: int = 2**31) -> Array:
     return np.random.default_rng(7).integers(low, high, 61).astype(np.int32)
 
@@ -79,6 +83,7 @@ EXACT: list[tuple[str, Callable[..., Array], list[Array], float | int | None]] =
     ("sign", np.sign, [floats(special=False)], None),
     ("relu", lambda x: np.maximum(x, 0), [floats()], None),
     ("relu6", lambda x: np.minimum(np.maximum(x, 0), 6), [floats()], None),
+    ("fake_quantize", fake_quantize, [floats(), *(np.full(61, value, np.float32) for value in (0.13, -9, 7))], None),
     ("cast", lambda x: x.astype(np.float32), [whole()], None),
     ("same_index", np.equal, [whole(0, 3), whole(0, 3)[::-1].copy()], None),
     ("random_key", random_key, [whole(), whole()[::-1].copy()], 5),

@@ -33,7 +33,18 @@ BILINEAR = ["multiply", "matmul", "conv2d", "conv_transpose2d", "conv2d_weight"]
 
 
 def test_smooth_operations_have_differentiable_samples() -> None:
-    flat = {"argmax", "bernoulli", "cast", "constant", "equal", "greater", "max_pool2d_grad", "one_hot", "sign"}
+    flat = {
+        "argmax",
+        "bernoulli",
+        "cast",
+        "constant",
+        "equal",
+        "fake_quantize",
+        "greater",
+        "max_pool2d_grad",
+        "one_hot",
+        "sign",
+    }
     assert set(EVERY) - set(DIFFERENTIABLE) == flat | {"stop_gradient", *QUANTIZED}
 
 

@@ -122,7 +122,10 @@ def test_a_crash_at_any_write(
 FEATURES = replace(PLAN, stages=(replace(PLAN.stages[0], epochs=4, features=True, views=2), PLAN.stages[1]))
 
 
-@pytest.mark.parametrize("plan", [PLAN, FEATURES], ids=["frozen", "features"])
+ROUNDED = replace(PLAN, stages=(replace(PLAN.stages[0], epochs=1), Stage(name="quantization", epochs=5, qat=True)))
+
+
+@pytest.mark.parametrize("plan", [PLAN, FEATURES, ROUNDED], ids=["frozen", "features", "qat"])
 def test_a_run_that_crashes_every_few_steps_finishes(stripes: Dataset, tmp_path: Path, plan: TrainingPlan) -> None:
     list(start_run(stripes, tmp_path / "uninterrupted", plan))
     folder, processes = tmp_path / "run", 0

@@ -248,6 +248,7 @@ IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     "equal": torch.eq,
     "erf": torch.erf,
     "exp": torch.exp,
+    "fake_quantize": lambda x, step, low, high: torch.floor(torch.clamp(x / step, low, high) + 0.5) * step,
     "greater": torch.gt,
     "log": torch.log,
     "matmul": _matmul,

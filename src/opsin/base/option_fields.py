@@ -90,6 +90,9 @@ class OptionFields:
         zoo_only=True,
     )  # fmt: skip
     search: bool = option(True, "Compare several recipes in short trials first.", PLANNING)
+    qat: bool = option(
+        False, "Quantization-aware training: a tenth more epochs, which round as predictions in int8 do.", PLANNING,
+    )  # fmt: skip
     epochs: int | None = option(None, "Number of passes over the training images.", OPTIMIZATION, "N", minimum=1)
     batch: int | None = option(None, "Images per step.", OPTIMIZATION, "N", minimum=1)
     learning_rate: float | None = option(None, "Highest learning rate of the schedule.", OPTIMIZATION, "RATE")

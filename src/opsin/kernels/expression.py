@@ -139,6 +139,11 @@ def _dequantize(k: Builder, q: Value, scale: float, zero: int) -> Value:
     return k.convert("float", q - zero) * float(np.float32(scale))
 
 
+def _fake_quantize(k: Builder, x: Value, step: Value, low: Value, high: Value) -> Value:
+    steps = k.minimum(high, k.maximum(low, x / step))  # in the order of the operands that propagates a NaN
+    return k.unary("floor", steps + 0.5) * step
+
+
 FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "add": lambda k, v, _: v[0] + v[1],
     "subtract": lambda k, v, _: v[0] - v[1],
@@ -169,6 +174,7 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "multiply_int8": lambda k, v, a: _multiply_int8(k, v[0], v[1], *a),
     "quantize": lambda k, v, a: _quantize(k, v[0], *a),
     "dequantize": lambda k, v, a: _dequantize(k, v[0], *a),
+    "fake_quantize": lambda k, v, _: _fake_quantize(k, *v),
     "cast": lambda k, v, _: k.convert("float", v[0]),
     "same_index": lambda k, v, _: _zero_or_one(k, k.equal(v[0], v[1])),
     "random_key": lambda k, v, a: _random_key(v[0], v[1], a),

@@ -93,7 +93,7 @@ def quantization_of(model: Model, pixels: Pixels, float_layers: Collection[str] 
     for name in float_layers:
         if name not in layers:
             raise UsageError(f"there is no layer '{name}' that multiplies; the layers are {', '.join(layers)}")
-    observed = np.asarray(pixels[spread(len(pixels), count_for(model, MIN_IMAGES, MAX_IMAGES, OBSERVED_MACS))])
+    observed = np.asarray(pixels[spread(len(pixels), observed_count(model.graph, len(pixels)))])
     images = model.preprocessing.apply(observed)
     ranges = calibrated(model.graph, model.state, images, model.engine, model.threads)
     return Quantization(ranges_to_data(ranges, model.graph), len(images), tuple(float_layers))
@@ -150,8 +150,7 @@ def comparison_of(model: Model, images: Samples) -> Comparison:
     Evenly spaced images are used if there are many.
     """
     images = images.stacked(model.preprocessing.frames)
-    count = min(len(images), count_for(model, MIN_COMPARED, MAX_COMPARED, COMPARED_MACS))
-    part = images.take(spread(len(images), count))
+    part = images.take(spread(len(images), compared_count(model.graph, len(images))))
     exact, quantized = (results(model, part, precision) for precision in ("float32", INT8))
     if isinstance(model.task, Classification):
         labels = np.concatenate([labels for _, labels in exact])
@@ -180,9 +179,19 @@ def _answers(parts: Sequence[Any]) -> NDArray[np.intp]:
     return np.concatenate([logits.argmax(axis=1) for logits, _ in parts])
 
 
-def count_for(model: Model, fewest: int, most: int, operations: float) -> int:
+def observed_count(network: Graph, images: int) -> int:
+    """Return on how many of `images` images ranges are observed."""
+    return min(images, _count_for(network, MIN_IMAGES, MAX_IMAGES, OBSERVED_MACS))
+
+
+def compared_count(network: Graph, images: int) -> int:
+    """Return how many of `images` held-out images are answered in both precisions."""
+    return min(images, _count_for(network, MIN_COMPARED, MAX_COMPARED, COMPARED_MACS))
+
+
+def _count_for(network: Graph, fewest: int, most: int, operations: float) -> int:
     """Return how many images to run: as many as take `operations`, within limits."""
-    return int(min(most, max(fewest, operations / max(1, macs(model.graph.nodes)))))
+    return int(min(most, max(fewest, operations / max(1, macs(network.nodes)))))
 
 
 def spread(total: int, count: int) -> NDArray[np.intp]:

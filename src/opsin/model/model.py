@@ -235,7 +235,13 @@ class Model:
             if isinstance(images, Samples)
             else self.history().stack(read_images(images, self.preprocessing)[0])
         )
-        record = quantization_of(self, pixels, float_layers)
+        return self.adopt(quantization_of(self, pixels, float_layers), held_out)
+
+    def adopt(self, record: Quantization, held_out: Samples | None = None) -> Quantization:
+        """Take a record for 8-bit integers, which `quantize` or a training made; return it.
+
+        With labelled images in `held_out`, it says what int8 costs.
+        """
         with self._lock.lock:
             self._forget_quantization()
             self.quantization = record

@@ -16,6 +16,7 @@ from opsin.data import Dataset
 from opsin.planning.annotated import AnnotatedPlanner
 from opsin.planning.budget import Budget, conv_tuning_of
 from opsin.planning.candidate import Planner, first_that_fits
+from opsin.planning.int8 import Int8Planner
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import AUTO, AutoPlan, NetworkChoice, ResourceEstimate, TrainOptions
 from opsin.planning.overrides import adjusts_logits, check_task, with_overrides
@@ -51,7 +52,7 @@ def choose(
         budget = replace(budget, training_seconds=min(budget.training_seconds, useful_seconds))
     conv_tuning = conv_tuning_of(options, tune_convs and not is_unlimited)
     meter = CostMeter(machine, options.threads, conv_tuning, options.planned_precision)
-    planner = planner_for(choice, data, options, budget, meter)
+    planner = Int8Planner(planner_for(choice, data, options, budget, meter), budget)
     candidate = first_that_fits(planner.candidates(), budget)
     counts = data.train.counts()
     if choice.summary.task is not None and options.class_weights is None:
@@ -70,7 +71,7 @@ def choose(
     plan = with_overrides(planner.plan(candidate), options, counts)
     plan = replace(plan, conv_algorithms=conv_tuning.algorithms)
     estimate = ResourceEstimate(candidate.seconds, budget.report_seconds, candidate.bytes)
-    deadline = None if is_unlimited else budget.training_seconds
+    deadline = None if is_unlimited else budget.training_seconds - planner.record_seconds(candidate)
     return AutoPlan(plan, tuple(reasons), estimate, deadline, choice.preprocessing)
 
 

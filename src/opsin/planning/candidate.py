@@ -8,7 +8,10 @@ from typing import Protocol
 
 from opsin.base.errors import UsageError
 from opsin.base.formatting import duration, size
+from opsin.data import Dataset
 from opsin.planning.budget import Budget
+from opsin.planning.measurement import CostMeter
+from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.training.plan import Stage, TrainingPlan
 
 ROUNDING = 1e-9
@@ -33,7 +36,16 @@ class Candidate:
 
 
 class Planner(Protocol):
-    """Lists the candidates for a network and data, and makes the plan for the selected one."""
+    """Lists the candidates for a network and data, and makes the plan for the selected one.
+
+    `forward_seconds` is the time of a prediction of one image.
+    """
+
+    choice: NetworkChoice
+    data: Dataset
+    options: TrainOptions
+    meter: CostMeter
+    forward_seconds: float
 
     def candidates(self) -> Iterator[Candidate]:
         """Yield candidates from best to cheapest, at least one. Costs are measured when a candidate is requested."""

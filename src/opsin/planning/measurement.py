@@ -165,8 +165,11 @@ class CostMeter:
 
     def evaluation_seconds(self, graph: Graph, batch: int) -> float:
         """Return the time per image of `graph` in evaluation, which is in float32 and uses no new tuning."""
-        meter = CostMeter(self.machine, self.threads, ConvTuning(self.conv_tuning.winograd))
-        return meter.measure(graph, batch).image_seconds
+        return self.in_float32().measure(graph, batch).image_seconds
+
+    def in_float32(self) -> CostMeter:
+        """Return a meter for graphs that are in float32 in any plan; it tunes nothing."""
+        return CostMeter(self.machine, self.threads, ConvTuning(self.conv_tuning.winograd))
 
     def _run_cost(self, graph: Graph, batch: int, algorithms: dict[str, str]) -> Cost:
         options = CompileOptions(self.conv_tuning.winograd, algorithms, precision=self.precision)

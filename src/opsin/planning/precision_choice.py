@@ -132,7 +132,7 @@ def choose_precision(
     """Return the precision for `plan`, which is in float32. `network` is a layer that the zoo does not have."""
     if not machine.multiplies_bf16():
         return _float32("this processor has no instructions that multiply bfloat16")
-    stage = plan.stages[-1]
+    stage = plan.stages[plan.last_ordinary]
     if stage.features:
         return _float32("layers that are trained on stored features take little time in any precision")
     total_steps = stage.epochs * ceil((stage.images or len(data.train)) / stage.batch)
@@ -154,8 +154,8 @@ def choose_precision(
 
 
 def _shortened(plan: TrainingPlan, steps: int, images: int) -> TrainingPlan:
-    """Return the last stage of `plan` with about `steps` steps, on data of so many training images."""
-    stage = plan.stages[-1]
+    """Return `plan` with its last stage alone, for about `steps` steps, on data of so many training images."""
+    stage = plan.stages[plan.last_ordinary]
     epochs, limit = steps * stage.batch // images, None
     if not epochs:
         epochs, limit = 1, steps * stage.batch

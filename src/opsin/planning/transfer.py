@@ -121,6 +121,7 @@ class TransferPlanner:
         """The time of a forward pass of one image in evaluation, which is in float32."""
         if meter.precision is not Precision.FLOAT32:
             self.evaluation_image_seconds = meter.evaluation_seconds(extractor, features.BATCH)
+        self.forward_seconds = options.forward_passes * self.evaluation_image_seconds
         self.fixed_seconds = self._fixed_seconds()
 
     def candidates(self) -> Iterator[Candidate]:

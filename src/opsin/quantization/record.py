@@ -23,11 +23,14 @@ def tensors_of(graph: Graph) -> list[Tensor]:
 def ranges_to_data(ranges: Ranges, graph: Graph) -> dict[str, Any]:
     """Return ranges as plain data; tensors are named by their numbers, and channels stored as float32."""
     number = {tensor: str(place) for place, tensor in enumerate(tensors_of(graph))}
-    return {
+    data: dict[str, Any] = {
         "bounds": {number[t]: list(bounds) for t, bounds in ranges.bounds.items()},
         "means": {number[t]: _packed(values) for t, values in ranges.means.items()},
         "factors": {number[t]: _packed(values) for t, values in ranges.factors.items()},
     }
+    return data | (
+        {"steps": {number[t]: _packed(values) for t, values in ranges.steps.items()}} if ranges.steps else {}
+    )
 
 
 def ranges_from_data(data: Mapping[str, Any], graph: Graph) -> Ranges:
@@ -35,15 +38,15 @@ def ranges_from_data(data: Mapping[str, Any], graph: Graph) -> Ranges:
     tensors = tensors_of(graph)
     try:
         bounds = {tensors[int(place)]: (float(low), float(high)) for place, (low, high) in data["bounds"].items()}
-        means, factors = (
-            {tensors[int(place)]: _unpacked(text, tensors[int(place)]) for place, text in data[part].items()}
-            for part in ("means", "factors")
+        means, factors, steps = (
+            {tensors[int(place)]: _unpacked(text, tensors[int(place)]) for place, text in values.items()}
+            for values in (data["means"], data["factors"], data.get("steps", {}))
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ModelError(f"the ranges for 8-bit integers do not belong to the network ({error})") from None
     if not all(np.isfinite(pair).all() and pair[0] <= pair[1] for pair in bounds.values()):
         raise ModelError("the ranges for 8-bit integers are not finite")
-    return Ranges(bounds, means, factors)
+    return Ranges(bounds, means, factors, steps)
 
 
 def _packed(values: Array) -> str:

@@ -140,7 +140,8 @@ class Rewriter:
         factors = self.ranges.factors.get(step.output)
         if factors is not None and as_integers:
             step = step.scaled(factors, np.zeros_like(factors))
-        return x, integer_weights(step, x.scale, self.ranges.means.get(tensor))
+        means, steps = self.ranges.means.get(tensor), self.ranges.steps.get(step.output)
+        return x, integer_weights(step, x.scale, means, steps)
 
     def _product(self, step: Product, as_integers: bool) -> None:
         x, weights = self._weights(step, as_integers)

@@ -48,7 +48,7 @@ class Step:
 class Product(Step):
     """A convolution, or a matrix product if `window` is None: clip(w · x + b, low, high).
 
-    The weight w is K × C/groups × kh × kw, the bias K.
+    The weight w is K × C/groups × kh × kw, the bias K. `factor` is what the layer's own weights are multiplied by.
     """
 
     weight: Array
@@ -56,10 +56,12 @@ class Product(Step):
     window: Window | None
     low: float = -inf
     high: float = inf
+    factor: Array | float = 1.0
 
     def scaled(self, factor: Array, offset: Array) -> Product:
         """Return the step followed by a factor and an offset for each output channel."""
-        return replace(self, weight=self.weight * factor.reshape(-1, 1, 1, 1), bias=self.bias * factor + offset)
+        weight, bias = self.weight * factor.reshape(-1, 1, 1, 1), self.bias * factor + offset
+        return replace(self, weight=weight, bias=bias, factor=self.factor * factor)
 
 
 @dataclass(frozen=True, eq=False)

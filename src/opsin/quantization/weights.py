@@ -15,6 +15,8 @@ LARGEST = 127
 """Weights are symmetric, -127 to 127."""
 SHARES = np.linspace(1.0, 0.6, 17)
 """The shares of a channel's largest weight at which clipping is tried."""
+SMALLEST_STEP = 1e-12
+"""Of weights that are all zero."""
 MAX_SUM = 2**31 - 2**29
 MAX_BIAS = 2**29
 """Sums stay within 32 bits; a quarter of their range is left to the bias, and one to the rounding."""
@@ -48,13 +50,15 @@ class IntegerWeights:
         return smallest_step(float(self.unit.max()))
 
 
-def integer_weights(step: Product, x: Scale, mean: Array | None = None) -> IntegerWeights:
+def integer_weights(step: Product, x: Scale, mean: Array | None = None, learned: Array | None = None) -> IntegerWeights:
     """Return the weights of `step` for an input of the scale `x`.
 
     `mean` is that of each input channel: the bias makes up for the error of the rounded weights at the mean (Nagel et
-    al., "Data-free quantization through weight equalization and bias correction", 2019).
+    al., "Data-free quantization through weight equalization and bias correction", 2019). `learned` are the steps of the
+    layer's own weights with which it was trained.
     """
-    steps = weight_steps(step.weight, step.bias, x)
+    own = weight_steps(step.weight) if learned is None else learned * np.abs(step.factor)
+    steps = np.maximum(own, np.abs(step.bias) / (x.step * MAX_BIAS))  # from which the bias fits into 32 bits
     column = steps.reshape(-1, 1, 1, 1)
     weight = np.clip(np.rint(step.weight / column), -LARGEST, LARGEST)
     bias = step.bias
@@ -65,20 +69,21 @@ def integer_weights(step: Product, x: Scale, mean: Array | None = None) -> Integ
     return IntegerWeights(weight.astype(np.int8), unit, bias / unit - x.zero * total)
 
 
-def weight_steps(weight: Array, bias: Array, x: Scale) -> Array:
-    """Return the step of each output channel: the one with the least squared error of the weights.
-
-    A channel with weights near zero gets a step at which its bias still fits into 32 bits.
-    """
+def weight_steps(weight: Array) -> Array:
+    """Return the step of each output channel: the one with the least squared error of the weights."""
     rows = weight.reshape(len(weight), -1)
-    largest = np.abs(rows).max(axis=1)
-    smallest_step = np.maximum(np.abs(bias) / (x.step * MAX_BIAS), 1e-12)
+    largest = np.maximum(np.abs(rows).max(axis=1), LARGEST * SMALLEST_STEP)
     errors = []
     for share in SHARES:
-        steps = np.maximum(largest * share / LARGEST, smallest_step)[:, None]
+        steps = (largest * share / LARGEST)[:, None]
         errors.append(((np.clip(np.rint(rows / steps), -LARGEST, LARGEST) * steps - rows) ** 2).sum(axis=1))
-    steps = np.maximum(largest * SHARES[np.argmin(errors, axis=0)] / LARGEST, smallest_step)
-    return np.asarray(steps)
+    return np.asarray(largest * SHARES[np.argmin(errors, axis=0)] / LARGEST)
+
+
+def own_steps(step: Product) -> Array:
+    """Return the steps of the layer's own weights, before they are multiplied by a factor for each output channel."""
+    factor = np.abs(np.broadcast_to(step.factor, step.bias.shape))
+    return np.asarray(np.where(factor > 0, weight_steps(step.weight) / np.maximum(factor, SMALLEST_STEP), 1.0))
 
 
 def shift_of_mean(error: Array, mean: Array, groups: int) -> Array:

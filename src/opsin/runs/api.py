@@ -24,6 +24,7 @@ from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import Run
 from opsin.training.events import Event
 from opsin.training.plan import TrainingPlan
+from opsin.training.quantization import with_qat
 from opsin.training.recipe import Recipe
 from opsin.training.trainer import Trainer
 
@@ -42,6 +43,7 @@ def train(
     weight_decay: float | None = None,
     schedule: str | None = None,
     precision: str = Precision.FLOAT32.value,
+    qat: bool = False,
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
     run: str | os.PathLike[str] | None = None,
@@ -58,7 +60,8 @@ def train(
     "sgd", "adam", "adamw", "adagrad" or "rmsprop", with `momentum` and `weight_decay`; `schedule` is "one_cycle",
     "cosine", "step" or "constant". With `precision` "bf16" the training steps store feature maps as bfloat16; the model
     is float32. "auto" takes bf16 if a short training in both shows that it is faster and as good, and float32
-    otherwise. Without `threads` every core is used. `on_event` is called with every event.
+    otherwise. With `qat` (quantization-aware training) a tenth more epochs follow, which round as predictions in int8
+    do. Without `threads` every core is used. `on_event` is called with every event.
 
     With `out` the model is saved there. With `run`, a new folder, checkpoints and a log are written there, and `resume`
     can continue the run; with `replay` it also gets small snapshots of the network while it learns, for `opsin see`
@@ -79,6 +82,7 @@ def train(
     ))  # fmt: skip
     if precision == AUTO:
         plan = choose_precision(plan, dataset, network=layer, threads=threads, engine=engine).applied(plan)
+    plan = with_qat(plan) if qat else plan
     target = None if out is None else Path(out)
     trainer = Trainer(plan, dataset, network=layer, out=target, threads=threads, engine=engine)
     if run is not None:

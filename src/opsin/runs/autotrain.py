@@ -40,6 +40,7 @@ def autotrain(
     epochs: int | None = None,
     learning_curve: bool = False,
     precision: str = Precision.FLOAT32.value,
+    qat: bool = False,
     seed: int = 0,
     threads: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -58,6 +59,9 @@ def autotrain(
     With `precision` "bf16" the training steps store feature maps as bfloat16, and with "auto" if a short training
     shows that this is faster and as good.
 
+    With `qat` (quantization-aware training) the last epochs round as predictions in int8 do; the plan says how long
+    that takes.
+
     With `learning_curve`, a plan for annotated images is trained twice more, on a quarter and on half of them, each
     time for as long: the model's record then says what twice as many images would probably bring, and so does a report
     on it. The budget is for all three trainings.
@@ -72,6 +76,7 @@ def autotrain(
     options = TrainOptions(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
         epochs=epochs, seed=seed, threads=threads, learning_curve=learning_curve, precision=precision,
+        qat=qat,
     )  # fmt: skip
     target_file = None if out is None else Path(out)
     if target_file:

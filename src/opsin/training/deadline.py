@@ -1,4 +1,7 @@
-"""Finishing in time: if the remaining epochs would take too long, the last stage gets fewer."""
+"""Finishing in time: if the remaining epochs would take too long, the last stage gets fewer.
+
+If quantization-aware training follows, its time is reserved.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ from opsin.training.plan import TrainingPlan
 from opsin.training.state import TrainerState
 from opsin.training.truncation import affordable_epochs, truncated_epochs
 
+QAT_COST = 1.5
+"""The time of an epoch that simulates 8-bit integers, relative to an ordinary one; `bench/qat_cost.py` measures it."""
+
 
 class Deadline:
-    """Decides after each epoch of the last stage how many epochs fit into `seconds` of training; None: all.
+    """Decides after each epoch of the last stages how many epochs fit into `seconds` of training; None: all.
 
     `clock` gives the time in seconds.
     """
@@ -38,9 +44,10 @@ class Deadline:
         """
         stage = self.plan.stages[state.stage]
         computing = stage.features and state.epoch - self.entry_epoch <= stage.views
-        if self.seconds is None or computing or state.stage + 1 < len(self.plan.stages):
+        if self.seconds is None or computing or state.stage < self.plan.last_ordinary:
             return None
         epoch_seconds = (self.clock() - self.start_time) * steps / max(1, steps - self.start_step)
         epochs = truncated_epochs(stage.epochs, state.truncations)
-        affordable = affordable_epochs(state.epoch, epochs, epoch_seconds, self.seconds - state.seconds)
+        reserve = QAT_COST * epoch_seconds * sum(later.epochs for later in self.plan.stages[state.stage + 1 :])
+        affordable = affordable_epochs(state.epoch, epochs, epoch_seconds, self.seconds - state.seconds - reserve)
         return None if affordable is None else Shortened(stage.name, state.epoch, affordable, stage.epochs)

@@ -26,7 +26,7 @@ class EarlyStopping:
         """Return the event that ends the stage before its last planned epoch, or None."""
         stage, patience = self.plan.stages[state.stage], self.plan.patience
         waited = self._epochs_since_best(state, stage.name)
-        if patience is None or waited < patience or state.epoch >= stage.epochs:
+        if patience is None or stage.qat or waited < patience or state.epoch >= stage.epochs:
             return None
         return StoppedEarly(stage.name, state.epoch, state.epoch - waited, waited)
 

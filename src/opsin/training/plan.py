@@ -51,8 +51,9 @@ class Stage:
     the layers after them are run. `flip` mirrors images at random, or never; None decides by the data (see
     `data.augment.policy`). `size` trains on images of this side, in pixels, while validation keeps the plan's: smaller
     images make faster epochs, and random crops show objects larger than testing does (Touvron et al. 2019). With
-    `images` an epoch has only that many of the training images, drawn at random. Raises `UsageError` for invalid
-    values.
+    `images` an epoch has only that many of the training images, drawn at random. With `qat` (quantization-aware
+    training) the network rounds as in 8-bit integers, with the statistics of batch normalization fixed; such a stage
+    comes last. Raises `UsageError` for invalid values.
     """
 
     name: str = "training"
@@ -68,6 +69,7 @@ class Stage:
     frozen: tuple[str, ...] = ()
     features: bool = False
     views: int = 1
+    qat: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -85,6 +87,11 @@ class Stage:
             raise UsageError(f"an epoch needs at least one image, not {self.images}")
         if self.features and (self.size is not None or self.images is not None):
             raise UsageError(f"the stage '{self.name}' trains on features, which need all images in the plan's size")
+        if self.qat and (self.features or self.size is not None):
+            raise UsageError(
+                f"the stage '{self.name}' rounds as in 8-bit integers, which needs the whole network and images in the "
+                "plan's size; leave out features and size, or qat"
+            )
         if self.views < 1:
             raise UsageError(f"the stage '{self.name}' needs at least one view of each image, not {self.views}")
 
@@ -141,6 +148,8 @@ class TrainingPlan:
         names = [stage.name for stage in self.stages]
         if not names or len(set(names)) < len(names):
             raise UsageError(f"a plan has stages with different names, at least one, not {names}")
+        if any(stage.qat for stage in self.stages[:-1]):
+            raise UsageError("the stage that rounds as in 8-bit integers (qat) comes last, because later ones undo it")
         if self.size is not None and self.size < 1:
             raise UsageError(f"the side of the images must be at least 1 pixel, not {self.size}")
         check_seed(self.seed)
@@ -176,6 +185,11 @@ class TrainingPlan:
         return self.class_weights is not None or self.logit_adjustment is not None
 
     @property
+    def last_ordinary(self) -> int:
+        """The number of the last stage that trains in real numbers."""
+        return max((number for number, stage in enumerate(self.stages) if not stage.qat), default=0)
+
+    @property
     def epochs(self) -> int:
         """The number of epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
@@ -183,7 +197,7 @@ class TrainingPlan:
     def to_data(self) -> dict[str, Any]:
         """Return the plan as JSON has it."""
         data = asdict(self)
-        data["stages"] = [{**stage, "frozen": list(stage["frozen"])} for stage in data["stages"]]
+        data["stages"] = [_stage_data(stage) for stage in data["stages"]]
         for name in TUPLES:
             data[name] = None if data[name] is None else list(data[name])
         if not self.signed:
@@ -201,6 +215,13 @@ class TrainingPlan:
             return cls(**{**_field_values(cls, data, TUPLES), "stages": stages})
         except (KeyError, TypeError, AttributeError):
             raise UsageError("the plan is not described completely") from None
+
+
+def _stage_data(fields: Mapping[str, Any]) -> dict[str, Any]:
+    data = {**fields, "frozen": list(fields["frozen"])}
+    if not data["qat"]:
+        del data["qat"]  # Earlier versions do not know it.
+    return data
 
 
 def check_epochs(epochs: int) -> None:

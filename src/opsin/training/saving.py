@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from opsin.base.errors import CompileError, DataError, ModelError
-from opsin.data import Dataset, Samples
+from opsin.data import Dataset
 from opsin.model import Model
 from opsin.model.int8 import spread
 from opsin.model.record import held_out, held_out_split, measured_on
 from opsin.tasks.score import Score
 from opsin.training.events import Epoch
 from opsin.training.plan import TrainingPlan
-from opsin.training.state import ModelState
-
-QUANTIZED_SHARE, MIN_QUANTIZED = 0.02, 100
-"""Images for int8 as a share of those that the network was trained on, all epochs together, and the fewest."""
+from opsin.training.quantization import images_for_int8, recorded_count, simulated_record
+from opsin.training.state import ModelState, State
 
 
 class ModelWriter:
@@ -35,25 +33,26 @@ class ModelWriter:
         if self.data.validation is not None and len(self.data.validation):
             self.model.calibrate(self.data.validation)
 
-    def quantize(self, trained_images: int) -> None:
+    def quantize(self, trained_images: int, values: State) -> None:
         """Record the ranges for predictions in int8, on training images, and what int8 costs on held-out images.
 
-        The images are prepared as for predictions, without augmentation, and so few that they take about a fiftieth of
-        the training on `trained_images`. An engine that cannot compute with integers leaves the model without a record;
-        it can be made later (`Model.quantize`).
+        If training simulated int8, the ranges are those in the `values` of its last program. The images are prepared as
+        for predictions, without augmentation, and so few that they take about a fiftieth of the training on
+        `trained_images`. An engine that cannot compute with integers leaves the model without a record; it can be made
+        later (`Model.quantize`).
         """
-        count = max(MIN_QUANTIZED, int(QUANTIZED_SHARE * trained_images))
-        observed, compared = (images.take(spread(len(images), count)) for images in self._for_int8())
+        count = recorded_count(trained_images)
+        both = images_for_int8(self.model, self.data)
+        observed, compared = (images.take(spread(len(images), count)) for images in both)
+        learned = simulated_record(self.model, self.data, values)
         try:
-            self.model.quantize(observed, compared)
+            if learned is None:
+                self.model.quantize(observed, compared)
+            else:
+                self.model.adopt(learned, compared)
         except (CompileError, DataError) as error:
             self.model.quantization = None
             logging.getLogger("opsin").info("no ranges for int8 were recorded: %s", error)
-
-    def _for_int8(self) -> Iterator[Samples]:
-        """Yield training images and held-out ones, with the frames that the network compares."""
-        for images in (self.data.train, held_out(self.data)):
-            yield images.stacked(self.model.preprocessing.frames)
 
     def save(
         self,

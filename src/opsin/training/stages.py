@@ -30,6 +30,7 @@ from opsin.tasks.score import Score
 from opsin.tasks.task import Evaluation, LossOptions, Task
 from opsin.training.features import FeatureCache, FeatureExtractor, FeatureScore
 from opsin.training.plan import Stage, TrainingPlan
+from opsin.training.quantization import simulated_step
 from opsin.training.state import State, TrainerState
 from opsin.training.tap_cache import TapCache
 from opsin.training.truncation import schedule_position
@@ -105,9 +106,10 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
     augmentation = augment.policy_for(stage.augment, data.train, preprocessing, stage.flip)
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
-    extractor_graph, graph = _step_graphs(context, stage, preprocessing.input_shape, augmentation.mixes)
-    program = context.engine(graph, batch, context.threads)
-    program.load_state(_initial_program_values(graph, plan.seed, initial))
+    shape = preprocessing.input_shape
+    extractor_graph, graph, ranges = _step_graphs(context, stage, shape, augmentation.mixes, initial)
+    program = (model.engine if stage.qat else context.engine)(graph, batch, context.threads)
+    program.load_state(_initial_program_values(graph, plan.seed, initial) | dict(ranges))
     batches = Batches(data.train, preprocessing, batch, plan.seed, augmentation, stage.images)
     feed: Feed = batches
     evaluate: Callable[[State], Evaluation] | None = None
@@ -148,20 +150,22 @@ def stage_preprocessing(stage: Stage, preprocessing: Preprocessing) -> Preproces
 
 
 def _step_graphs(
-    context: TrainingContext, stage: Stage, shape: tuple[int, int, int], soft: bool
-) -> tuple[Graph | None, Graph]:
+    context: TrainingContext, stage: Stage, shape: tuple[int, int, int], soft: bool, initial: State
+) -> tuple[Graph | None, Graph, State]:
     """Return the graphs of feature extraction, if the stage uses features, and of its training step.
 
-    `shape` is that of an image; with `soft` the targets are those of mixed images.
+    `shape` is that of an image; with `soft` the targets are those of mixed images. The third result is the values of
+    ranges for 8-bit integers, observed on a network with the variables `initial`, if the stage simulates these.
     """
     plan, layer = context.plan, context.layer
     task = context.data.task.for_network(plan.network, shape[1:])
     optimizer, loss = optimizer_of(plan, layer), loss_of(plan, task, soft)
-    if stage.features and is_annotated(task):
-        return nn.tapped_graphs(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
+    if stage.qat:
+        return None, *simulated_step(context.model, context.data, stage, optimizer, loss, initial)
     if stage.features:
-        return nn.features_graphs(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
-    return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen)
+        graphs = nn.tapped_graphs if is_annotated(task) else nn.features_graphs
+        return *graphs(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen), {}
+    return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen), {}
 
 
 def _tap_cache(context: TrainingContext, stage: Stage, graph: Graph, batches: Batches, initial: State) -> TapCache:

@@ -172,8 +172,10 @@ class Trainer:
     def _next_runtime(self) -> StageRuntime:
         """Compile the next stage, which begins with the result of the one before."""
         runtime = self.runtime = prepare(self.context, self.plan.stages[self.state.stage], self.values)
+        # A network in simulated int8 is worth more than its scores in float32 say.
+        best = None if runtime.stage.qat else self.snapshot.best
         self.snapshot = replace(
-            self.snapshot, state=self.state, values=runtime.program.state(), outside=runtime.outside
+            self.snapshot, state=self.state, values=runtime.program.state(), outside=runtime.outside, best=best
         )
         return runtime
 
@@ -257,7 +259,7 @@ class Trainer:
         is_best = self.early_stopping.is_best(self.state, score)
         self.state = self.state.after_seconds(self.stopwatch.lap())
         self.state = self.state.after_epoch(runtime.stage.name, runtime.program.batch, score, is_best)
-        if is_best and self.plan.patience is not None:
+        if is_best and self.plan.patience is not None and not runtime.stage.qat:
             best = ModelState(self.state.steps, values)
         stop_event = self.early_stopping.on_epoch(self.state)
         shortened = self.deadline.on_epoch(self.state, len(runtime.feed))
@@ -313,7 +315,7 @@ class Trainer:
     def _finish(self) -> Iterator[Event]:
         result = self._result()
         self.writer.load(result)
-        self.writer.quantize(self.state.images)
+        self.writer.quantize(self.state.images, self.snapshot.values)
         images = measured_images(self.data)
         if measured_on(self.data) == held_out_split(self.data):
             score = next(epoch.held_out for epoch in self.state.history if epoch.steps == result.steps)

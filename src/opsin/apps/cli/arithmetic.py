@@ -12,7 +12,7 @@ import numpy as np
 from opsin.apps.cli.output import print_labelled
 from opsin.base.errors import DataError, UsageError
 from opsin.data.sources import image_files
-from opsin.model.int8 import INT8, MAX_IMAGES, agreement_of, model_precision, spread
+from opsin.model.int8 import INT8, MAX_IMAGES, accurate_record, agreement_of, model_precision, spread
 
 if TYPE_CHECKING:
     from opsin.model import Model
@@ -58,7 +58,7 @@ class Arithmetic:
             note = f": {agreement}" if agreement else ""
             print_labelled("Note: ", "cyan", f"int8 ranges from {record.images} images in {self.calibrate}{note}")
         elif self.precision == INT8:
-            model.quantized()
+            accurate_record(model)
 
 
 def calibration_images(model: Model, folder: str) -> np.ndarray:

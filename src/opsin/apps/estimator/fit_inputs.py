@@ -31,6 +31,7 @@ from opsin.planning.options import AUTO, NetworkChoice, TrainOptions
 from opsin.planning.overrides import with_overrides
 from opsin.planning.precision_choice import choose_precision
 from opsin.training import Recipe, TrainingPlan
+from opsin.training.quantization import with_qat
 
 
 class Target(Protocol):
@@ -176,4 +177,5 @@ def _policy(inputs: FitInputs, network: nn.Layer | None, elapsed_seconds: float)
     images = inputs.data.train
     training_plan = with_optimizer(recipe.plan(type(network).__name__, len(images)), options, len(images))
     training_plan = with_overrides(training_plan, replace(options, class_weights=False), images.counts())
+    training_plan = with_qat(training_plan) if options.qat else training_plan
     return training_plan, options.budget - elapsed_seconds if options.budget else None

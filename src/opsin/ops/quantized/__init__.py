@@ -5,5 +5,6 @@ point 0 (Jacob et al., "Quantization and training of neural networks for efficie
 2018; Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference", 2018). Scales are known when a
 graph is quantized, so most operations hold whole numbers that are made of them: see `fixed_point`.
 
-The results are defined to the bit: NumPy, machine code and exported programs compute the same. None has a gradient.
+The results are defined to the bit: NumPy, machine code and exported programs compute the same. They have no gradient;
+`fake_quantize` has one, which simulates their rounding on real numbers while a network is trained.
 """
