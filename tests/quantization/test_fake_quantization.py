@@ -10,8 +10,8 @@ from opsin.backends.native import compile as native
 from opsin.backends.reference import Reference
 from opsin.backends.reference import compile as reference
 from opsin.ir import Graph, input_tensor
-from opsin.quantization.quantize import calibrated, quantize_graph
 from opsin.quantization.fake_quantization import simulated, simulated_ranges, simulation_state
+from opsin.quantization.quantize import calibrated, quantize_graph
 from tests.quantization.networks import NETWORKS, Array, network
 from tests.quantization.test_quantize import noise, run
 

@@ -12,8 +12,8 @@ from opsin.model import Model
 from opsin.model.int8 import Quantization, compared_count, observed_count, quantization_of
 from opsin.model.record import held_out
 from opsin.nn.optimizers import Optimizer
-from opsin.quantization.record import ranges_from_data, ranges_to_data
 from opsin.quantization.fake_quantization import simulated, simulated_ranges, simulation_state
+from opsin.quantization.record import ranges_from_data, ranges_to_data
 from opsin.training.plan import Stage, TrainingPlan
 from opsin.training.state import State
 
