@@ -53,7 +53,7 @@ def test_trained_weights_keep_the_steps_of_the_simulation() -> None:
     again = simulated_ranges(graph, trained, values)
     assert again is not None
     kernels = [quantize_graph(graph, trained, each)[1]["0.weight_int8"] for each in (ranges, again)]
-    assert np.abs(kernels[0]).max() == 127 and np.abs(kernels[1]).max() in (114, 115)  # the step is not chosen anew
+    assert np.abs(kernels[0]).max() == 127 and np.abs(kernels[1]).max() in (114, 115)  # the step stays
     simulation = run(simulated(graph, trained), trained | values, images)
     integers = run(*quantize_graph(graph, trained, again), images)
     assert noise(simulation, integers) < 0.5 * noise(run(graph, trained, images), integers)
