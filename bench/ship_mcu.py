@@ -1,6 +1,7 @@
 """What do networks in C need on microcontrollers: code, flash, RAM, stack, and instructions for a multiply-add?
 
-    python bench/ship_mcu.py [--networks mlperf_tiny_resnet8 …] [--boards Cortex-M4 …] [--precision int8] [--json FILE]
+    python bench/ship_mcu.py [--networks mlperf_tiny_resnet8 …] [--boards Cortex-M4 …] [--precision int8] [--stream]
+                             [--json FILE]
 
 Weights are untrained, and ranges for int8 are those of random images; neither changes a size or a count. Each network
 is exported, compiled by `arm-none-eabi-gcc -Os`, and run in QEMU, which executes one instruction in each nanosecond of
@@ -43,7 +44,7 @@ def row(network: str, processor: str, folder: Path) -> list[str]:
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{network} on a {processor}: the self-test failed\n{done.stdout}{done.stderr}")
-    found = re.search(r"instructions of \w+_run: (\d+)", done.stdout + done.stderr)
+    found = re.search(r"instructions of .*_run: (\d+)", done.stdout + done.stderr)
     assert found, done.stdout
     options = compiler_options((folder / "cortex-m" / "Makefile").read_text(), board)
     prefix = certificate["name"]
@@ -61,6 +62,7 @@ def main() -> None:
     options.add_argument("--networks", nargs="+", default=["mlperf_tiny_resnet8", "mlperf_tiny_vww"])
     options.add_argument("--boards", nargs="+", default=[*BOARDS], choices=[*BOARDS])
     options.add_argument("--precision", default=INT8)
+    options.add_argument("--stream", action="store_true", help="networks take their images row by row")
     chosen = options.parse_args()
     record = begin(chosen)
     for processor in chosen.boards:
@@ -72,7 +74,7 @@ def main() -> None:
             model, folder = untrained(network), Path(scratch) / network
             if chosen.precision == INT8:
                 observed(model)
-            opsin.ship(model, "c", folder, precision=chosen.precision)
+            opsin.ship(model, "c", folder, precision=chosen.precision, stream=chosen.stream)
             for processor in chosen.boards:
                 rows.append(row(network, processor, folder))
                 print(*rows[-1], file=sys.stderr, flush=True)

@@ -174,12 +174,16 @@ def taps_inside(k: Builder, start: Value, step: Value, limit: Value, taps: Value
     return first.get(), last.get()
 
 
-def one_row(spec: KernelSpec, words: Sequence[int], fill: float | int) -> RowForm:
-    """Return the form of a convolution with the words of `Conv2d` that computes one row."""
+def one_row(spec: KernelSpec, words: Sequence[int], fill: float | int, pixel: int | None) -> RowForm:
+    """Return the form of a convolution with the words of `Conv2d` that computes one row.
+
+    Rows that are padded in scratch have pixels of `pixel` words, if those are float32.
+    """
     _, width, out_height, taps, stride, dilation, top, *margin = words[:11]
     span = (taps - 1) * dilation + 1
     row_words = (span, width, 1, taps, stride, dilation, 0, *margin, 1, 1, *words[13:])
-    return RowForm(spec, row_words, 1, out_height, span, stride, top, fill)
+    scratch = None if pixel is None else span * margin[3] * pixel
+    return RowForm(spec, row_words, 1, out_height, span, stride, top, fill, scratch=scratch)
 
 
 @dataclass(frozen=True)
@@ -210,7 +214,7 @@ class Conv2d(KernelSpec):
         return {0: RowOrder(out_height, stride, top, *rows, words[11], self.padded)}
 
     def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
-        return one_row(self, words, 0.0)
+        return one_row(self, words, 0.0, self.window.pixel)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv2d")

@@ -72,7 +72,10 @@ class ConvPanels(KernelSpec):
     def row_form(self, words: Sequence[int], rows: int) -> RowForm | None:
         if self.strided_output:
             return None
-        return one_row(replace(self, shares=1), words, words[13] if self.shape.is_whole else 0.0)
+        spec = replace(self, shares=1)
+        if self.shape.is_whole:
+            return one_row(spec, words, words[13], None)
+        return one_row(spec, words, 0.0, self.window.pixel)
 
     def build(self, target: Target) -> Kernel:
         k = Builder("conv_panels")

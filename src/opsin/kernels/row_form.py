@@ -15,7 +15,8 @@ class RowForm:
     of their pointers.
 
     Row r of `count` rows of results reads rows r · `stride` - `top` up to r · `stride` - `top` + `span` - 1. Those
-    outside the image have the value `fill`; it is None if the kernel must not read them.
+    outside the image have the value `fill`; it is None if the kernel must not read them. One row needs no more than
+    `scratch` words of scratch, if that is known.
     """
 
     spec: KernelSpec
@@ -27,3 +28,4 @@ class RowForm:
     top: int = 0
     fill: float | int | None = None
     images: tuple[int, ...] = (0,)
+    scratch: int | None = None

@@ -160,6 +160,7 @@ class _Plan:
         result = self.rings[stage.result].buffer
         return replace(
             stage.call, spec=stage.form.spec, arguments=tuple(arguments), blocks=stage.form.blocks,
+            scratch=min(stage.call.scratch, stage.call.scratch if stage.form.scratch is None else stage.form.scratch),
             macs=stage.call.macs // max(1, stage.form.count), writes={result: False},
             reads={view.buffer: False for view in views if view.buffer is not result or stage.accumulates},
         )  # fmt: skip
