@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import opsin
 from opsin.base.errors import UsageError
 from opsin.export.runtime.script import compact
 from opsin.model import Model
-from tests.export.models import images, models
+from tests.export.models import classifier, images, make, models
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 
@@ -176,10 +177,35 @@ def test_digests_do_not_need_the_browsers_help(tmp_path: Path) -> None:
     assert node(script, {"folder": str(tmp_path)}) == "loaded"
 
 
+@needs_node
+def test_frames_of_a_film_are_compared(tmp_path: Path) -> None:
+    numbers = models()["numbers"]
+    model = make(classifier(2), replace(numbers.preprocessing, frames=3), numbers.task, calibration=numbers.calibration)
+    model.portable = True
+    opsin.ship(model, "js", tmp_path)
+    film = [image for image in images() if min(image.shape[:2]) > 5]
+    script = (
+        HEAD
+        + """
+    const model = await load(), answers = []
+    for (let turn = 0; turn < 2; turn++) {
+      model.restart()
+      for (const {content, width, height} of data.images) {
+        answers.push(model.predict(new Uint8Array(Buffer.from(content, 'base64')), width, height).quantities[0].value)
+      }
+    }
+    process.stdout.write(JSON.stringify(answers))
+    """
+    )
+    found = node(script, {"folder": str(tmp_path), "images": [encoded(image) for image in film]})
+    expected = [answer.quantities[0].value for answer in model.predict(film)]
+    assert found == expected * 2 and len(set(expected)) == len(film)
+
+
 def test_models_that_pages_cannot_run_are_refused() -> None:
     model = models()["grey"]
-    model.preprocessing = opsin.data.Preprocessing(1, 19, 22, (0.1,), (0.3,), frames=2)
-    with pytest.raises(UsageError, match="takes stacks of 2 successive frames"):
+    model.preprocessing = opsin.data.Preprocessing(2, 19, 22, (0.1,) * 2, (0.3,) * 2)
+    with pytest.raises(UsageError, match="takes 2 channels; pages show grey and RGB images"):
         opsin.ship(model, "js")
 
 

@@ -47,11 +47,6 @@ def make_parts(model: Model, precision: str) -> Parts:
     Raise `UsageError` if the script cannot run such a model, and `ModelError` if it cannot predict in int8.
     """
     task = task_description(model)
-    if model.preprocessing.frames > 1:
-        raise UsageError(
-            f"{model.name} takes stacks of {model.preprocessing.frames} successive frames, and pages show single "
-            "images; ship a model that takes one image"
-        )
     if model.preprocessing.channels not in (1, 3):
         raise UsageError(f"{model.name} takes {model.preprocessing.channels} channels; pages show grey and RGB images")
     network = network_of(model, precision)
@@ -97,7 +92,8 @@ def input_description(model: Model) -> dict[str, Any]:
     elif crop is not None and not isinstance(crop, Portable):
         framing = {"kind": "stretch", "interpolation": crop.interpolation}
     return {
-        "channels": preprocessing.channels, "height": preprocessing.height, "width": preprocessing.width,
+        "channels": preprocessing.channels, "frames": preprocessing.frames,
+        "height": preprocessing.height, "width": preprocessing.width,
         "scale": scale.tolist(), "shift": shift.tolist(), "darkBackground": preprocessing.dark_background,
         "framing": framing,
     }  # fmt: skip

@@ -71,12 +71,16 @@ export type Answer = ANSWER
 export interface Model {
   readonly labels: readonly string[]
   /** The size and the channels of what the network takes. */
-  readonly input: {readonly channels: number; readonly height: number; readonly width: number}
-  /** Returns the answer for an upright image. */
+  readonly input: {readonly channels: number; readonly frames: number; readonly height: number; readonly width: number}
+  /** Returns the answer for an upright image; the next frame of a film if the network compares frames. */
   predict(image: Pixels, width: number, height: number): Answer
+  /** Begins a new film: the next frame also stands for those before it. */
+  restart(): void
   /** Returns the bytes that the network gets for an image, channel by channel. */
   pixels(image: Pixels, width: number, height: number): Uint8Array
-  /** Returns the network's outputs by name for bytes as `pixels` returns them. */
+  /** Returns the bytes of a frame with those of the frames before it; of a network that takes one image, the same. */
+  stacked(pixels: Uint8Array): Uint8Array
+  /** Returns the network's outputs by name for bytes as `stacked` returns them. */
   outputs(pixels: Uint8Array): Record<string, Float32Array>
   /** Computes the golden images again; throws an `OpsinError` unless all outputs are the expected ones, to the bit. */
   selfTest(): Promise<void>

@@ -29,7 +29,8 @@ class Model {
 
   /** Computes the golden images; throws an `OpsinError` unless all outputs and resized pixels are the expected ones. */
   async selfTest() {
-    const {goldenDigests, frameDigest, input: {channels, height, width}} = this.description
+    const {goldenDigests, frameDigest, input: {frames, height, width}} = this.description
+    const channels = this.input.channels * frames
     const rows = Math.ceil(height / BLOCK), columns = Math.ceil(width / BLOCK), size = channels * rows * columns
     const goldens = noise(goldenDigests.length * size)
     for (const [number, expected] of goldenDigests.entries()) {
@@ -62,11 +63,22 @@ class Model {
     return pixels
   }
 
+  /** Returns the bytes of a frame, as `pixels` returns them, with those of the frames before it, the newest first. The
+      first frame of a film also stands for those before it. */
+  stacked(pixels) {
+    const {frames} = this.input
+    this.film = [pixels, ...this.film ?? Array(frames - 1).fill(pixels)].slice(0, frames)
+    return frames > 1 ? joined(this.film) : pixels
+  }
+
+  /** Begins a new film. */
+  restart() { this.film = undefined }
+
   runOnce(pixels, mirrored) {
     return this.network.run(pixels, this.input.scale, this.input.shift, mirrored)
   }
 
-  /** Returns the outputs of the network by name, float32, for bytes as `pixels` returns them. */
+  /** Returns the outputs of the network by name, float32, for bytes as `pixels` or `stacked` returns them. */
   outputs(pixels) {
     const outputs = this.runOnce(pixels, false)
     if (!this.description.mirrored) return outputs
@@ -81,10 +93,11 @@ class Model {
     return outputs
   }
 
-  /** Returns the answer for an image of RGBA, RGB or grey bytes, row by row from the top left. */
+  /** Returns the answer for an image of RGBA, RGB or grey bytes, row by row from the top left. It is the next frame of
+      a film if the network compares frames. */
   predict(image, width, height) {
     const {task} = this.description
-    const answer = ANSWERS[task.name](this.outputs(this.pixels(image, width, height)), task, {width, height})
+    const answer = ANSWERS[task.name](this.outputs(this.stacked(this.pixels(image, width, height))), task, {width, height})
     return {task: task.name, ...answer}
   }
 }

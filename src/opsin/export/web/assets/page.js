@@ -38,7 +38,7 @@ function predicted(canvas, preview) {
   const pixels = model.pixels(pixelsOf(canvas), width, height)
   paintInput(pixels, input)
   const size = preview ? {width: preview.width, height: preview.height} : {width, height}
-  return {task: task.name, ...ANSWERS[task.name](model.outputs(pixels), task, size)}
+  return {task: task.name, ...ANSWERS[task.name](model.outputs(model.stacked(pixels)), task, size)}
 }
 
 /** Shows the pixels that the network gets. */

@@ -33,6 +33,7 @@ async function decoded(file) {
 
 /** Shows the answer for an image file. */
 async function openFile(file) {
+  model.restart()
   show(await decoded(file), file.name || 'the image')
 }
 
@@ -51,6 +52,7 @@ class Camera {
     }
     this.video.srcObject = this.stream
     await this.video.play()
+    model.restart()
     this.next()
   }
 
