@@ -81,7 +81,28 @@ def test_the_project_for_a_pc_compiles(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_stacks_of_frames_are_refused() -> None:
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_frames_of_a_film_are_compared(precision: str, tmp_path: Path) -> None:
+    numbers = MODELS["numbers"]
+    model = make(classifier(2), replace(numbers.preprocessing, frames=3), numbers.task, calibration=numbers.calibration)
+    if precision == "int8":
+        model.quantize(np.random.default_rng(1).integers(0, 256, (40, *model.preprocessing.shape), np.uint8))
+    model = replace(model, portable=True, precision=precision, max_drop=np.inf, _programs={})
+    compiled = CModel(model, tmp_path, extra_bytes=50_000, precision=precision)
+    assert compiled.call("self_test") == 0
+    film = [image for image in images() if min(image.shape[:2]) > 5]
+    for _ in range(2):
+        for pixels, answer in zip(film, model.predict(film), strict=True):
+            expected = [quantity.value for quantity in answer.quantities]
+            assert np.allclose(answers(compiled, "measure", pixels), expected, rtol=1e-6, atol=1e-6)
+        compiled.library.small_restart()
+
+
+def test_films_are_neither_streamed_nor_averaged() -> None:
     film = replace(MODELS["numbers"].preprocessing, frames=2)
-    with pytest.raises(UsageError, match="compares frames of a film, which the format c does not keep"):
-        opsin.ship(make(classifier(2), film, MODELS["numbers"].task), "c")
+    model = make(classifier(4), film, MODELS["stretched"].task)
+    with pytest.raises(UsageError, match="which C does not combine with stream; leave it out"):
+        opsin.ship(model, "c", stream=True)
+    model.tta = "hflip"
+    with pytest.raises(UsageError, match=r"with averaging over mirror images \(tta\)"):
+        opsin.ship(model, "c")

@@ -43,7 +43,7 @@ def golden_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
 
 def make_goldens(network: Network, outputs: Sequence[str]) -> Goldens:
     """Return the golden images of a network, and numbers of its outputs without test-time augmentation."""
-    images = golden_images(network.model.preprocessing.shape)
+    images = golden_images(network.model.preprocessing.input_shape)
     program = compile(network.graph, 1, 1)
     program.load_state(network.state)
     inputs = network.inputs(images)

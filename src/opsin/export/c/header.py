@@ -22,6 +22,14 @@ ROWS = """
    results; before, it returns NULL. */
 int model_feed_row(int32_t number, const uint8_t *pixels);
 """
+FILM = """
+/* The network compares MODEL_FRAMES frames of a film: each image that is loaded is the next frame, and the first one
+   also stands for those before it. Begin a new film. */
+#define MODEL_FRAMES @frames@
+void model_restart(void);
+"""
+FILM_BYTES = 4
+"""Whether there is a frame."""
 NEXT_ROW_BYTES = 4
 """The number of the next row."""
 BORDER_BYTES = 8
@@ -37,15 +45,22 @@ def header(shipment: Shipment, answers: Answers) -> str:
         outputs=shipment.outputs, labels=_labels(shipment), ram=ram_bytes(shipment),
         weights=len(shipment.program.constants), goldens=len(shipment.goldens.images),
         streamed=int(shipment.is_streamed), rows=renamed(ROWS, shipment) if shipment.is_streamed else "",
-        predict=renamed(OUTPUTS, shipment) + answers.header,
+        predict=renamed(_film(shipment) + OUTPUTS, shipment) + answers.header,
     )  # fmt: skip
 
 
 def ram_bytes(shipment: Shipment) -> int:
-    """Return the bytes of all static variables: the arena, and what averaging over mirror images keeps."""
+    """Return the bytes of all static variables: the arena, and what averaging over mirror images and films keep."""
     averaging = 4 * shipment.outputs + int(np.prod(shipment.model.preprocessing.shape)) if shipment.model.tta else 0
     rows = NEXT_ROW_BYTES + BORDER_BYTES * shipment.model.preprocessing.dark_background if shipment.is_streamed else 0
-    return shipment.program.arena_bytes + averaging + rows
+    frames = shipment.model.preprocessing.frames
+    film = FILM_BYTES + int(np.prod(shipment.model.preprocessing.input_shape)) if frames > 1 else 0
+    return shipment.program.arena_bytes + averaging + rows + film
+
+
+def _film(shipment: Shipment) -> str:
+    frames = shipment.model.preprocessing.frames
+    return FILM.replace("@frames@", str(frames)) if frames > 1 else ""
 
 
 def _labels(shipment: Shipment) -> str:

@@ -87,8 +87,9 @@ def prepare(model: Model, precision: str, stream: bool = False) -> Shipment:
     Raise `UsageError` for a model that the format cannot hold, and `ModelError` if it cannot predict in int8.
     """
     shapes = {name: tensor.shape[1:] for name, tensor in model.graph.outputs.items()}
-    if model.preprocessing.frames > 1:
-        raise UsageError(f"{model.name} compares frames of a film, which the format c does not keep; ship it to onnx")
+    if model.preprocessing.frames > 1 and (stream or model.tta is not None):
+        other = "stream" if stream else "averaging over mirror images (tta)"
+        raise UsageError(f"{model.name} compares frames of a film, which C does not combine with {other}; leave it out")
     expected = shapes_of(model)
     if {name: len(shape) for name, shape in shapes.items()} != expected:
         text = ", ".join(f"{name} {show(shape)}" for name, shape in shapes.items())
@@ -124,7 +125,7 @@ def _streamed(network: Network) -> PortableProgram:
 
 def _check_layout(model: Model, program: PortableProgram) -> None:
     """Raise `AssertionError` unless input and output are contiguous; the planner makes them so."""
-    channels, height, width = model.preprocessing.shape
+    channels, height, width = model.preprocessing.input_shape
     height = 1 if program.stream else height
     size = ELEMENT_BYTES[program.inputs[INPUT].element]
     strides = np.zeros((1, height, width, channels), f"V{size}").transpose(0, 3, 1, 2)

@@ -79,6 +79,9 @@ int model_load(const uint8_t *pixels, int32_t width, int32_t height, int32_t cha
 #if MODEL_DARK_BACKGROUND
   if (state == MODEL_OK) invert_light();
 #endif
+#if MODEL_FRAMES > 1
+  if (state == MODEL_OK) keep_frame();
+#endif
   return state;
 #endif
 }
@@ -98,6 +101,10 @@ const float *model_run(void)
   compute();
   return arena.f + MODEL_OUTPUT_AT / 4;
 }
+#endif
+
+#if MODEL_FRAMES > 1
+void model_restart(void) { is_film = 0; }
 #endif
 
 /* Opsin's `Model.outputs`, from a loaded image. */

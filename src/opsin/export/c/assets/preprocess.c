@@ -248,7 +248,43 @@ static void invert_light(void)
 }
 #endif
 
+#if MODEL_FRAMES > 1
+/* The last frames of a film, the newest first; the first one also stands for those before it. */
+static uint8_t film[MODEL_FRAMES][PIXELS];
+static int is_film;
+
+/* Add the resized image to the film. */
+static void keep_frame(void)
+{
+  const uint8_t *const resized = resized_image();
+  int32_t i, number;
+  for (i = 0; i < PIXELS; i++) {
+    for (number = MODEL_FRAMES - 1; number > 0; number--) film[number][i] = is_film ? film[number - 1][i] : resized[i];
+    film[0][i] = resized[i];
+  }
+  is_film = 1;
+}
+
+/* The numbers of a pixel are the channels of the newest frame, then those of the one before it, and so on. */
+static void normalise(void)
+{
 #if MODEL_INPUT_BYTES == 4
+  static const float scale[] = {@scale@}, shift[] = {@shift@};
+#endif
+  int32_t i, number, channel, at = 0;
+  for (i = 0; i < PIXELS; i += MODEL_CHANNELS)
+    for (number = 0; number < MODEL_FRAMES; number++)
+      for (channel = 0; channel < MODEL_CHANNELS; channel++, at++) {
+        const uint8_t byte = film[number][i + channel];
+#if MODEL_INPUT_BYTES == 4
+        const float product = (float)byte * scale[number * MODEL_CHANNELS + channel];
+        network_input()[at] = product + shift[number * MODEL_CHANNELS + channel];
+#else
+        arena.bytes[MODEL_INPUT_AT + at] = (uint8_t)(byte ^ 128u);
+#endif
+      }
+}
+#elif MODEL_INPUT_BYTES == 4
 /* Bytes become floats: each channel is multiplied and shifted. */
 static void normalise(void)
 {

@@ -1,20 +1,33 @@
 
 /* The images of the self-test: noise, brighter in some, and their results when this file was written. */
+static uint8_t golden_byte(uint32_t number, uint32_t place)
+{
+  uint32_t x = 0x9e3779b9u * (number + 1) + place;
+  x = (x ^ (x >> 16)) * 0x7feb352du;
+  x = (x ^ (x >> 15)) * 0x846ca68bu;
+  return (uint8_t)((x >> 24) >> (number % 4));
+}
+
+#if MODEL_FRAMES == 1
 static void golden_pixels(uint32_t number, uint32_t first)
 {
   uint8_t *const resized = resized_image();
   uint32_t i;
-  for (i = 0; i < (uint32_t)PIXELS; i++) {
-    uint32_t x = 0x9e3779b9u * (number + 1) + first + i;
-    x = (x ^ (x >> 16)) * 0x7feb352du;
-    x = (x ^ (x >> 15)) * 0x846ca68bu;
-    resized[i] = (uint8_t)((x >> 24) >> (number % 4));
-  }
+  for (i = 0; i < (uint32_t)PIXELS; i++) resized[i] = golden_byte(number, first + i);
 }
+#endif
 
 static void golden_image(uint32_t number)
 {
-#if MODEL_STREAMED
+#if MODEL_FRAMES > 1
+  int32_t i, frame_number, channel;
+  uint32_t place = 0;
+  for (i = 0; i < PIXELS; i += MODEL_CHANNELS)
+    for (frame_number = 0; frame_number < MODEL_FRAMES; frame_number++)
+      for (channel = 0; channel < MODEL_CHANNELS; channel++)
+        film[frame_number][i + channel] = golden_byte(number, place++);
+  model_restart();
+#elif MODEL_STREAMED
   int32_t row;
   for (row = 0; row < MODEL_HEIGHT; row++) {
     golden_pixels(number, (uint32_t)(row * ROW));

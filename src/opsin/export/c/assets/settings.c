@@ -1,4 +1,7 @@
 #define MODEL_INPUT_AT @input_at@
+#ifndef MODEL_FRAMES
+#define MODEL_FRAMES 1 /* images that the network compares */
+#endif
 #define MODEL_INPUT_BYTES @input_bytes@ /* of a number of the input: 4 are a float, 1 is an integer */
 #define MODEL_OUTPUT_AT @output_at@
 #define MODEL_FRAMING @framing@
