@@ -19,20 +19,26 @@ from opsin.model.int8 import MIN_IMAGES
 
 NAME, KIB = "mlperf_tiny_resnet8", 1024
 MAX_CODE, MAX_FLASH, MAX_RAM = 6 * KIB, 87 * KIB, 36 * KIB
+MAX_STREAMED_RAM = 17 * KIB
 MAX_INSTRUCTIONS_PER_MAC = 1.35
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for tool in ("arm-none-eabi-gcc", "qemu-system-arm", "make"):
-        if not shutil.which(tool):
-            pytest.skip(f"needs {tool}")
+def model() -> Model:
     network, shape = zoo.create(NAME), zoo.find(NAME).input_shape
     graph = nn.trace(network, shape)
     labels = [str(number) for number in range(10)]
     preprocessing = Preprocessing(*shape, (0.5,) * 3, (0.25,) * 3)
     model = Model(NAME, graph, nn.initial_state(graph, 1), preprocessing, labels, nn.layer_kinds(network))
     model.quantize(np.random.default_rng(0).integers(0, 256, (MIN_IMAGES, *preprocessing.input_shape), np.uint8))
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm", "make"):
+        if not shutil.which(tool):
+            pytest.skip(f"needs {tool}")
     path = tmp_path_factory.mktemp("limits") / NAME
     opsin.ship(model, "c", path, precision="int8", measure=True)
     return path
@@ -44,6 +50,12 @@ def test_sizes(folder: Path) -> None:
     assert row["code"] <= MAX_CODE
     assert row["flash"] <= MAX_FLASH
     assert certificate["ram_bytes"] <= MAX_RAM
+
+
+def test_ram_of_streamed_networks(model: Model) -> None:
+    certificate = json.loads(opsin.ship(model, "c", precision="int8", stream=True).files["certificate.json"])
+    assert certificate["ram_bytes"] <= MAX_STREAMED_RAM
+    assert certificate["rows_at_a_time"] == 11, "all layers but the last"
 
 
 def test_instructions(folder: Path) -> None:
