@@ -2,8 +2,9 @@
 
     python bench/int8_accuracy.py [MODEL DATA]… [--labels NETWORK DATA] [--images 256] [--json FILE]
 
-A MODEL is a file of Opsin's; its ranges are observed on training images of DATA. Lost and won are answers that are
-right in float32 only, and in int8 only; the interval of the drop is that of a paired difference (Agresti & Min 2005).
+A MODEL is a file of Opsin's; its ranges are observed on training images of DATA, unless it was trained with --qat. Lost
+and won are answers that are right in float32 only, and in int8 only; the interval of the drop is that of a paired
+difference (Agresti & Min 2005).
 Test-time augmentation is off. With --labels, a network with published weights answers held-out images of DATA in both
 precisions, among 1,000 labels, whatever DATA's labels are; the row has the images of which float32 is sure.
 """
@@ -44,11 +45,14 @@ def measured(path: str, source: str) -> tuple[str, ...]:
     model = opsin.load(path)
     data = opsin.data.load(source, preprocessing=model.preprocessing)
     model = replace(model, tta=None, max_drop=np.inf)
-    model.quantize(data.train)
+    is_rounded = model.quantization is not None and "steps" in model.quantization.ranges
+    if not is_rounded:
+        model.quantize(data.train)
     images = data.require_test()
     pixels = np.asarray(images.pixels[:])
     answers = [logits(model, pixels, precision).argmax(axis=1) for precision in ("float32", INT8)]
-    return row(f"{model.network}, {data.name}", compared(*answers, model.label_indices(images)))
+    name = f"{model.network}, {data.name}{', --qat' if is_rounded else ''}"
+    return row(name, compared(*answers, model.label_indices(images)))
 
 
 def published(network: str, source: str, count: int) -> list[tuple[str, ...]]:
