@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-VECTOR_FUNCTIONS = ("b4_load_pairs", "p4_store", "i4_all", "i4_dot")
+VECTOR_FUNCTIONS = ("b4_load_pairs", "p4_store", "i4_add", "i4_all", "i4_dot")
 SCALAR_FUNCTIONS = ("i_add", "i_mul", "i_sar")
 
 

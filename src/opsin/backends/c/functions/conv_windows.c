@@ -1,6 +1,6 @@
 /* Two windows are multiplied by the weights of two channels at a time: u has four terms of one channel, then of the
    other. Sums are those of the first window, then of the second. */
-#if defined(WINDOWS_DSP) || defined(VECTORS)
+#if defined(WINDOWS_DSP) || defined(WINDOWS_VECTORS)
 #define WINDOWS_WIDE 1 /* windows are widened to 16 bits */
 #endif
 
@@ -69,35 +69,41 @@ INLINE const int8_t *multiply(const windows *p, const int8_t *u, int32_t *sums)
   sums[3] = s3;
   return u;
 }
-#elif defined(VECTORS)
-static void widen(int8_t *bytes, const int8_t *from, idx count)
+#elif defined(WINDOWS_VECTORS)
+static void widen(int8_t *to, const int8_t *from, idx count)
 {
-  short_word *to = (short_word *)(void *)bytes;
-  idx i = 0;
-  for (; i + 8 <= count; i += 8) p4_store((pair *)(to + i), b4_load_pairs(from + i));
-  for (; i < count; i++) to[i] = from[i];
+  for (; count >= 8; count -= 8, from += 8, to += 16) p4_store((pair *)(void *)to, b4_load_pairs(from));
+  for (; count > 0; count--, to += 2) *(short_word *)(void *)to = *from++;
 }
 
-INLINE i4 twice(const int8_t *p)
-{
-  typedef uint64_t two __attribute__((vector_size(16)));
-  const uint64_t half = ((const eight *)(const void *)p)->all;
-  return (i4)(two){half, half};
-}
+/* Add the products of eight terms: four of each channel, and four more. */
+#define EIGHT_TERMS(weights) \
+  do { \
+    const i4 w = __builtin_shufflevector(weights, weights, 0, 2, 1, 3), first = widened_low(w), second = widened_high(w); \
+    const i4 x = *(const i4_pairs *)(const void *)a, y = *(const i4_pairs *)(const void *)b; \
+    s0 = i4_dot(first, x, s0); \
+    s1 = i4_dot(second, x, s1); \
+    s2 = i4_dot(first, y, s2); \
+    s3 = i4_dot(second, y, s3); \
+  } while (0)
 
 INLINE const int8_t *multiply(const windows *p, const int8_t *u, int32_t *sums)
 {
   const int8_t *a = p->a, *b = p->b, *const end = u + 2 * p->terms;
-  i4 s = i4_all(0), t = i4_all(0);
-  for (; u != end; u += 8, a += 8, b += 8) {
-    const i4 weights = b4_load_pairs(u);
-    s = i4_dot(weights, twice(a), s);
-    t = i4_dot(weights, twice(b), t);
+  i4 s0 = i4_all(0), s1 = s0, s2 = s0, s3 = s0, left, right;
+  for (; end - u >= 16; u += 16, a += 16, b += 16) {
+    const i4 weights = *(const i4_memory *)(const void *)u;
+    EIGHT_TERMS(weights);
   }
-  sums[0] = i_add(sums[0], i_add(s[0], s[1]));
-  sums[1] = i_add(sums[1], i_add(s[2], s[3]));
-  sums[2] = i_add(sums[2], i_add(t[0], t[1]));
-  sums[3] = i_add(sums[3], i_add(t[2], t[3]));
+  if (u != end) {
+    const i4 weights = {((const word *)(const void *)u)[0], ((const word *)(const void *)u)[1], 0, 0};
+    EIGHT_TERMS(weights);
+    u = end;
+  }
+  left = i4_add(__builtin_shufflevector(s0, s1, 0, 4, 1, 5), __builtin_shufflevector(s0, s1, 2, 6, 3, 7));
+  right = i4_add(__builtin_shufflevector(s2, s3, 0, 4, 1, 5), __builtin_shufflevector(s2, s3, 2, 6, 3, 7));
+  left = i4_add(__builtin_shufflevector(left, right, 0, 1, 4, 5), __builtin_shufflevector(left, right, 2, 3, 6, 7));
+  *(i4_memory *)(void *)sums = i4_add(*(i4_memory *)(void *)sums, left);
   return u;
 }
 #else

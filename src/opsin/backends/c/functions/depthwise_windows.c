@@ -11,6 +11,15 @@
                    : [x] "r"(x) : "memory")
 #endif
 
+#ifdef WINDOWS_VECTORS
+/* Return four bytes and four others in turn, widened. */
+INLINE i4 paired(uint32_t a, uint32_t b)
+{
+  const i4 first = {(int32_t)a, 0, 0, 0}, second = {(int32_t)b, 0, 0, 0};
+  return widened_low((i4)__builtin_shufflevector((b16)first, (b16)second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23));
+}
+#endif
+
 /* Add the products of the windows of four channels; u has four weights for each tap, whose place is in `at`. */
 INLINE const int8_t *multiply_channels(const int8_t *x, const word *at, idx taps, const int8_t *u, int32_t *sums)
 {
@@ -33,6 +42,21 @@ INLINE const int8_t *multiply_channels(const int8_t *x, const word *at, idx taps
                      : "+l"(u) : "l"(a) : "q0", "q1", "q2", "memory");
   } while (at != stop);
   __asm__ volatile("vstrw.32 q2, [%0]" : : "r"(sums) : "q2", "memory");
+  return u;
+#elif defined(WINDOWS_VECTORS)
+  i4 s = *(i4_memory *)(void *)sums;
+  for (; at != stop; u += 8) { /* two taps of a channel are next to each other; the last one may be alone */
+    const uint32_t a = ((const four *)(const void *)(x + *at++))->all, w = ((const four *)(const void *)u)->all;
+    uint32_t b = 0, v = 0;
+    if (at != stop) {
+      b = ((const four *)(const void *)(x + *at++))->all;
+      v = ((const four *)(const void *)(u + 4))->all;
+    } else {
+      u -= 4;
+    }
+    s = i4_dot(paired(a, b), paired(w, v), s);
+  }
+  *(i4_memory *)(void *)sums = s;
   return u;
 #else
   uint32_t s0 = (uint32_t)sums[0], s1 = (uint32_t)sums[1], s2 = (uint32_t)sums[2], s3 = (uint32_t)sums[3];

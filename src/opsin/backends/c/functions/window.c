@@ -17,12 +17,30 @@ typedef struct {
 #if defined(__GNUC__)
 typedef uint32_t FOUR;
 typedef struct { uint32_t all[4]; } __attribute__((packed, may_alias)) sixteen;
-typedef struct { uint64_t all; } __attribute__((packed, may_alias)) eight;
+
 typedef struct { FOUR all; } __attribute__((packed, may_alias)) four; /* bytes at any place */
 #else
 typedef uint8_t FOUR;
 typedef struct { uint8_t all[16]; } sixteen;
 typedef struct { FOUR all; } four;
+#endif
+
+#if defined(VECTORS) && (defined(__clang__) || __GNUC__ >= 12)
+#define WINDOWS_VECTORS 1
+typedef int8_t b16 __attribute__((vector_size(16)));
+
+/* Widen the first eight bytes, or the last eight. */
+INLINE i4 widened_low(i4 a)
+{
+  const b16 bytes = (b16)a, signs = bytes < 0;
+  return (i4)__builtin_shufflevector(bytes, signs, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+INLINE i4 widened_high(i4 a)
+{
+  const b16 bytes = (b16)a, signs = bytes < 0;
+  return (i4)__builtin_shufflevector(bytes, signs, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
 #endif
 
 #ifdef WINDOWS_DSP
