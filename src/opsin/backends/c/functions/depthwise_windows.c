@@ -20,6 +20,7 @@ INLINE i4 paired(uint32_t a, uint32_t b)
 }
 #endif
 
+#ifndef WINDOWS_MVE
 /* Add the products of the windows of four channels; u has four weights for each tap, whose place is in `at`. */
 INLINE const int8_t *multiply_channels(const int8_t *x, const word *at, idx taps, const int8_t *u, int32_t *sums)
 {
@@ -33,15 +34,6 @@ INLINE const int8_t *multiply_channels(const int8_t *x, const word *at, idx taps
   sums[1] = s1;
   sums[2] = s2;
   sums[3] = s3;
-  return u;
-#elif defined(WINDOWS_MVE)
-  __asm__ volatile("vldrw.u32 q2, [%0]" : : "r"(sums) : "q2", "memory");
-  do {
-    const int8_t *const a = x + *at++;
-    __asm__ volatile("vldrb.s32 q0, [%1]\n\tvldrb.s32 q1, [%0], #4\n\tvmul.i32 q0, q0, q1\n\tvadd.i32 q2, q2, q0"
-                     : "+l"(u) : "l"(a) : "q0", "q1", "q2", "memory");
-  } while (at != stop);
-  __asm__ volatile("vstrw.32 q2, [%0]" : : "r"(sums) : "q2", "memory");
   return u;
 #elif defined(WINDOWS_VECTORS)
   i4 s = *(i4_memory *)(void *)sums;
@@ -75,8 +67,29 @@ INLINE const int8_t *multiply_channels(const int8_t *x, const word *at, idx taps
   return u;
 #endif
 }
+#endif
 
 /* Compute the results of a pixel. For each four channels, u has their biases, weights, and scales. */
+#ifdef WINDOWS_MVE
+static NOINLINE void convolve_channels(const window *n, const int8_t *x, const word *at, const int8_t *u, int8_t *y)
+{
+  const idx taps = n->kh * n->kw;
+  idx left;
+  for (left = n->pixel; left > 0; left -= 4, x += 4) {
+    const word *places = at;
+    const int8_t *there;
+    __asm__ volatile(
+      "vldrw.u32 q2, [%[u]], #16\n\tdls lr, %[taps]\n1:\n\tldr %[there], [%[places]], #4\n\tadd %[there], %[x]\n\t"
+      "vldrb.s32 q0, [%[there]]\n\tvldrb.s32 q1, [%[u]], #4\n\tvmul.i32 q0, q0, q1\n\tvadd.i32 q2, q2, q0\n\tle lr, 1b\n\t"
+      "vldrw.u32 q0, [%[u]], #16\n\tvmulh.s32 q2, q2, q0\n\tvadd.i32 q2, q2, %[zero]\n\tvdup.32 q0, %[low]\n\t"
+      "vdup.32 q1, %[high]\n\tvmax.s32 q2, q2, q0\n\tvmin.s32 q2, q2, q1\n\tvctp.32 %[left]\n\tvpst\n\t"
+      "vstrbt.32 q2, [%[y]], #4"
+      : [u] "+l"(u), [y] "+l"(y), [places] "+r"(places), [there] "=&l"(there)
+      : [taps] "r"(taps), [x] "r"(x), [zero] "r"(n->zero), [low] "r"(n->low), [high] "r"(n->high), [left] "r"(left)
+      : "q0", "q1", "q2", "p0", "lr", "cc", "memory");
+  }
+}
+#else
 static NOINLINE void convolve_channels(const window *n, const int8_t *x, const word *at, const int8_t *u, int8_t *y)
 {
   const idx taps = n->kh * n->kw;
@@ -113,6 +126,7 @@ static NOINLINE void convolve_channels(const window *n, const int8_t *x, const w
     y[3] = (int8_t)sums[3];
   }
 }
+#endif
 
 /* Write the places of the taps of a window whose first tap is in a row and a column, from the image on: those outside
    of it are where the padding is. */
