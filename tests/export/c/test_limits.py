@@ -20,7 +20,7 @@ from opsin.model.int8 import MIN_IMAGES
 NAME, KIB = "mlperf_tiny_resnet8", 1024
 MAX_CODE, MAX_FLASH, MAX_RAM = 6 * KIB, 87 * KIB, 36 * KIB
 MAX_STREAMED_RAM = 17 * KIB
-MAX_INSTRUCTIONS_PER_MAC = 1.35
+MAX_INSTRUCTIONS_PER_MAC = 1.25
 
 
 @pytest.fixture(scope="module")

@@ -11,25 +11,36 @@ typedef struct {
 } windows;
 
 #if defined(WINDOWS_DSP)
-/* 12 registers, and no operand in memory: compilers keep others for themselves. */
+#if defined(__clang__) /* which keeps two registers for itself */
+#define LOAD_FIRST "ldr %[v], [%[u]], #4\n\t"
+#define LOAD_SECOND "ldr %[v], [%[u]], #4\n\t"
+#define SECOND "%[v]"
+#define OTHER_SECOND
+#else
+#define LOAD_FIRST "ldrd %[v], %[w], [%[u]], #8\n\t"
+#define LOAD_SECOND
+#define SECOND "%[w]"
+#define OTHER_SECOND , [w] "=&r"(w)
+#endif
 #define FOUR_TERMS \
-  "ldr %[w], [%[u]], #4\n\tldmia %[x]!, {r8, r9, r10, r11}\n\tsxtb16 %[t], %[w], ror #8\n\tsxtb16 %[w], %[w]\n\t" \
-  "smlad %[s0], %[w], r8, %[s0]\n\tsmlad %[s2], %[w], r10, %[s2]\n\t" \
+  LOAD_FIRST "ldmia %[x]!, {r8, r9, r10, r11}\n\tsxtb16 %[t], %[v], ror #8\n\tsxtb16 %[v], %[v]\n\t" \
+  "smlad %[s0], %[v], r8, %[s0]\n\tsmlad %[s2], %[v], r10, %[s2]\n\t" \
   "smlad %[s0], %[t], r9, %[s0]\n\tsmlad %[s2], %[t], r11, %[s2]\n\t" \
-  "ldr %[w], [%[u]], #4\n\tsxtb16 %[t], %[w], ror #8\n\tsxtb16 %[w], %[w]\n\t" \
-  "smlad %[s1], %[w], r8, %[s1]\n\tsmlad %[s3], %[w], r10, %[s3]\n\t" \
+  LOAD_SECOND "sxtb16 %[t], " SECOND ", ror #8\n\tsxtb16 " SECOND ", " SECOND "\n\t" \
+  "smlad %[s1], " SECOND ", r8, %[s1]\n\tsmlad %[s3], " SECOND ", r10, %[s3]\n\t" \
   "smlad %[s1], %[t], r9, %[s1]\n\tsmlad %[s3], %[t], r11, %[s3]\n\t"
 #define MULTIPLY(terms) \
   __asm__ volatile(terms \
                    : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x] "+r"(x), [u] "+r"(u), \
-                     [w] "=&r"(w), [t] "=&r"(t) \
+                     [v] "=&r"(v), [t] "=&r"(t) OTHER_SECOND \
                    : : "r8", "r9", "r10", "r11", "memory")
 
 INLINE const int8_t *multiply(const windows *p, const int8_t *u, int32_t *sums)
 {
   int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
   const int8_t *x = p->a;
-  uint32_t w, t;
+  uint32_t v, w = 0, t;
+  (void)w;
   while (x != p->whole) MULTIPLY(FOUR_TERMS FOUR_TERMS FOUR_TERMS FOUR_TERMS);
   while (x != p->end) MULTIPLY(FOUR_TERMS);
   sums[0] = s0;

@@ -78,15 +78,20 @@ static NOINLINE void convolve_channels(const window *n, const int8_t *x, const w
   for (left = n->pixel; left > 0; left -= 4, x += 4) {
     const word *places = at;
     const int8_t *there;
+    int32_t sums[4];
     __asm__ volatile(
       "vldrw.u32 q2, [%[u]], #16\n\tdls lr, %[taps]\n1:\n\tldr %[there], [%[places]], #4\n\tadd %[there], %[x]\n\t"
       "vldrb.s32 q0, [%[there]]\n\tvldrb.s32 q1, [%[u]], #4\n\tvmul.i32 q0, q0, q1\n\tvadd.i32 q2, q2, q0\n\tle lr, 1b\n\t"
-      "vldrw.u32 q0, [%[u]], #16\n\tvmulh.s32 q2, q2, q0\n\tvadd.i32 q2, q2, %[zero]\n\tvdup.32 q0, %[low]\n\t"
-      "vdup.32 q1, %[high]\n\tvmax.s32 q2, q2, q0\n\tvmin.s32 q2, q2, q1\n\tvctp.32 %[left]\n\tvpst\n\t"
-      "vstrbt.32 q2, [%[y]], #4"
-      : [u] "+l"(u), [y] "+l"(y), [places] "+r"(places), [there] "=&l"(there)
-      : [taps] "r"(taps), [x] "r"(x), [zero] "r"(n->zero), [low] "r"(n->low), [high] "r"(n->high), [left] "r"(left)
-      : "q0", "q1", "q2", "p0", "lr", "cc", "memory");
+      "vstrw.32 q2, [%[sums]]"
+      : [u] "+l"(u), [places] "+r"(places), [there] "=&l"(there)
+      : [taps] "r"(taps), [x] "r"(x), [sums] "r"(sums) : "q0", "q1", "q2", "lr", "memory");
+    __asm__ volatile(
+      "vldrw.u32 q2, [%[sums]]\n\tvldrw.u32 q0, [%[u]], #16\n\tvmulh.s32 q2, q2, q0\n\tvadd.i32 q2, q2, %[zero]\n\t"
+      "vdup.32 q0, %[low]\n\tvdup.32 q1, %[high]\n\tvmax.s32 q2, q2, q0\n\tvmin.s32 q2, q2, q1\n\t"
+      "vctp.32 %[left]\n\tvpst\n\tvstrbt.32 q2, [%[y]], #4"
+      : [u] "+r"(u), [y] "+l"(y)
+      : [sums] "r"(sums), [zero] "r"(n->zero), [low] "r"(n->low), [high] "r"(n->high), [left] "r"(left)
+      : "q0", "q1", "q2", "p0", "memory");
   }
 }
 #else

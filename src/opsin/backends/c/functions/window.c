@@ -119,6 +119,11 @@ static NOINLINE void gather(const window *n, const int8_t *x, idx channels, idx 
     const idx at = column * n->sw - n->left + s * n->dw;
     idx first = at < 0 ? -at : 0, stop = n->W - at, y = y0;
     int8_t *part = to + s * size;
+    if (at >= 0 && stop >= run && y >= 0 && y + (n->kh - 1) * n->dh < n->H) { /* all inside */
+      const int8_t *from = x + (y * n->W + at) * n->pixel;
+      for (r = n->kh; r; r--, from += n->dh * n->W * n->pixel, part += n->kw * size) copy(part, from, run * channels, wide);
+      continue;
+    }
     if (first > run) first = run;
     if (stop > run) stop = run;
     if (stop < first) stop = first;
