@@ -1,2 +1,0 @@
-#include "mlperf_tiny_vww.h"
-int main(void){return -mlperf_tiny_vww_self_test();}
