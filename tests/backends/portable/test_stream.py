@@ -43,12 +43,12 @@ def whole_numbers(height: int, kernel: int, dilation: int, pool: bool) -> tuple[
     def add(a: Tensor, b: Tensor) -> Tensor:
         return ops.add_int8(a, b, 9000, 11000, 77, 14)
 
-    x = input_tensor("inputs", (BATCH, 3, height, 6), INT8)
-    a = conv(x, 4)
-    b = add(conv(conv(a, 4), 4), a)
+    x = input_tensor("inputs", (BATCH, 3, height, 3), INT8)
+    a = conv(x, 3)
+    b = add(conv(conv(a, 3), 3), a)
     c = add(conv(b, 5, 2, kernel=1), conv(conv(b, 5, 2), 5))
     d = conv(conv(c, 5, depthwise=True), 6, kernel=1)
-    d = ops.max_pool2d(d, (3, 2), (1, 2), ((1, 1), (0, 0)))
+    d = ops.max_pool2d(d, (3, 2), (1, 1), ((1, 1), (0, 0)))
     if pool:
         _, _, rows, columns = d.shape
         assert isinstance(rows, int)
@@ -60,19 +60,19 @@ def whole_numbers(height: int, kernel: int, dilation: int, pool: bool) -> tuple[
     return Graph((x,), {"y": ops.dequantize(d, 0.1, 3)}), state
 
 
-@pytest.mark.parametrize(
-    ("height", "kernel", "dilation", "pool"), [(13, 3, 1, True), (16, 3, 1, False), (15, 2, 2, True)]
-)
+@pytest.mark.parametrize(("height", "kernel", "dilation", "pool"), [(21, 3, 1, True), (18, 2, 2, False)])
 def test_8_bit_integers_row_by_row(height: int, kernel: int, dilation: int, pool: bool) -> None:
     graph, state = whole_numbers(height, kernel, dilation, pool)
     engine = compile(graph, 1, 1, target=PORTABLE_SMALL)
     engine.load_state(state)
-    images = np.random.default_rng(2).integers(-128, 127, (1, 3, height, 6), np.int8, endpoint=True)
+    images = np.random.default_rng(2).integers(-128, 127, (1, 3, height, 3), np.int8, endpoint=True)
     expected = engine.run(inputs=images)["y"]
     streamed = streamed_program(graph, state, target=PORTABLE_SMALL)
     assert streamed is not None
     assert interpret(streamed, images).tobytes() == expected.tobytes()
-    assert np.unique(expected).size > 3
+    assert np.unique(expected).size > 2
+    assert streamed.stream is not None
+    assert streamed.stream.layers >= 6
     assert streamed.arena_bytes < portable_program(graph, state, COMPACT, PORTABLE_SMALL).arena_bytes
 
 
