@@ -31,6 +31,8 @@ VECTOR_NAMES = {
     "and": "v128.and", "or": "v128.or", "xor": "v128.xor",
     "float": "f32x4.convert_i32x4_s", "int": "i32x4.trunc_sat_f32x4_s",
 }  # fmt: skip
+WEAVE = tuple(lane // 2 + 16 * (lane % 2) for lane in range(16))
+"""The bytes at the beginning of two vectors, in turns."""
 SHIFTS = {"shl": "i32x4.shl", "shr": "i32x4.shr_u", "sar": "i32x4.shr_s"}
 
 
@@ -155,6 +157,9 @@ class Vectors(Scalars):
             return operands[0]
         if name in ("shl", "shr", "sar"):
             return self._shift(name, operands)
+        if name == "or" and (octets := self._octets_of_pairs(*operands)):
+            woven = pure("i8x16.shuffle bytes", V128, octets, WEAVE)
+            return pure("i16x8.extend_low_i8x16_s", V128, (woven,))
         if name == "mulh":
             low, high = (pure(f"i64x2.extmul_{half}_i32x4_s", V128, operands) for half in ("low", "high"))
             return pure("i8x16.shuffle", V128, (low, high), (1, 3, 5, 7))
@@ -174,6 +179,18 @@ class Vectors(Scalars):
             return self._by_lane(name, "i32", operands)
         amount = self.constant("i32", int.from_bytes(count.data[:4], "little", signed=True))
         return self.blocks.pure(SHIFTS[name], V128, (value, amount))
+
+    def _octets_of_pairs(self, low: Node, high: Node) -> tuple[Node, ...]:
+        """Return the vectors of bytes from which both halves of pairs of int16 were widened; () if they were not."""
+        if low.name != "v128.and" or high.name != "i32x4.shl":
+            return ()
+        mask = self.fill(INT, 4, self.constant(INT, 0xFFFF))
+        halves = low.operands[0], high.operands[0]
+        if low.operands[1] is not mask or high.operands[1].data != 16:
+            return ()
+        words = [each.operands[0] for each in halves if each.name == "i32x4.extend_low_i16x8_s"]
+        octets = [each.operands[0] for each in words if each.name == "i16x8.extend_low_i8x16_s"]
+        return tuple(octets) if len(octets) == 2 else ()
 
     def _by_lane(self, name: str, element: str, operands: tuple[Node, ...]) -> Node:
         lanes = [[self.lane(element, [each], lane) for each in operands] for lane in range(4)]
