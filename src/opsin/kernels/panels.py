@@ -79,7 +79,9 @@ class PanelShape:
     def rows(self, target: Target) -> int:
         """Return the rows of a register tile."""
         # Of whole numbers, a product takes a register before it is added, or the sign of each byte is flipped in one.
-        return max(1, (target.registers - self.vectors - 1 - self.is_whole) // self.vectors)
+        # Portable programs leave registers free for it anyway.
+        has_product = self.is_whole and (not self.pairs or target.shares_kernels)
+        return max(1, (target.registers - self.vectors - 1 - has_product) // self.vectors)
 
     def cost(self, columns: int, target: Target) -> float:
         """Return the vector operations per term and row, with a tenth of the loads and of the additions at the end."""

@@ -202,6 +202,7 @@ class _Tile:
         padding = k.broadcast(self.x_zero, self.lanes, I32)
         padding = k.narrow(padding, I8) if spec.pack == 4 else padding
         packed_padding = self._packed([padding] * spec.pack)
+        weights: dict[int, Value] = {}
         load = k.load_narrow if spec.pack == 4 else k.load
         for place, is_inside, pixel in cell.pixels:
             # Each column of the image is read once, for all results of the tile.
@@ -214,7 +215,9 @@ class _Tile:
                     number.set(self._packed(rows))
             for i, tap in ((i, tap) for i in range(len(sums)) for tap in range(axis.taps)):
                 if i * axis.stride + tap * axis.dilation == place:
-                    self._add(sums[i], tap, (channel, count), groups.products, [number.get() for number in numbers])
+                    self._add(
+                        sums[i], tap, (channel, count), groups.products, [number.get() for number in numbers], weights
+                    )
         loaded = self.epilogue.load_channels(self.lanes, channel, count)
         for i, (first, exists) in enumerate(cell.results):
             with k.when(exists) if i else nullcontext():
@@ -234,9 +237,9 @@ class _Tile:
 
     def _add(
         self, sums: list[Register], tap: int, channels: tuple[Operand, int],
-        products: Sequence[tuple[int, int, Pattern]], groups: Sequence[Value],
+        products: Sequence[tuple[int, int, Pattern]], groups: Sequence[Value], loaded: dict[int, Value],
     ) -> None:  # fmt: skip
-        """Add the products of one column of the window; `channels` are (first, count)."""
+        """Add the products of one column of the window; `channels` are (first, count), and `loaded` widened weights."""
         k, spec, (channel, count) = self.k, self.spec, channels
         taps, weights = patterns(spec.rows, spec.out_height, spec.tile_rows, spec.pack), self.weights
         widens = spec.pack == 2 and weights.element == I8
@@ -245,7 +248,9 @@ class _Tile:
         for i, number, pattern in products:
             place = (tap * len(taps) + taps.index(pattern)) * spec.channels
             if widens:  # also beyond the last channel, where the results are not stored
-                weight = k.load_pairs(start, place * spec.pack, self.lanes)
+                if place not in loaded:
+                    loaded[place] = k.load_pairs(start, place * spec.pack, self.lanes)
+                weight = loaded[place]
             else:
                 weight = k.load(start.of(lane.element), place, self.lanes, count)
             sums[i].set(k.dot(groups[number], weight, sums[i].get()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opsin.kernels.ir import Builder, Kernel, Value
+from opsin.kernels.ir import I8, I32, Builder, Kernel, Value
 from opsin.kernels.ir.interpreter import Interpreter
 from tests.kernels.support import same_bits
 from tests.wasm import call_wasm, needs_wasmtime
@@ -72,3 +72,20 @@ def test_denormals_are_kept() -> None:
     numbers = np.full(4, 1.1754944e-38, np.float32)
     call_wasm(k.kernel(), True, [numbers], 0, 1)
     assert (numbers == np.float32(5.877472e-39)).all() and (numbers > 0).all()
+
+
+@needs_wasmtime
+@pytest.mark.parametrize("low", [-128, -7])
+@pytest.mark.parametrize("simd", [True, False], ids=["vector", "scalar"])
+def test_sums_of_pairs_of_bytes_are_limited_to_bytes(simd: bool, low: int) -> None:
+    k = Builder("pairs")
+    a, b, total, y = k.buffer("a", I8), k.buffer("b", I8), k.buffer("total", I32), k.buffer("y", I8)
+    pairs = k.pair(k.load(a, 0, 4), k.load(b, 0, 4))
+    value = k.dot(pairs, pairs, k.load(total, 0, 4))
+    k.store(y, 0, k.minimum(k.maximum(value, low), 127))
+    x, z = np.array([-128, 127, -1, 3], np.int8), np.array([127, -128, 5, -128], np.int8)
+    expected = x.astype(np.int64) ** 2 + z.astype(np.int64) ** 2
+    for sums in (-expected, [2**31 - 1 - 40_000, -(2**31), -40_000, 100], -expected + [-129, 128, -128, 127]):
+        numbers, result = np.array(sums, np.int32), np.zeros(4, np.int8)
+        call_wasm(k.kernel(), simd, [x, z, numbers, result], 0, 1)
+        assert np.array_equal(result, np.clip(expected + numbers, low, 127)), sums

@@ -32,6 +32,7 @@ VECTOR_OPCODES = {
     "f32x4.floor": 0x68, "i32x4.shl": 0xAB, "i32x4.shr_s": 0xAC, "i32x4.shr_u": 0xAD,
     "i16x8.extend_low_i8x16_s": 0x87, "i16x8.extend_low_i8x16_u": 0x89,
     "i32x4.extend_low_i16x8_s": 0xA7, "i32x4.extend_low_i16x8_u": 0xA9,
+    "i8x16.narrow_i16x8_s": 0x65, "i16x8.narrow_i32x4_s": 0x85,
     "i32x4.dot_i16x8_s": 0xBA, "i64x2.extmul_low_i32x4_s": 0xDC, "i64x2.extmul_high_i32x4_s": 0xDD,
     "i32x4.add": 0xAE, "i32x4.sub": 0xB1, "i32x4.mul": 0xB5, "i32x4.min_s": 0xB6, "i32x4.max_s": 0xB8,
     "f32x4.abs": 0xE0, "f32x4.neg": 0xE1, "f32x4.sqrt": 0xE3,

@@ -196,6 +196,18 @@ class MemoryLowering:
         size = ELEMENT_BYTES[element]
         if not whole:
             return 1, f"v128.store{8 * size}_lane", part, lane * (4 // size)
+        if element == I8 and (number := self._limited_to_bytes(part)):
+            words = self.blocks.pure("i16x8.narrow_i32x4_s", V128, (number, number))
+            return 4, "v128.store32_lane", self.blocks.pure("i8x16.narrow_i16x8_s", V128, (words, words)), 0
         octets = [4 * each + octet for each in range(4) for octet in range(size)]
         packed = self.blocks.pure("i8x16.shuffle bytes", V128, (part, part), (*octets, *range(len(octets), 16)))
         return 4, f"v128.store{32 * size}_lane", packed, 0
+
+    def _limited_to_bytes(self, part: Node) -> Node | None:
+        """Return the number that `part` limits to -128 to 127, which narrowing does by itself; None if it does not."""
+        for name, limit in (("i32x4.min_s", 127), ("i32x4.max_s", -128)):
+            bound = self.lanes.fill(INT, 4, self.lanes.constant(INT, limit))
+            if part.name != name or part.operands[1] is not bound:
+                return None
+            part = part.operands[0]
+        return part

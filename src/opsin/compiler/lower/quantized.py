@@ -190,7 +190,9 @@ def _depthwise(lowering: Lowering, node: Node, x: View, w: View, epilogue: Lower
         reads=[w],
         writes=[u],
     )
-    tile_columns = 4 if lowering.target.registers >= 32 else 2
+    # Bytes of weights are widened once for a tile, which pays off with more columns.
+    is_wide = target.registers >= 32 or (target.keeps_bytes and not target.shares_kernels)
+    tile_columns = 4 if is_wide else 2
     block = depthwise.channel_block(lowering, channels, columns.taps * len(taps))
     call = lowering.call(
         DepthwiseWhole(channels, height, out_height, rows, columns, block, pack, tile, tile_columns, epilogue.epilogue),
