@@ -1,13 +1,14 @@
-"""Check that a network in C is bit-identical on every processor and with every compiler.
+"""Check that a network in C or WebAssembly is bit-identical on every processor, with every compiler and engine.
 
     python bench/ship_bits.py [--networks lenet5 …] [--targets gcc …] [--precision int8] [--stream] [--keep FOLDER]
                               [--json FILE]
 
 Each network of the zoo gets random weights and is exported; its self-test compares the bits of the outputs for eight
-golden images with those of the portable engine here. Compilers and emulators that are missing are named and left out:
-gcc, clang, gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf, gcc-riscv64-linux-gnu, qemu-user-static,
-gcc-arm-none-eabi and qemu-system-arm of Debian. On the boards, painted memory and stack are compared with the
-certificate: RAM must be equal, and the stack at most 32 bytes below its bound. The exit code is 1 if any differs.
+golden images with those of the portable engine here. Compilers, emulators and engines that are missing are named and
+left out: gcc, clang, gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf, gcc-riscv64-linux-gnu, qemu-user-static,
+gcc-arm-none-eabi, qemu-system-arm, nodejs and chromium of Debian, and wasmtime and playwright of PyPI. On the boards,
+painted memory and stack are compared with the certificate: RAM must be equal, and the stack at most 32 bytes below its
+bound. The exit code is 1 if any differs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import wasm_engines
 from common import begin, finish, parser, print_table
+from wasm_engines import ENGINES
 
 import opsin
 from opsin import nn
@@ -87,6 +90,8 @@ def executable(name: str) -> str | None:
 
 def missing(target: str) -> str | None:
     """Return the name of a program that a target needs and that is not installed."""
+    if target in ENGINES:
+        return wasm_engines.missing(target)
     needed = ["arm-none-eabi-gcc", "qemu-system-arm", "make"] if target in BOARDS else [HOSTS[target][0]]
     needed += [EMULATORS[target]] if target in EMULATORS else []
     return next((name for name in needed if not executable(name)), None)
@@ -132,7 +137,10 @@ def check(network: str, targets: Sequence[str], folder: Path, precision: str, st
     ram = int(re.search(r'"ram_bytes": (\d+)', export.files["certificate.json"].decode())[1])  # type: ignore[index]
     results = {}
     for target in targets:
-        result = on_board(target, folder, prefix, ram) if target in BOARDS else on_host(target, folder, prefix)
+        if target in ENGINES:
+            result = Result("same" if ENGINES[target](model, precision, folder) else "DIFFERENT")
+        else:
+            result = on_board(target, folder, prefix, ram) if target in BOARDS else on_host(target, folder, prefix)
         print(f"{network}, {target}: {result.text} {result.detail}", file=sys.stderr, flush=True)
         results[target] = result
     return results
@@ -140,7 +148,7 @@ def check(network: str, targets: Sequence[str], folder: Path, precision: str, st
 
 def main() -> None:
     options = parser(__doc__)
-    every = [*HOSTS, *BOARDS]
+    every = [*HOSTS, *BOARDS, *ENGINES]
     options.add_argument("--networks", nargs="+", default=[*NETWORKS], choices=[*NETWORKS])
     options.add_argument("--targets", nargs="+", default=every, choices=every)
     options.add_argument("--precision", default="float32", choices=["float32", "int8"])
@@ -151,7 +159,7 @@ def main() -> None:
     absent = {target: name for target in chosen.targets if (name := missing(target))}
     for target, name in absent.items():
         print(f"{target} is left out: {name} is not installed")
-    targets = [target for target in chosen.targets if target not in absent]
+    targets = [t for t in chosen.targets if t not in absent and not (chosen.stream and t in ENGINES)]
     results: dict[str, dict[str, Result]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for network in chosen.networks:
