@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from common import begin, finish, parser, print_table
-from ship_page import observed, untrained
+from untrained import observed, untrained
 
 import opsin
 from opsin.export.precision import FLOAT32

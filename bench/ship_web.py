@@ -1,10 +1,12 @@
-"""How fast are WebAssembly modules of Opsin next to ONNX Runtime Web? In node, one thread, one image, float32.
+"""How fast are WebAssembly modules of Opsin next to ONNX Runtime Web, and in int8? In node, one thread, one image.
 
     python bench/ship_web.py MODULES [--networks mlperf_tiny_resnet8 mobilenet_v2] [--seconds 10] [--json FILE]
+    python bench/ship_web.py [--networks …] [--seconds 10] [--json FILE]        int8 next to float32
 
-MODULES is a folder `node_modules` with onnxruntime-web (`npm install onnxruntime-web`). The calls take turns one by
-one, so that a slow phase of the machine affects both; the times are in milliseconds, median and least. The ratio is
-that of the medians. Weights are random; the ONNX file is the one that `opsin bench` gives to ONNX Runtime.
+MODULES is a folder `node_modules` with onnxruntime-web (`npm install onnxruntime-web`), to compare in float32. The
+calls take turns one by one, so that a slow phase of the machine affects both; the times are in milliseconds, median and
+least. The ratio is that of the medians; of int8, also the quartiles of the ratios of successive calls. Weights are
+random; the ONNX file is the one that `opsin bench` gives to ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ import json
 import subprocess
 import tempfile
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import numpy as np
 from common import begin, finish, parser, print_table
+from untrained import observed, untrained
 
 from opsin import nn, zoo
 from opsin.apps.benchmark.cases import INFER, Case, prepare
 from opsin.apps.benchmark.layer_list import deterministic
-from opsin.backends.portable import portable_program
+from opsin.backends.portable import PortableProgram, portable_program
 from opsin.backends.wasm import program_module
+from opsin.export.precision import FLOAT32, network_of
+from opsin.model.int8 import INT8
 
 SCRIPT = Path(__file__).with_suffix(".mjs")
 
@@ -36,38 +41,79 @@ def prepared(name: str, folder: Path) -> dict[str, Any]:
     graph = nn.trace(deterministic(zoo.create(name)), shape)
     with np.load(inputs.weights) as weights:
         program = portable_program(graph, nn.initial_state(graph, 0) | dict(weights))
-    module = program_module(program)
-    paths = {key: folder / name / key for key in ("code", "constants", "values")}
-    paths["code"].write_bytes(module.code)
-    paths["constants"].write_bytes(program.constants)
     with np.load(inputs.inputs) as arrays:
-        arrays["inputs"].tofile(paths["values"])
-    files = {key: str(path) for key, path in paths.items()}
-    where = {"at": module.constants, "input": module.inputs["inputs"].address}
-    return {"name": name, "shape": (1, *shape), "onnx": str(inputs.onnx), **files, **where}
+        ours = written(program, arrays["inputs"], folder / name)
+    return {"name": name, "modules": {"Opsin": ours}, "shape": (1, *shape), "onnx": str(inputs.onnx)}
+
+
+def in_both_precisions(name: str, folder: Path) -> dict[str, Any]:
+    """Write the modules of a network in float32 and in int8, and return the settings for the script."""
+    model, modules = untrained(name), {}
+    observed(model)
+    pixels = np.random.default_rng(1).integers(0, 256, (1, *model.preprocessing.shape), np.uint8)
+    for precision in (FLOAT32, INT8):
+        network = network_of(model, precision)
+        place = folder / f"{name} {precision}"
+        place.mkdir()
+        program = portable_program(network.graph, network.state)
+        modules[precision] = written(program, network.inputs(pixels), place)
+    return {"name": name, "modules": modules}
+
+
+def written(program: PortableProgram, values: np.ndarray, folder: Path) -> dict[str, Any]:
+    """Write module, weights and input of a program, and return where they are."""
+    module = program_module(program)
+    contents = {"code": module.code, "constants": program.constants, "values": values.tobytes()}
+    for key, content in contents.items():
+        (folder / key).write_bytes(content)
+    files = {key: str(folder / key) for key in contents}
+    return {**files, "at": module.constants, "input": module.inputs["inputs"].address}
 
 
 def main() -> None:
     arguments = parser(__doc__ or "")
-    arguments.add_argument("modules", type=Path, help="the folder node_modules")
+    arguments.add_argument("modules", type=Path, nargs="?", help="the folder node_modules")
     arguments.add_argument("--networks", nargs="+", default=["mlperf_tiny_resnet8", "mobilenet_v2"])
     arguments.add_argument("--seconds", type=float, default=10, help="for each network")
     options = arguments.parse_args()
     record = begin(options)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        networks = [prepared(name, folder) for name in options.networks]
-        settings = {"modules": str(options.modules.resolve()), "seconds": options.seconds, "networks": networks}
+        prepare_network = prepared if options.modules else in_both_precisions
+        networks = [prepare_network(name, folder) for name in options.networks]
+        modules = str(options.modules.resolve()) if options.modules else None
+        settings = {"modules": modules, "seconds": options.seconds, "networks": networks}
         (folder / "settings.json").write_text(json.dumps(settings))
         printed = subprocess.run(["node", SCRIPT, folder / "settings.json"], check=True, stdout=subprocess.PIPE)
+    results = json.loads(printed.stdout)
+    table = compared_with_others(results) if options.modules else compared_in_int8(results)
+    options.modules = "node_modules" if options.modules else None
+    finish(options, record | table)
+
+
+def compared_with_others(results: list[Any]) -> dict[str, Any]:
     rows = []
-    for each in json.loads(printed.stdout):
+    for each in results:
         ours, theirs = each["times"]["Opsin"], each["times"]["ONNX Runtime Web"]
-        cells = [f"{median(times):.3f} ({min(times):.3f})" for times in (ours, theirs)]
-        rows.append([each["network"], *cells, f"{median(theirs) / median(ours):.2f}", f"{min(theirs) / min(ours):.2f}"])
-    options.modules = "node_modules"
+        ratios = [f"{median(theirs) / median(ours):.2f}", f"{min(theirs) / min(ours):.2f}"]
+        rows.append([each["network"], *map(shown, (ours, theirs)), *ratios])
     heads = ["network", "Opsin, ms", "ONNX Runtime Web, ms", "ratio of medians", "of the least"]
-    finish(options, record | print_table(heads, rows))
+    return print_table(heads, rows)
+
+
+def compared_in_int8(results: list[Any]) -> dict[str, Any]:
+    rows = []
+    for each in results:
+        whole, real = each["times"][INT8], each["times"][FLOAT32]
+        low, _, high = quantiles([a / b for a, b in zip(real, whole, strict=True)], n=4)
+        ratio = f"{median(real) / median(whole):.2f} ({low:.2f} to {high:.2f})"
+        rows.append([each["network"], *map(shown, (real, whole)), ratio, f"{min(real) / min(whole):.2f}"])
+    return print_table(["network", "float32, ms", "int8, ms", "ratio of medians (quartiles)", "of the least"], rows)
+
+
+def shown(times: list[float]) -> str:
+    """Return the median, and the least in brackets."""
+    return f"{median(times):.3f} ({min(times):.3f})"
 
 
 if __name__ == "__main__":
