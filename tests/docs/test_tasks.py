@@ -18,7 +18,7 @@ COUNT = 30
 
 
 def write_identities(folder: Path, count: int) -> Path:
-    """Write folders of identities, and pairs of them beside."""
+    """Write folders of identities, and a file of pairs next to them."""
     (folder.parent / "pairs.txt").write_text(pairs_text(count // 2), encoding="utf-8")
     return write_people(folder, count // 2, 4)
 
@@ -60,7 +60,7 @@ def test_commands_and_examples_work(
 
 def test_the_options_exist(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    for command in (["train"], ["data", "check"], ["data", "show"], ["predict"], ["evaluate"]):
+    for command in (["train"], ["data", "check"], ["data", "show"], ["predict"], ["evaluate"], ["identify"]):
         run([*command, "--help"])
     known = set(re.findall(r"--[a-z][a-z-]+", capfd.readouterr().out))
     for name in PAGES:

@@ -94,7 +94,7 @@ def test_threads_and_repetitions_give_the_same_bits(data: Dataset) -> None:
     assert all((states[0][name] == states[1][name]).all() for name in states[0])
 
 
-def test_a_saved_model_names_nobody(model: Model, file: Path) -> None:
+def test_a_saved_model_has_no_names(model: Model, file: Path) -> None:
     loaded = load_model(file)
     assert loaded.task == Identity() and loaded.calibration == model.calibration
     assert b"id03" not in file.read_bytes()

@@ -1,4 +1,4 @@
-"""Finding a person in a gallery with one image of each, and knowing when it is nobody in it."""
+"""Finding a person in a gallery with one image of each, and knowing when it is a stranger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RESAMPLES = 1000
 SEED = 0
 
 STRANGER_RATES = (0.1, 0.01)
-"""Shares of strangers that may be taken for somebody in the gallery, in open-set identification."""
+"""Shares of strangers that may be taken for an entry of the gallery, in open-set identification."""
 
 MIN_STRANGERS = 10
 """A rate is stated if it stands for at least so many images of strangers."""

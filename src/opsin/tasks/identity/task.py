@@ -44,7 +44,7 @@ class Identity:
     """Images of the same identity have unit vectors with a small angle: the output "embeddings", N × `dimensions`.
 
     `members` are the numbers of the identities that are trained on, in the order of the data's names. They are no part
-    of the model: it answers for others, and its file names nobody.
+    of the model: it answers for others, and its file has no names.
     """
 
     name: ClassVar[str] = "identity"

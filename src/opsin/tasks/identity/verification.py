@@ -81,7 +81,7 @@ def fold_accuracies(similarities: NDArray[np.floating], same: NDArray[np.bool_],
 
 
 def best_threshold(similarities: NDArray[np.floating], same: NDArray[np.bool_]) -> float:
-    """Return the similarity between two pairs from which on taking pairs for the same is right most often."""
+    """Return the similarity above which taking pairs for the same is right most often."""
     curve = Roc.of(similarities, same)
     place = int(np.argmax(curve.true - curve.false))
     upper = curve.thresholds[place]
