@@ -12,13 +12,23 @@ import pytest
 from opsin.apps.cli.main import run
 from tests.data.annotated_folders import write_boxes, write_labels, write_masks, write_numbers
 from tests.docs.markdown import ROOT, code_blocks
+from tests.tasks.identity.blobs import pairs_text, write_people
 
 COUNT = 30
+
+
+def write_identities(folder: Path, count: int) -> Path:
+    """Write folders of identities, and a file of pairs next to them."""
+    (folder.parent / "pairs.txt").write_text(pairs_text(count // 2), encoding="utf-8")
+    return write_people(folder, count // 2, 4)
+
+
 PAGES: dict[str, tuple[str, Callable[[Path, int], Path]]] = {
     "detection": ("street", write_boxes),
     "segmentation": ("cells", write_masks),
     "regression": ("houses", write_numbers),
     "multilabel": ("things", write_labels),
+    "identity": ("people", write_identities),
 }
 
 
@@ -35,7 +45,10 @@ def test_commands_and_examples_work(
     monkeypatch.chdir(tmp_path)
     page = ROOT / "docs" / f"{name}.md"
     for command in commands(page):
-        if command != f"train {folder}":  # what the page begins with, and says again with a number of epochs
+        if command not in (
+            f"train {folder}",
+            f"train {folder} --task identity",
+        ):  # what the page begins with, and says again with a number of epochs
             code = run(shlex.split(command))
             assert code == 0, f"{command}\n{''.join(capfd.readouterr())}"
     capfd.readouterr()
@@ -47,7 +60,7 @@ def test_commands_and_examples_work(
 
 def test_the_options_exist(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    for command in (["train"], ["data", "check"], ["data", "show"], ["predict"], ["evaluate"]):
+    for command in (["train"], ["data", "check"], ["data", "show"], ["predict"], ["evaluate"], ["identify"]):
         run([*command, "--help"])
     known = set(re.findall(r"--[a-z][a-z-]+", capfd.readouterr().out))
     for name in PAGES:

@@ -118,6 +118,10 @@ class OptionFields:
         None, "Share of each label that is spread over all classes, such as 0.1.", OPTIMIZATION, "NUMBER",
         zoo_only=True,
     )  # fmt: skip
+    loss: str | None = option(
+        None, "Loss of identities: cosface, arcface, triplet or contrastive.", OPTIMIZATION, "NAME",
+        shown_default="the task's", zoo_only=True,
+    )  # fmt: skip
     class_weights: bool | None = option(
         None, "Give rare classes more weight in the loss, or treat all images alike.", OPTIMIZATION,
         shown_default="very uneven classes are balanced", zoo_only=True,

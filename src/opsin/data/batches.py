@@ -14,9 +14,11 @@ from opsin.base import random_counter
 from opsin.data.augment.apply import Arrays, Augmenter
 from opsin.data.augment.augmentation import Augmentation
 from opsin.data.dataset import Samples
+from opsin.data.grouped_order import grouped_order
 from opsin.data.parallel import prefetch
 from opsin.data.preprocessing import Preprocessing
 from opsin.ir.arguments import instance, whole
+from opsin.tasks.task import GroupedTargets
 
 BLOCK_BYTES = 2**22
 """Bytes of float32 that are prepared together, but at least one batch: a call costs more than a small image."""
@@ -71,8 +73,13 @@ class Batches:
         return -(-self.limit // self.size)
 
     def order(self, number: int) -> NDArray[np.intp]:
-        """Return the index of the image at each position of epoch `number`, also of those that fill the last batch."""
+        """Return the index of the image at each position of epoch `number`, also of those that fill the last batch.
+
+        Images of a group come together, a few at a time (see `GroupedTargets`).
+        """
         order = random_counter.order(len(self.images), self.seed, random_counter.SHUFFLE, number)
+        if isinstance(self.images.targets, GroupedTargets):
+            order = grouped_order(order, self.images.targets.groups())
         return np.resize(order[: self.limit], len(self) * self.size)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:

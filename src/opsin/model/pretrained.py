@@ -95,12 +95,17 @@ def _published_state(network: nn.Layer, source: str, graph: Graph, state: State)
 
 
 def _backbone_state(prefix: str, source: str, graph: Graph) -> State:
-    """Return the published weights of the layer whose variables begin with `prefix`, without the rest of the file."""
+    """Return the published weights of the layer whose variables begin with `prefix`, without the rest of the file.
+
+    A last layer for another number of classes is left out: it keeps its random values, as zeros have no direction.
+    """
     weights = find_weights(source)
     tensors = {name.removeprefix(prefix): t for name, t in graph.variables.items() if name.startswith(prefix)}
     with open_weights(_weights_path(source, weights, None)) as file:
         renamed = rename(file.tensors, tensors, weights.renames)
-        state = fit(tensors, (), {name: tensor for name, tensor in renamed.items() if name in tensors})
+        matches = {name: tensor for name, tensor in renamed.items() if name in tensors}
+        heads = {name for name in matches if _is_head(tensors[name], matches[name])}
+        state = fit(_without(tensors, heads), (), _without(matches, heads))
     return {f"{prefix}{name}": array for name, array in state.items()}
 
 

@@ -44,11 +44,11 @@ class AnnotatedPlanner(ScratchPlanner):
             epochs=options.epochs or defaults.max_epochs, batch=min(batch or defaults.batch, images),
             learning_rate=options.learning_rate or defaults.learning_rate, warmup_fraction=WARMUP_FRACTION,
             augment=defaults.augment, size=self._train_side(defaults), frozen=self._frozen(defaults),
-            features=options.freeze and not self._augments(defaults),
+            features=options.freeze and not self._augments(defaults), flip=defaults.flip,
         )  # fmt: skip
         plan = TrainingPlan(
             network=self.choice.network, stages=(stage,), pretrained=self.choice.pretrained, seed=options.seed,
-            weight_decay=defaults.weight_decay, ema=defaults.ema, patience=defaults.patience,
+            weight_decay=defaults.weight_decay, ema=defaults.ema, patience=defaults.patience, loss=options.loss,
         )  # fmt: skip
         return with_optimizer(plan, options, images)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.planning.options import TrainOptions
 from opsin.tasks.classification.class_balance import IMBALANCE, class_weights, imbalance, logit_adjustment
@@ -27,6 +28,7 @@ def with_overrides(plan: TrainingPlan, options: TrainOptions, counts: Sequence[i
         label_smoothing=plan.label_smoothing if options.label_smoothing is None else options.label_smoothing,
         class_weights=class_weights(counts) if options.class_weights else None,
         logit_adjustment=logit_adjustment(counts) if adjusts_logits(options, counts) else None,
+        loss=options.loss or plan.loss,
         patience=options.patience or plan.patience,
         tta="hflip" if options.tta else None,
         signed=signed_names(options) or plan.signed,
@@ -41,7 +43,17 @@ def check_task(options: TrainOptions, data: Dataset) -> None:
         check_mirrors(data.task)
     if options.class_weights:
         data.task.objective(LossOptions(class_weights=(1.0,) * len(data.task.labels)), False)
+    if options.loss:
+        _check_loss(options.loss, data)
     with_signs(data, signed_names(options))
+
+
+def _check_loss(loss: str, data: Dataset) -> None:
+    """Raise `UsageError` unless the task of the data has this loss among others."""
+    if not hasattr(data.task, "losses"):
+        raise UsageError(f"--loss {loss} is for identities, and the data is for {data.task.name}; leave --loss out")
+    if loss not in data.task.losses:
+        raise UsageError(f"there is no loss '{loss}' for identities; there are {', '.join(data.task.losses)}")
 
 
 def signed_names(options: TrainOptions) -> tuple[str, ...]:

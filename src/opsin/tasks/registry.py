@@ -10,7 +10,7 @@ from opsin.base.concurrency import importing
 from opsin.base.errors import UsageError
 from opsin.tasks.task import Task
 
-CLASSIFICATION, MULTILABEL = "classification", "multilabel"
+CLASSIFICATION, MULTILABEL, IDENTITY = "classification", "multilabel", "identity"
 
 TASKS = {
     CLASSIFICATION: "Classification",
@@ -18,8 +18,12 @@ TASKS = {
     "regression": "Regression",
     "segmentation": "SemanticSegmentation",
     "detection": "ObjectDetection",
+    IDENTITY: "Identity",
 }
 """The class of each task in the package of its name. It is imported on first use, so that starting stays cheap."""
+
+ON_REQUEST = {IDENTITY}
+"""Tasks whose data looks like that of another one: folders of identities are also classes. Only --task selects them."""
 
 LABEL_KEYS = {CLASSIFICATION: "labels", MULTILABEL: "independent_labels"}
 """Tasks that the model file describes by nothing but their labels, and the key of these."""
@@ -67,5 +71,5 @@ def is_annotated(task: Any) -> bool:
 
 
 def annotated_tasks() -> list[type[Any]]:
-    """Return the tasks whose targets are annotations."""
-    return [task for task in map(find_task, TASKS) if is_annotated(task)]
+    """Return the tasks whose targets are annotations that tell which task they are for."""
+    return [task for task in map(find_task, TASKS) if is_annotated(task) and task.name not in ON_REQUEST]

@@ -22,6 +22,7 @@ ACRONYMS = {
     "dice": "Dice",
     "f1": "F1",
     "r2": "R²",
+    "roc": "ROC",
     "mae": "MAE",
 }
 """Words in the names of metrics that are not written in small letters."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class LossOptions:
     label_smoothing: float = 0.0
     class_weights: tuple[float, ...] | None = None
     logit_adjustment: tuple[float, ...] | None = None
+    loss: str | None = None
+    """The name of a loss, for tasks with several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,8 @@ class Defaults:
     train_share: float = 1.0
     """The side of the images that are trained on, as a share of `side`: random crops enlarge objects, so images that
     are smaller in training make their apparent sizes agree (Touvron et al. 2019)."""
+    flip: bool | None = None
+    """Whether images are mirrored at random; None: as the augmentation does, which leaves grey images as they are."""
     frozen_norms: bool = False
     """Whether batch normalization keeps its published statistics and parameters, where weights are published. Those of
     small batches vary with the images in a batch, and a network that relies on that fails on single images."""
@@ -112,6 +116,17 @@ class Targets(Protocol):
 
     def content(self) -> bytes:
         """Return bytes that change if any target does."""
+
+
+@runtime_checkable
+class GroupedTargets(Protocol):
+    """Targets of images in groups, such as all those of a person, that stay together.
+
+    A split gets all images of a group, and batches hold several of the same one.
+    """
+
+    def groups(self) -> NDArray[np.int32]:
+        """Return the number of the group of each image."""
 
 
 class Evaluation(Protocol):

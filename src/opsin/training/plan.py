@@ -107,14 +107,15 @@ class TrainingPlan:
     `label_smoothing` is the share of each label that is spread over all classes. `ema` is the decay of the exponential
     moving average of the parameters that becomes the model; 0: the parameters themselves do. `class_weights` has one
     weight a class, `logit_adjustment` one number a class that is added to the logits in the loss (see
-    `class_balance`). `patience`: a stage ends after so many epochs without a better result on validation, and the best
-    model is kept. `tta` is the test-time augmentation: "hflip" averages the logits of an image and its mirror image,
-    which takes twice as long; None or "none" takes the image alone. `signed` names the quantities of a regression that
-    change their sign in mirror images, such as a steering angle; `flip` in a stage then shows both. `winograd` allows
-    Winograd's algorithm, which rounds differently. `conv_algorithms` names algorithms by convolution in place of the
-    default ones (see `compiler.lower.conv_algorithms`), as tuned when the plan was made. `precision` "bf16" stores the
-    feature maps of training steps, and their gradients, as bfloat16 (see `compiler.precision`); the model is evaluated
-    in float32. `evidence` is what short trials of other plans showed, one mapping each; training does not depend on it.
+    `class_balance`). `loss` names one, for tasks that have several. `patience`: a stage ends after so many epochs
+    without a better result on validation, and the best model is kept. `tta` is the test-time augmentation: "hflip"
+    averages the logits of an image and its mirror image, which takes twice as long; None or "none" takes the image
+    alone. `signed` names the quantities of a regression that change their sign in mirror images, such as a steering
+    angle; `flip` in a stage then shows both. `winograd` allows Winograd's algorithm, which rounds differently.
+    `conv_algorithms` names algorithms by convolution in place of the default ones (see
+    `compiler.lower.conv_algorithms`), as tuned when the plan was made. `precision` "bf16" stores the feature maps of
+    training steps, and their gradients, as bfloat16 (see `compiler.precision`); the model is evaluated in float32.
+    `evidence` is what short trials of other plans showed, one mapping each; training does not depend on it.
     Raises `UsageError` for values that make no sense.
     """
 
@@ -133,6 +134,7 @@ class TrainingPlan:
     ema: float = 0.0
     class_weights: tuple[float, ...] | None = None
     logit_adjustment: tuple[float, ...] | None = None
+    loss: str | None = None
     patience: int | None = None
     tta: str | None = None
     signed: tuple[str, ...] = ()

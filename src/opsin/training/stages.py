@@ -217,7 +217,9 @@ def _sample(plan: TrainingPlan, data: Dataset) -> NDArray[np.float32]:
 
 def loss_of(plan: TrainingPlan, task: Task, mixed: bool) -> nn.Objective:
     """Return the task's objective with the plan's options, for images that are `mixed` or not."""
-    return task.objective(LossOptions(plan.label_smoothing, plan.class_weights, plan.logit_adjustment), mixed)
+    return task.objective(
+        LossOptions(plan.label_smoothing, plan.class_weights, plan.logit_adjustment, plan.loss), mixed
+    )
 
 
 def optimizer_of(plan: TrainingPlan, layer: nn.Layer) -> Optimizer:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from opsin.base.errors import UsageError
 from opsin.ir.arguments import MAX_SIZE, flag, one_of, text, whole
 from opsin.nn import ImageShape, Layer, named_layers
+from opsin.zoo.embedder import Embedder
 from opsin.zoo.weights import find_weights
 
 Constructor = Callable[[int], Layer]
@@ -46,7 +47,8 @@ class Entry:
     def __call__(self, classes: int | None = None, *, pretrained: bool = False, task: str | None = None) -> Layer:
         """Create the network for `classes` classes, or outputs; with `pretrained`, it starts from published weights.
 
-        `task` is what it is to be trained for, if not what it was designed for: most classifiers give numbers as well.
+        `task` is what it is to be trained for, if not what it was designed for: most classifiers give numbers as well,
+        and for "identity" they give unit vectors of so many dimensions (see `zoo.embedder`).
         Raise `UsageError` if there are fewer classes than the task needs, two for most, or no such weights.
         """
         count = self.classes if classes is None else whole("the number of classes", classes, maximum=MAX_SIZE)
@@ -58,7 +60,7 @@ class Entry:
             source = self.backbone or self.name
             find_weights(source)
             (named_layers(network)["backbone"] if self.backbone else network).pretrained = source
-        return network
+        return Embedder(network) if task == "identity" else network
 
     def _too_few(self, count: int, needed: int) -> str:
         if needed > 1:

@@ -71,7 +71,9 @@ def test_commands_come_in_groups(cli: Any, columns: int, monkeypatch: pytest.Mon
     heads = [match[1] for line in lines if (match := re.match(r"╭─ (\w+) ─", line))]
     assert heads == ["Options", "Data", *GROUPS]
     names = [match[1] for line in lines if (match := re.match(r"│ (\w+) ", line))]
-    assert names == ["data", *(function.__name__ for functions in GROUPS.values() for function in functions)]
+    groups = {group: [function.__name__ for function in functions] for group, functions in GROUPS.items()}
+    groups["Use"].append("gallery")
+    assert names == ["data", *(name for group in groups.values() for name in group)]
 
 
 def test_help_starts_without_numpy() -> None:

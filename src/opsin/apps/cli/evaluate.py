@@ -13,6 +13,7 @@ from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.load_data import load_for_model, task_request
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_heading, print_json, print_table
+from opsin.apps.cli.text_file import read_text
 from opsin.base.errors import UsageError
 from opsin.base.formatting import percent
 from opsin.data import Dataset, Samples
@@ -36,10 +37,12 @@ def run(
     target: str | None = None,
     arithmetic: ArithmeticOptions = (),
     layers: bool = False,
+    pairs: str | None = None,
 ) -> int:
     """Print the scores and what they consist of; with `report`, also write the page.
 
-    `target` names the columns of a table, if the data is one. In int8, also say how the answers compare with those in
+    `target` names the columns of a table, if the data is one. With `pairs`, a file, measure identities on the pairs of
+    images that it lists. In int8, also say how the answers compare with those in
     float32, or with `layers` only what each layer costs.
     """
     settings = Arithmetic(*arithmetic).checked()
@@ -51,6 +54,8 @@ def run(
     model.check()
     model.max_drop = inf  # what int8 loses is measured, not refused
     settings.apply(model)
+    if pairs is not None:
+        return _evaluate_pairs(model, source, pairs, report, as_json)
     columns = task_request(None, target).columns
     data = load_for_model(model, source, columns)
     if report is not None:
@@ -76,6 +81,25 @@ def run(
     )
     typer.echo(f"{result.images - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
     print_table(("class", "images", "correct", "", "confused with"), _rows(result), left=(0, 4))
+    return 0
+
+
+def _evaluate_pairs(model: Model, source: str, pairs: str, report: str | None, as_json: bool) -> int:
+    """Measure a model of identities on the pairs that a file lists; it may name images of every split."""
+    if not hasattr(model.task, "evaluate_pairs"):
+        raise UsageError(f"--pairs is for models of identities, and {model.name} does {model.task.name}; leave it out")
+    if report is not None:
+        raise UsageError("the report compares all pairs of the images; leave --pairs out, or --report")
+    text = read_text(pairs)
+    images = load_for_model(model, source).all_images()
+    if images.names is None:
+        raise UsageError(f"the images of {source} have no names, which pairs refer to; give a folder or an archive")
+    result = model.task.evaluate_pairs(list(model.results(images)), images.names, text, pairs, model.calibration)
+    if as_json:
+        print_json({"model": model.name, "data": source, "pairs_file": pairs, **result.to_data()})
+        return 0
+    typer.echo(f"{len(result.pairs):,} pairs of {pairs}")
+    _print_sections(result, "given", source)
     return 0
 
 

@@ -17,7 +17,7 @@ from opsin.apps.cli.images import paths_of, warn_about_frames
 from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
-from opsin.base.errors import DataError, OpsinError
+from opsin.base.errors import DataError, OpsinError, UsageError
 from opsin.base.formatting import percent
 from opsin.data.batches import MAX_BATCH
 from opsin.data.file_io import MAX_IMAGE_BYTES
@@ -74,15 +74,17 @@ def run(
                 copies.write(result.name, result.content, result.answer)
     except OpsinError:  # a copy could not be written: what was computed until then is not lost
         if results:
-            _print_results(results, as_json)
+            _print_results(results, model, as_json)
         raise
-    return _print_results(results, as_json)
+    return _print_results(results, model, as_json)
 
 
-def _print_results(results: Sequence[Result], as_json: bool) -> int:
+def _print_results(results: Sequence[Result], model: Model, as_json: bool) -> int:
     """Print answers, and then errors; return the exit code."""
     if as_json:
         print_json([answer_data(result.name, result.answer) for result in results])
+    elif hasattr(model.task, "compare"):
+        _print_comparisons(results, model)
     else:
         answers = [result for result in results if not isinstance(result.answer, DataError)]
         for line in table([_row(result.name, result.answer) for result in answers], left=(0, 1, 3)):
@@ -91,6 +93,19 @@ def _print_results(results: Sequence[Result], as_json: bool) -> int:
     for error in errors:
         print_error(str(error))
     return 1 if errors else 0
+
+
+def _print_comparisons(results: Sequence[Result], model: Model) -> None:
+    """Print how alike the first image is to each of the others."""
+    answers = [result for result in results if not isinstance(result.answer, DataError)]
+    if len(results) < 2:
+        raise UsageError("this model compares images; give two or more, the first of which is compared with the others")
+    rows = [
+        (answers[0].name, each.name, str(model.task.compare(answers[0].answer, each.answer, model.calibration)))
+        for each in answers[1:]
+    ]
+    for line in table(rows, left=(0, 1, 2)):
+        typer.echo(line)
 
 
 def _contents(image: str) -> Iterator[tuple[str, Path | bytes | DataError]]:

@@ -17,7 +17,7 @@ from opsin.base.errors import UsageError
 from opsin.base.option_fields import OptionFields, declared_options
 from opsin.base.optional import require
 
-NOT_PARAMETERS = {"network", "seed", "search"}
+NOT_PARAMETERS = {"network", "seed", "search", "loss"}
 """Options of training that the estimators take in another form, or not at all."""
 
 ONLY_CLASSES, ONLY_NUMBERS = {"label_smoothing", "class_weights", "tta"}, {"signed", "freeze"}

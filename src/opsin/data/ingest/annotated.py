@@ -21,6 +21,7 @@ from opsin.data.ingest.split import assign_splits, content_ranks
 from opsin.data.items import SPLITS, TEST, TRAIN, VALIDATION
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources.annotated import AnnotatedSource
+from opsin.tasks.task import GroupedTargets
 
 
 def annotated_dataset(
@@ -42,9 +43,13 @@ def annotated_dataset(
     groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
     if annotations.split_note:  # the reader split a film by time
         groups = groups.exact_only()
-    splits, note = assign_splits(
-        source_splits, targets.strata(), groups.near, content_ranks(digests, seed), "the images"
-    )
+    if len(np.unique(digests, axis=0)) < 2:
+        raise DataError(f"{path} holds {len(images):,} copies of a single image; there is nothing to learn from them")
+    near, ranks, whole, min_groups = groups.near, content_ranks(digests, seed), "the images", 1
+    if isinstance(targets, GroupedTargets):
+        near, whole, min_groups = targets.groups().astype(np.intp), "the images, whose groups are not divided", 2
+        ranks = ranks[np.unique(near, return_index=True)[1][np.unique(near, return_inverse=True)[1]]]
+    splits, note = assign_splits(source_splits, targets.strata(), near, ranks, whole, min_groups)
     rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
     if not len(rows[TRAIN]) or not len(rows[TEST]):
         empty = TEST if len(rows[TRAIN]) else TRAIN

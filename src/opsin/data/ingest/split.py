@@ -44,12 +44,13 @@ def assign_splits(
     groups: NDArray[np.intp],
     rank: NDArray[np.uint64],
     whole: str = "each class",
+    min_groups: int = 1,
 ) -> tuple[NDArray[np.str_], str]:
     """Return the split of each image, and a sentence about the origin of the splits.
 
     `source_splits` are the splits that the source gives. A missing test split is held out of the training images, and
     then a missing validation split out of the remaining ones. Images with a split in the source stay there. The
-    sentence says that shares are of `whole`.
+    sentence says that shares are of `whole`. `min_groups` is as in `held_out`.
     """
     splits = np.array([TRAIN if split == UNSPLIT else split for split in source_splits], dtype="<U10")
     predefined = [split for split in SPLITS if split in source_splits]
@@ -59,7 +60,7 @@ def assign_splits(
     ):
         if split not in predefined:
             candidates = np.flatnonzero(splits == TRAIN)
-            splits[held_out(labels, groups, rank, candidates, share, limit)] = split
+            splits[held_out(labels, groups, rank, candidates, share, limit, min_groups)] = split
     return splits, _split_note(predefined, whole)
 
 
@@ -85,11 +86,13 @@ def held_out(
     candidates: NDArray[np.intp],
     share: float,
     limit: int | None = None,
+    min_groups: int = 1,
 ) -> NDArray[np.intp]:
     """Return the indices of the `candidates` to hold out: about `share` of each class, at most `limit` in total.
 
     The images of a group stay together; a group counts towards the class that most of its images have. Every class
-    keeps at least one image, and at least one is held out if the class has two images in different groups.
+    keeps at least one image, and at least one is held out if the class has two images in different groups. With
+    `min_groups` above 1, so many groups of each class are held out and as many are kept, or none is held out.
     """
     rounding = 0.5
     if limit is not None and share * len(candidates) > limit:
@@ -103,12 +106,16 @@ def held_out(
     for number in np.unique(label):
         members = np.flatnonzero(label == number)
         members = members[np.argsort(rank[first[members]], kind="stable")]
-        selected[_select_groups(members, sizes, share, rounding)] = True
+        selected[_select_groups(members, sizes, share, rounding, min_groups)] = True
     return candidates[selected[group]]
 
 
-def _select_groups(members: NDArray[np.intp], sizes: NDArray[np.intp], share: float, rounding: float) -> list[int]:
-    """Return the groups, in order, that fit into the share of their images."""
+def _select_groups(
+    members: NDArray[np.intp], sizes: NDArray[np.intp], share: float, rounding: float, minimum: int
+) -> list[int]:
+    """Return the groups, in order, that fit into the share of their images, at least `minimum` of them."""
+    if minimum > 1 and len(members) < 2 * minimum:
+        return []
     total = int(sizes[members].sum())
     remaining = min(max(1, int(share * total + rounding)), total - 1)
     selected = []
@@ -116,8 +123,9 @@ def _select_groups(members: NDArray[np.intp], sizes: NDArray[np.intp], share: fl
         if sizes[member] <= remaining:
             selected.append(member)
             remaining -= int(sizes[member])
-    if not selected and len(members) > 1:  # every group is larger than the share
-        selected = [int(members[np.argmin(sizes[members])])]
+    if len(selected) < minimum and len(members) > 1:  # most groups are larger than the share
+        others = sorted((each for each in members.tolist() if each not in selected), key=lambda each: int(sizes[each]))
+        selected += others[: minimum - len(selected)]
     return selected
 
 

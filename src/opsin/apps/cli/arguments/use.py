@@ -73,9 +73,14 @@ def evaluate(
     layers: Annotated[
         bool, typer.Option("--layers", help="With int8: what each layer costs alone, on up to 500 images.")
     ] = False,
+    pairs: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Identities: a file of the pairs of images to compare, as LFW has it."),
+    ] = None,
 ) -> int:
     """Measure a model on labelled or annotated images that it was not trained on."""
-    return command("evaluate")(model, data, json, report, target, (precision, False, calibrate), layers)
+    arithmetic = precision, False, calibrate
+    return command("evaluate")(model, data, json, report, target, arithmetic, layers, pairs)
 
 
 def see(

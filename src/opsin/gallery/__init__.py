@@ -1,0 +1,6 @@
+"""Galleries: vectors of known people, animals or products, in which images are looked for."""
+
+from opsin.gallery.gallery import Gallery
+from opsin.gallery.search import Match, Search
+
+__all__ = ["Gallery", "Match", "Search"]
