@@ -78,18 +78,19 @@ def _largest(folder: Folder, limits: Limits) -> str:
 
 
 def _advice(model: Model, folder: Folder, limits: Limits) -> Iterator[str]:
-    precision = folder.shipment.network.precision
+    precision, sizes, how = folder.shipment.network.precision, (folder.ram, folder.flash), ""
     if precision != INT8:
-        sizes = _in_int8(model, folder)
-        fits = limits.allow(*sizes)
-        ranges = "" if model.quantization is not None else " and --calibrate FOLDER"
-        needs = f"about {kibibytes(sizes[0])} of RAM and {kibibytes(sizes[1])} of flash"
-        yield f"ship it with --precision int8{ranges} ({needs}, {'which fits' if fits else 'still too much'})"
-    sizes = folder.ram, folder.flash
+        smaller = _in_int8(model, folder)
+        if limits.allow(*smaller):
+            ranges = "" if model.quantization is not None else " and --calibrate FOLDER"
+            needs = f"about {kibibytes(smaller[0])} of RAM and {kibibytes(smaller[1])} of flash"
+            yield f"ship it with --precision int8{ranges} ({needs}, which fits)"
+        else:
+            precision, sizes, how = INT8, smaller, ", and ship it with --precision int8"
     if side := smaller_images(model, sizes, limits):
-        yield f"train {model.network} again with --size {side}"
+        yield f"train {model.network} again with --size {side}{how}"
     if names := smaller_networks(model, BYTES[precision], limits):
-        yield f"train a smaller network, such as {', '.join(names)}"
+        yield f"train a smaller network, such as {', '.join(names)}{how}"
 
 
 def _in_int8(model: Model, folder: Folder) -> tuple[int, int]:

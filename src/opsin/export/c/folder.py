@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opsin.export.c.answers import make_answers
-from opsin.export.c.header import header, ram_bytes
+from opsin.export.c.header import header
 from opsin.export.c.measure import Measurement
 from opsin.export.c.measure import measure as measure_files
 from opsin.export.c.program import Shipment, prepare
 from opsin.export.c.projects import projects
+from opsin.export.c.ram import ram_bytes
 from opsin.export.c.source import source
 from opsin.export.format import Files
 from opsin.model import Model
