@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -61,6 +62,22 @@ def test_a_model_streams_only_if_it_would_not_fit_otherwise() -> None:
     with pytest.raises(UsageError, match="does not fit"):
         fit(model, "float32", False, Limits(rows.ram - 1, flash), ())
     assert "weights alone" in describe(rows)
+
+
+@pytest.mark.usefixtures("few_networks")
+def test_what_is_too_large_without_its_code_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def record(files: object, name: str, compilers: Sequence[str]) -> list[object]:
+        compiled.extend(compilers)
+        return []
+
+    monkeypatch.setattr("opsin.export.c.folder.measure_files", record)
+    with pytest.raises(UsageError, match="does not fit"):
+        fit(small_model(), "float32", False, Limits(None, 100))
+    assert compiled == []
+    fit(small_model(), "float32", False, Limits(None, 1 << 20))
+    assert compiled == [MICROCONTROLLER]
 
 
 @pytest.fixture
