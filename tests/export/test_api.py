@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 import opsin
+from opsin.base.atomic import atomic_file
 from opsin.base.errors import UsageError
 from opsin.export.format import Format
 from opsin.export.registry import FORMATS, find
@@ -49,13 +53,32 @@ def test_a_folder_is_written_and_replaced(digits: Model, with_folder: None, tmp_
     assert (tmp_path / "file").read_text() == "kept"
 
 
+def test_files_that_belong_together_are_all_written_or_none(
+    digits: Model, with_folder: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = opsin.ship(digits, "folder", tmp_path / "old")
+
+    def full(path: Path) -> AbstractContextManager[BinaryIO]:
+        if path.name == "b.txt":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return atomic_file(path)
+
+    monkeypatch.setattr("opsin.base.atomic.atomic_file", full)
+    for name in ("old", "new"):
+        with pytest.raises(UsageError, match=f"{name} cannot be written: No space left on device; choose another path"):
+            opsin.ship(digits, "folder", tmp_path / name, level=2)
+    found = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {f"old/{name}": content for name, content in export.files.items()}
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
 def test_a_file_needs_the_suffix_of_its_format(digits: Model, tmp_path: Path) -> None:
     for name in ("digits.opsin", "digits"):
         with pytest.raises(UsageError, match=r"is a file digits\.html"):
             opsin.ship(digits, "web", tmp_path / name)
     with pytest.raises(UsageError, match=r"is a folder; name a file, such as .*model\.html"):
         opsin.ship(digits, "web", tmp_path)
-    with pytest.raises(UsageError, match=r"cannot be written: .*; choose another path"):
+    with pytest.raises(UsageError, match=r"there is no folder .*missing; create it, or choose another path"):
         opsin.ship(digits, "web", tmp_path / "none" / "missing" / "digits.html")
     assert not list(tmp_path.iterdir())
 

@@ -67,3 +67,12 @@ def test_a_model_without_ranges_is_refused() -> None:
         opsin.ship(models()["grey"], "onnx", precision="int8")
     with pytest.raises(UsageError, match="precision of an export must be one of float32, int8, not 'int4'"):
         opsin.ship(models()["grey"], "onnx", precision="int4")
+
+
+def test_a_rounded_network_has_no_ranges_and_no_gradients(tmp_path: Path) -> None:
+    original = observed("grey")
+    rounded = opsin.import_onnx(saved(original, tmp_path, precision="int8"))
+    with pytest.raises(ModelError, match=r"is already rounded to 8-bit integers.*leave out --precision int8"):
+        opsin.ship(rounded, "onnx", precision="int8")
+    with pytest.raises(UsageError, match="is rounded to 8-bit integers, and has no gradients; give the model that"):
+        opsin.see(rounded, pixels(original, 1))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -82,6 +82,26 @@ def atomic_write(
             content(file)
         else:
             file.write(content.encode() if isinstance(content, str) else content)
+
+
+def atomic_write_all(files: Mapping[Path, bytes]) -> None:
+    """Write files that belong together, and make their folders.
+
+    No file gets its name before the content of all is written. If one cannot be written, earlier files and folders
+    stay as they were. Errors are the system's `OSError`s.
+    """
+    folders = {folder for path in files for folder in path.parents if not folder.exists()}
+    try:
+        with ExitStack() as stack:
+            for path, content in files.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(atomic_file(path))
+                file.write(content)
+                file.flush()  # a full disk is found here, before the first renaming
+    finally:
+        for folder in sorted(folders, reverse=True):  # inner ones first
+            with suppress(OSError):  # it is not empty, because the files were written
+                folder.rmdir()
 
 
 def rename_complete(temporary: Path, path: Path, *, durable: bool = True) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opsin.base.atomic import atomic_write
+from opsin.base.atomic import atomic_write_all
 from opsin.base.errors import UsageError
 from opsin.export.format import Files, Format
 from opsin.export.registry import find
@@ -37,21 +37,16 @@ class Export:
         return self.format.summary(self.files)
 
     def save(self, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write the files, each atomically, and return where they are; files of the same names are replaced.
+        """Write all files or none, and return where they are; files of the same names are replaced.
 
         `path` is a file or a folder, as the format is. Raise `UsageError` if it cannot be written.
         """
         target = Path(self.default_path if path is None else sound_path("the export's path", path))
         check_target(self.format, target)
         try:
-            for name, content in self.files.items():
-                file = target if self.format.suffix else target / name
-                file.parent.mkdir(parents=not self.format.suffix, exist_ok=True)
-                atomic_write(file, content)
+            atomic_write_all({target if self.format.suffix else target / name: self.files[name] for name in self.files})
         except OSError as error:
-            raise UsageError(
-                f"{error.filename or target} cannot be written: {error.strerror}; choose another path"
-            ) from None
+            raise UsageError(f"{target} cannot be written: {error.strerror}; choose another path") from None
         return target
 
 
@@ -82,6 +77,10 @@ def check_target(form: Format, target: Path) -> None:
         raise UsageError(f"{target} is a folder; name a file, such as {target / f'model{form.suffix}'}")
     if target.suffix.lower() != form.suffix:
         raise UsageError(f"{target}: {form.contents} is a file {target.stem}{form.suffix}; choose such a name")
+    if not target.parent.is_dir():
+        raise UsageError(
+            f"{target} cannot be written: there is no folder {target.parent}; create it, or choose another path"
+        )
 
 
 def _stem(model: Model) -> str:

@@ -25,6 +25,7 @@ from opsin.ir.arguments import instance
 from opsin.ir.arguments import path as sound_path
 from opsin.model import Model
 from opsin.model.inputs import ImageInput
+from opsin.model.int8 import rounds
 
 NOTEBOOK_HEIGHT = 860
 """Pixels of the page in a notebook."""
@@ -144,6 +145,10 @@ def inspect(
     on_progress: Callable[[str], None] | None = None,
 ) -> Inspection:
     """Look at images that were read; see `see` for the arguments."""
+    if rounds(model):
+        raise UsageError(
+            f"{model.name} is rounded to 8-bit integers, and has no gradients; give the model that it was exported from"
+        )
     progress = on_progress or (lambda text: None)
     progress("answers")
     subjects = subject_images(model, images, label, truth)

@@ -105,8 +105,18 @@ def layers_of(model: Model) -> list[str]:
     return list(dict.fromkeys(step.layer for step in steps if isinstance(step, Product)))
 
 
+def rounds(model: Model) -> bool:
+    """Whether the network itself rounds to 8-bit integers, as one from an ONNX file with QuantizeLinear does."""
+    return any(node.op.name == "quantize" for node in model.graph.nodes)
+
+
 def record_of(model: Model) -> Quantization:
     """Return what was observed for `model`; raise `ModelError` if nothing was."""
+    if model.quantization is None and rounds(model):
+        raise ModelError(
+            f"{model.name} is already rounded to 8-bit integers, and is computed as it is: leave out --precision int8, "
+            "or give the model that it was exported from"
+        )
     if model.quantization is None:
         raise ModelError(
             f"{model.name} has no ranges for 8-bit integers, because nothing was observed when it was made; show it "

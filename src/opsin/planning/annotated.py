@@ -44,7 +44,8 @@ class AnnotatedPlanner(ScratchPlanner):
             epochs=options.epochs or defaults.max_epochs, batch=min(batch or defaults.batch, images),
             learning_rate=options.learning_rate or defaults.learning_rate, warmup_fraction=WARMUP_FRACTION,
             augment=defaults.augment, size=self._train_side(defaults), frozen=self._frozen(defaults),
-            features=options.freeze and not self._augments(defaults), flip=defaults.flip,
+            features=options.freeze and not self._augments(defaults),
+            flip=defaults.flip if self._crops(defaults) else None,
         )  # fmt: skip
         plan = TrainingPlan(
             network=self.choice.network, stages=(stage,), pretrained=self.choice.pretrained, seed=options.seed,
@@ -74,8 +75,11 @@ class AnnotatedPlanner(ScratchPlanner):
 
     def _augments(self, defaults: Defaults) -> bool:
         """Return whether images change at random."""
-        options = self.options
-        return (options.augment or defaults.augment) != "none" or bool(options.flip or options.signed)
+        return self._crops(defaults) or bool(self.options.flip or self.options.signed)
+
+    def _crops(self, defaults: Defaults) -> bool:
+        """Return whether the options and the task's defaults ask for more than mirroring."""
+        return (self.options.augment or defaults.augment) != "none"
 
     def _step_graph(self, layer: nn.Layer, shape: nn.ImageShape, plan: TrainingPlan) -> Graph:
         if not plan.stages[0].features:
@@ -122,5 +126,4 @@ class AnnotatedPlanner(ScratchPlanner):
         """
         _, height, width = self.data.shape
         side = round(defaults.train_share * height / SIDE_STEP) * SIDE_STEP
-        is_cropped = (self.options.augment or defaults.augment) != "none"
-        return side if height == width and is_cropped and 0 < side < height else None
+        return side if height == width and self._crops(defaults) and 0 < side < height else None

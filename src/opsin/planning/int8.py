@@ -62,14 +62,14 @@ class Int8Planner:
         images = stage.images or len(self.data.train)
         evaluation = evaluation_seconds(self.data, self.planner.forward_seconds)
         seconds = stage.epochs * (epoch_seconds(images, stage.batch, step) + evaluation)
-        epochs = "one epoch" if stage.epochs == 1 else f"{stage.epochs} epochs"
+        epochs, take = ("one epoch", "takes") if stage.epochs == 1 else (f"{stage.epochs} epochs", "take")
         return replace(
             _longer(candidate, seconds + step.compile_seconds),
             stages=(*candidate.stages, stage),
             bytes=max(candidate.bytes, bytes_besides_step(self.meter.machine.process_bytes(), self.data) + step.bytes),
             reasons=(
                 *candidate.reasons,
-                f"{epochs} of quantization-aware training at the end take {duration(seconds)}",
+                f"{epochs} of quantization-aware training at the end {take} {duration(seconds)}",
             ),
             name=f"{candidate.name} and {epochs} of quantization-aware training",
         )

@@ -113,5 +113,8 @@ def find_weights(name: str) -> Weights:
         weights = WEIGHTS[network]
         return replace(weights, renames=(*weights.renames, (rf"^{re.escape(layer)}\.", "")))
     if name not in WEIGHTS:
-        raise UsageError(f"there are no published weights for {name}; there are for {', '.join(sorted(WEIGHTS))}")
+        raise UsageError(
+            f"there are no published weights for {name}; there are for {', '.join(sorted(WEIGHTS))}. "
+            "Train any other network, and give the model's file"
+        )
     return WEIGHTS[name]

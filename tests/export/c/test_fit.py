@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -46,7 +47,9 @@ def test_other_texts_are_refused(text: str, message: str) -> None:
 
 
 def test_sizes_are_rounded_up() -> None:
-    assert [kibibytes(size) for size in (1024, 1025, 36252, 2**21)] == ["1 KB", "1.1 KB", "35.5 KB", "2,048 KB"]
+    assert [kibibytes(size) for size in (64, 1024, 1025, 36252, 2**21)] == [
+        "64 bytes", "1 KB", "1.1 KB", "35.5 KB", "2,048 KB",
+    ]  # fmt: skip
 
 
 def test_a_model_streams_only_if_it_would_not_fit_otherwise() -> None:
@@ -59,6 +62,22 @@ def test_a_model_streams_only_if_it_would_not_fit_otherwise() -> None:
     with pytest.raises(UsageError, match="does not fit"):
         fit(model, "float32", False, Limits(rows.ram - 1, flash), ())
     assert "weights alone" in describe(rows)
+
+
+@pytest.mark.usefixtures("few_networks")
+def test_what_is_too_large_without_its_code_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def record(files: object, name: str, compilers: Sequence[str]) -> list[object]:
+        compiled.extend(compilers)
+        return []
+
+    monkeypatch.setattr("opsin.export.c.folder.measure_files", record)
+    with pytest.raises(UsageError, match="does not fit"):
+        fit(small_model(), "float32", False, Limits(None, 100))
+    assert compiled == []
+    fit(small_model(), "float32", False, Limits(None, 1 << 20))
+    assert compiled == [MICROCONTROLLER]
 
 
 @pytest.fixture
@@ -76,6 +95,8 @@ def test_a_refusal_names_the_layer_and_what_would_fit(digits: Model) -> None:
     assert re.search(r"The largest layer [\w.]+ works on", text)
     assert "--precision int8 and --calibrate FOLDER" in text
     assert "which fits" in text
+    with pytest.raises(UsageError, match=r"such as mlperf_tiny_ds_cnn, and ship it with --precision int8$"):
+        fit(digits, "float32", False, Limits(None, 50_000), ())
     with pytest.raises(UsageError, match=r"has .* KB of weights"):
         fit(digits, "float32", True, Limits(None, rows.flash - 1), ())
 

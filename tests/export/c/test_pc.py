@@ -56,7 +56,8 @@ def test_other_files_are_refused(content: bytes, folder: Path) -> None:
     done = predict(folder, "bad.pgm")
     assert done.returncode == 2
     assert done.stderr.startswith("bad.pgm ")
-    assert predict(folder, "missing.pgm").returncode == 2
+    done = predict(folder, "missing.pgm")
+    assert (done.returncode, done.stderr) == (2, "missing.pgm cannot be opened\n")
 
 
 @pytest.mark.parametrize("command", ["gcc -O3", "gcc -Os", "arm-none-eabi-gcc -Os -mcpu=cortex-m0 -mthumb"])

@@ -52,6 +52,15 @@ def test_rows_give_the_bits_of_the_whole_image(precision: str, tmp_path: Path) -
     check_order(compiled, rng.integers(0, 256, (12, 10, 3), dtype=np.uint8))
 
 
+def test_the_header_agrees_with_the_certificate() -> None:
+    export = opsin.ship(small_model(), "c", stream=True)
+    (header,) = (content.decode() for name, content in export.files.items() if name.endswith(".h"))
+    ram = json.loads(export.files["certificate.json"])["ram_bytes"]
+    assert f" {ram:,} bytes of RAM," in header
+    assert f"_RAM {ram}\n" in header
+    assert "MODEL_" not in header
+
+
 def check_order(compiled: CModel, image: np.ndarray) -> None:
     """Rows must come in order, and all of them."""
     row = np.ascontiguousarray(image[0]).ctypes.data_as(ctypes.c_void_p)

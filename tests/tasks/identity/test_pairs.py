@@ -18,6 +18,13 @@ def test_folds_and_both_forms_of_line() -> None:
     assert pairs.fold.tolist() == [0, 0, 1, 1]
 
 
+def test_only_the_images_of_pairs_are_needed() -> None:
+    pairs = read_pairs("1\nAnn\t1\t3\nAnn\t1\tVal_Bo\t3\n", "pairs.txt", NAMES)
+    assert pairs.images.tolist() == [0, 2, 5]
+    fewer = pairs.among(pairs.images)
+    assert (fewer.first.tolist(), fewer.second.tolist()) == ([0, 0], [1, 2])
+
+
 def test_without_folds_pairs_of_each_kind_take_turns() -> None:
     lines = ["Ann\t1\t2"] * 12 + ["Ann\t1\tVal_Bo\t1"] * 12
     pairs = read_pairs("12\n" + "\n".join(lines), "pairs.txt", NAMES)

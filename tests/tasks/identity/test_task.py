@@ -46,7 +46,7 @@ def test_reading() -> None:
 
 def test_an_identity_in_two_splits_is_noted() -> None:
     result = Identity.read(MemoryFiles(images("train/Ann/1.jpg", "test/Ann/2.jpg")), image_size)
-    assert result is not None and "1 identities are in more than one split, such as Ann" in result.notes[1]
+    assert result is not None and "Identities in more than one split: 1, such as Ann;" in result.notes[1]
 
 
 def test_one_image_of_each_is_refused() -> None:

@@ -13,8 +13,12 @@ import pytest
 from opsin.base.errors import DataError
 from opsin.data import Batches, Preprocessing, load
 from opsin.data.dataset import Dataset
+from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.model import Model
 from opsin.model import load as load_model
+from opsin.planning import autoconfig, networks
+from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.options import TrainOptions
 from opsin.tasks.identity import Identity
 from opsin.training import Stage, Trainer, TrainingPlan
 from tests.apps.cli.conftest import cli as cli
@@ -150,3 +154,15 @@ def test_options_of_losses(people: Path, tmp_path: Path, cli: Any) -> None:
     assert wrong.code == 2 and "there is no loss 'softmax' for identities" in wrong.err
     classes = cli("train", people, "--loss", "arcface", "--out", tmp_path / "a.opsin")
     assert classes.code == 2 and "--loss arcface is for identities, and the data is for classification" in classes.err
+
+
+@pytest.mark.parametrize(("augment", "flip"), [(None, True), ("none", None)])
+def test_images_are_mirrored_unless_they_are_not_augmented(
+    people: Path, augment: str | None, flip: bool | None
+) -> None:
+    options = TrainOptions(augment=augment, epochs=1)
+    opened = open_source(people, None, TaskRequest("identity"))
+    choice = networks.choose_network(DatasetSummary.of(opened), options)
+    assert choice.network == "sphereface10_half"
+    auto = autoconfig.choose(choice, load(people, task="identity"), options)
+    assert auto.plan.stages[0].flip == flip

@@ -94,7 +94,9 @@ def _evaluate_pairs(model: Model, source: str, pairs: str, report: str | None, a
     images = load_for_model(model, source).all_images()
     if images.names is None:
         raise UsageError(f"the images of {source} have no names, which pairs refer to; give a folder or an archive")
-    result = model.task.evaluate_pairs(list(model.results(images)), images.names, text, pairs, model.calibration)
+    listed = model.task.read_pairs(text, pairs, images.names)
+    used = images.take(listed.images)
+    result = model.task.evaluate_pairs(list(model.results(used)), listed.among(listed.images), model.calibration)
     if as_json:
         print_json({"model": model.name, "data": source, "pairs_file": pairs, **result.to_data()})
         return 0

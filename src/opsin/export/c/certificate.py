@@ -7,7 +7,7 @@ from typing import Any
 
 import opsin
 from opsin.export.c.folder import Folder
-from opsin.export.c.header import ram_bytes
+from opsin.export.c.ram import ram_bytes
 
 
 def certificate(folder: Folder, fit: str = "") -> str:

@@ -26,10 +26,10 @@ def fit(model: Model, precision: str, stream: bool, limits: Limits, compilers: S
 
     Raise `UsageError` that says what it needs, which layer is the largest, and what would make it fit.
     """
-    folder = write(model, precision, stream, compilers)
+    folder = _write(model, precision, stream, limits, compilers)
     if limits.allow(folder.ram, folder.flash):
         return folder
-    rows = None if stream else _by_rows(model, precision, compilers)
+    rows = None if stream else _by_rows(model, precision, limits, compilers)
     if rows is not None and limits.allow(rows.ram, rows.flash):
         return rows
     advice = "; or ".join(_advice(model, rows or folder, limits)) or "use a larger microcontroller"
@@ -57,9 +57,15 @@ def summary(folder: Folder, limits: Limits, asked_to_stream: bool) -> str:
     return f"It fits {limits}: {describe(folder)}.{reason}"
 
 
-def _by_rows(model: Model, precision: str, compilers: Sequence[str]) -> Folder | None:
+def _write(model: Model, precision: str, stream: bool, limits: Limits, compilers: Sequence[str]) -> Folder:
+    """Write a model; it is compiled only if its variables and weights fit, since large ones take minutes."""
+    folder = write(model, precision, stream)
+    return folder.compiled_by(compilers) if limits.allow(folder.ram, folder.flash) else folder
+
+
+def _by_rows(model: Model, precision: str, limits: Limits, compilers: Sequence[str]) -> Folder | None:
     try:
-        return write(model, precision, True, compilers)
+        return _write(model, precision, True, limits, compilers)
     except UsageError:
         return None
 
@@ -78,24 +84,25 @@ def _largest(folder: Folder, limits: Limits) -> str:
 
 
 def _advice(model: Model, folder: Folder, limits: Limits) -> Iterator[str]:
-    precision = folder.shipment.network.precision
+    precision, sizes, how = folder.shipment.network.precision, (folder.ram, folder.flash), ""
     if precision != INT8:
-        sizes = _in_int8(model, folder)
-        fits = limits.allow(*sizes)
-        ranges = "" if model.quantization is not None else " and --calibrate FOLDER"
-        needs = f"about {kibibytes(sizes[0])} of RAM and {kibibytes(sizes[1])} of flash"
-        yield f"ship it with --precision int8{ranges} ({needs}, {'which fits' if fits else 'still too much'})"
-    sizes = folder.ram, folder.flash
+        smaller = _in_int8(model, folder, limits)
+        if limits.allow(*smaller):
+            ranges = "" if model.quantization is not None else " and --calibrate FOLDER"
+            needs = f"about {kibibytes(smaller[0])} of RAM and {kibibytes(smaller[1])} of flash"
+            yield f"ship it with --precision int8{ranges} ({needs}, which fits)"
+        else:
+            precision, sizes, how = INT8, smaller, ", and ship it with --precision int8"
     if side := smaller_images(model, sizes, limits):
-        yield f"train {model.network} again with --size {side}"
+        yield f"train {model.network} again with --size {side}{how}"
     if names := smaller_networks(model, BYTES[precision], limits):
-        yield f"train a smaller network, such as {', '.join(names)}"
+        yield f"train a smaller network, such as {', '.join(names)}{how}"
 
 
-def _in_int8(model: Model, folder: Folder) -> tuple[int, int]:
+def _in_int8(model: Model, folder: Folder, limits: Limits) -> tuple[int, int]:
     """Return about the bytes of RAM and flash in 8-bit integers: exactly planned if the model has ranges."""
     if model.quantization is not None:
-        smaller = write(model, INT8, folder.shipment.is_streamed, COMPILERS)
+        smaller = _write(model, INT8, folder.shipment.is_streamed, limits, COMPILERS)
         return smaller.ram, smaller.flash
     weights = len(folder.shipment.program.constants)
     return folder.ram // 4, folder.flash - weights + weights // 4

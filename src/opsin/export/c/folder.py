@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from opsin.export.c.answers import make_answers
-from opsin.export.c.header import header, ram_bytes
+from opsin.export.c.header import header
 from opsin.export.c.measure import Measurement
 from opsin.export.c.measure import measure as measure_files
 from opsin.export.c.program import Shipment, prepare
 from opsin.export.c.projects import projects
+from opsin.export.c.ram import ram_bytes
 from opsin.export.c.source import source
 from opsin.export.format import Files
 from opsin.model import Model
@@ -25,6 +27,10 @@ class Folder:
     shipment: Shipment
     files: Files
     measurements: tuple[Measurement, ...]
+
+    def compiled_by(self, compilers: Sequence[str]) -> Self:
+        """Return the folder as measured by those of `compilers` that are installed."""
+        return replace(self, measurements=tuple(measure_files(self.files, self.shipment.prefix, compilers)))
 
     @property
     def measured(self) -> Measurement | None:
@@ -56,4 +62,4 @@ def write(model: Model, precision: str, stream: bool, compilers: Sequence[str] =
         **dict(projects(shipment, answers)),
     }
     files = {file: text.encode("ascii") for file, text in texts.items()}
-    return Folder(shipment, files, tuple(measure_files(files, name, compilers)))
+    return Folder(shipment, files, ()).compiled_by(compilers)

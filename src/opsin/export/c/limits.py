@@ -47,6 +47,8 @@ def parse_limits(text: str) -> Limits:
 
 
 def kibibytes(size: int) -> str:
-    """Return a size in KB of 1,024 bytes, rounded up to a tenth: "35.5 KB"."""
+    """Return a size in KB of 1,024 bytes, rounded up to a tenth: "35.5 KB"; less than one is in bytes."""
+    if size < 1024:
+        return f"{size} bytes"
     tenths = -(-10 * size // 1024)
     return f"{tenths // 10:,}" + (f".{tenths % 10}" if tenths % 10 else "") + " KB"

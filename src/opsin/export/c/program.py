@@ -111,7 +111,7 @@ def _streamed(network: Network) -> PortableProgram:
     if model.tta is not None:
         raise UsageError(
             f"{model.name} averages over mirror images (tta), for which the whole image must be in memory; ship it "
-            "without stream, or without tta"
+            "without stream"
         )
     program = streamed_program(network.graph, network.state, COMPACT, TARGETS[network.precision])
     if program is None:

@@ -13,6 +13,7 @@ from opsin.export.c.answers import Answers
 from opsin.export.c.drawing import draw
 from opsin.export.c.names import comment, string
 from opsin.export.c.program import Shipment
+from opsin.export.c.ram import ram_bytes
 from opsin.export.c.templates import asset, floats
 from opsin.export.precision import FLOAT32
 from opsin.kernels.ir import ELEMENT_BYTES
@@ -53,7 +54,7 @@ def head(shipment: Shipment) -> str:
     arithmetic = "" if shipment.network.precision == FLOAT32 else " in 8-bit integers"
     lines = [
         f"{shipment.prefix}: {model.network}{arithmetic} for {model.task.subject()}, as C99 without a library.",
-        f"Written by Opsin {opsin.__version__}. {shipment.macs:,} MACs, {program.arena_bytes:,} bytes of RAM, "
+        f"Written by Opsin {opsin.__version__}. {shipment.macs:,} MACs, {ram_bytes(shipment):,} bytes of RAM, "
         f"{len(program.constants):,} bytes of weights.",
         "",
         *draw(model),

@@ -35,6 +35,16 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.same)
 
+    @property
+    def images(self) -> NDArray[np.intp]:
+        """The numbers of the images in any of the pairs, sorted."""
+        return np.union1d(self.first, self.second)
+
+    def among(self, images: NDArray[np.intp]) -> Pairs:
+        """Return the pairs with the places of their images among some that are sorted and hold them all."""
+        first, second = (np.searchsorted(images, numbers) for numbers in (self.first, self.second))
+        return Pairs(first, second, self.same, self.fold)
+
 
 def read_pairs(text: str, source: str, names: Sequence[str]) -> Pairs:
     """Return the pairs that the content of the file `source` lists, among images with these names, which are paths.

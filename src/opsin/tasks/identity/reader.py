@@ -43,8 +43,8 @@ def read(files: Files, image_size: ImageSize) -> Annotations | None:
     notes = [f"{len(counts):,} identities, {several:,} of them with two images or more."]
     if both := _in_several_splits(images):
         notes.append(
-            f"{len(both):,} identities are in more than one split, such as {listed(map(printable, both), 3)}; scores "
-            "on identities that were trained on are too good."
+            f"Identities in more than one split: {len(both):,}, such as {listed(map(printable, both), 3)}; scores on "
+            "identities that were trained on are too good."
         )
     return Annotations(images, {"names": tuple(sorted(counts))}, problems, notes, FORM)
 

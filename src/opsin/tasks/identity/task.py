@@ -23,7 +23,7 @@ from opsin.tasks.identity.answers import Comparison, Embedding
 from opsin.tasks.identity.calibration import SameThreshold, fit_threshold
 from opsin.tasks.identity.evaluation import MAX_IMAGES, VERIFICATION, IdentityEvaluation, all_pairs, similarities
 from opsin.tasks.identity.objective import DEFAULT_LOSS, LOSSES, IdentityObjective, check_loss
-from opsin.tasks.identity.pairs import read_pairs
+from opsin.tasks.identity.pairs import Pairs, read_pairs
 from opsin.tasks.identity.reader import read
 from opsin.tasks.identity.targets import Identities
 from opsin.tasks.score import Score
@@ -179,12 +179,15 @@ class Identity:
             embeddings[chosen], targets.numbers[chosen], targets.names, pairs, calibration=calibration
         )
 
+    def read_pairs(self, text: str, source: str, names: Sequence[str]) -> Pairs:
+        """Return the pairs that the content of the file `source` lists, of images with these names (see `pairs`)."""
+        return read_pairs(text, source, names)
+
     def evaluate_pairs(
-        self, results: Sequence[Result], names: Sequence[str], text: str, source: str, calibration: SameThreshold | None
+        self, results: Sequence[Result], pairs: Pairs, calibration: SameThreshold | None
     ) -> IdentityEvaluation:
-        """Return the errors on the pairs of images that the content of the file `source` lists (see `pairs`)."""
+        """Return the errors on given pairs of images that were reduced in parts."""
         embeddings, targets = _concatenated(results)
-        pairs = read_pairs(text, source, names)
         return IdentityEvaluation(embeddings, targets.numbers, targets.names, pairs, True, calibration)
 
     def calibrate(self, results: Sequence[Result]) -> SameThreshold | None:

@@ -31,7 +31,7 @@ def serve(
         typer.Option(metavar="SIZE", parser=parse_bytes, show_default="32MB", help="The largest body of a request."),
     ] = None,
     max_pixels: Annotated[
-        int | None, typer.Option(min=1, metavar="N", show_default="67108864", help="The largest image.")
+        int | None, typer.Option(min=1, metavar="N", show_default="67108864", help="The most pixels of an image.")
     ] = None,
     max_connections: Annotated[
         int | None, typer.Option(min=1, metavar="N", show_default="1000", help="The most connections at once.")

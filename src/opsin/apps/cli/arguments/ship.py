@@ -26,7 +26,9 @@ def ship(
     out: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", show_default="the model's name, here", help="The file or folder to write, as the format is."
+            metavar="PATH",
+            show_default="the model's name, here",
+            help="The file (web, onnx, torch) or folder (js, c) to write.",
         ),
     ] = None,
     precision: ExportPrecision = "float32",

@@ -27,7 +27,7 @@ extern "C" {
 /* States. Errors are negative. */
 #define MODEL_OK 0
 #define MODEL_BAD_IMAGE (-1)   /* no pixels, or not 1 or 3 channels */
-#define MODEL_TOO_LARGE (-2)   /* too little memory to resize this image: compile with -DMODEL_EXTRA_BYTES=... */
+#define MODEL_TOO_LARGE (-2)   /* too little memory to resize this image: compile with -D MODEL_EXTRA_BYTES=... */
 #define MODEL_BAD_WEIGHTS (-3) /* the weights were changed */
 #define MODEL_BAD_BITS (-4)    /* other results than in Opsin: check the options of the compiler */
 

@@ -34,7 +34,11 @@ int main(int count, char **arguments)
     return 0;
   }
   file = fopen(arguments[1], "rb");
-  if (!file || getc(file) != 'P' || ((kind = getc(file)) != '5' && kind != '6')) {
+  if (!file) {
+    fprintf(stderr, "%s cannot be opened\n", arguments[1]);
+    return 2;
+  }
+  if (getc(file) != 'P' || ((kind = getc(file)) != '5' && kind != '6')) {
     fprintf(stderr, "%s is not a binary PPM or PGM\n", arguments[1]);
     return 2;
   }
