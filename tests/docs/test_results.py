@@ -21,6 +21,7 @@ WRITE_NO_RESULTS = {
     "mnist_torch.py": "run by mnist_command.py",
     "peers.py": "networks for other scripts",
     "record.py": "writes the record",
+    "wasm_engines.py": "engines for ship_bits.py",
     "similar_classes.py": "makes data sets",
     "small_images.py": "makes data sets",
 }
