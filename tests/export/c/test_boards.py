@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import opsin
-from opsin.export.c.header import BORDER_BYTES
 from opsin.export.c.measure import stack_bounds
+from opsin.export.c.ram import BORDER_BYTES
 from opsin.model import Model
 
 TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "make")
