@@ -92,7 +92,7 @@ def differences(first: Path, second: Path) -> list[tuple[str, str, str]]:
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of a run's configuration on which its result depends."""
-    plan = {"precision": Precision.FLOAT32.value, **config["plan"]}  # Plans in float32 do not state it.
+    plan = {"precision": Precision.FLOAT32.value, "loss": None, **config["plan"]}  # Older plans state neither.
     stages = {str(stage["name"]): {k: v for k, v in stage.items() if k != "name"} for stage in plan.pop("stages")}
     data = {key: value for key, value in config["data"].items() if key in ("source", "fingerprint", "images", "shape")}
     algorithms = plan.get("conv_algorithms", {})
