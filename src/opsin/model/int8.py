@@ -15,6 +15,7 @@ from opsin.data import Samples
 from opsin.data.pixels import Pixels
 from opsin.ir import Graph, macs
 from opsin.ir.arguments import one_of
+from opsin.quantization.adaptive_rounding import adapt_rounding
 from opsin.quantization.comparison import Comparison, compared
 from opsin.quantization.partition import steps_of
 from opsin.quantization.quantize import calibrated, quantize_graph
@@ -82,10 +83,13 @@ def to_integers(pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
     return (pixels ^ np.uint8(128)).view(np.int8)
 
 
-def quantization_of(model: Model, pixels: Pixels, float_layers: Collection[str] = ()) -> Quantization:
+def quantization_of(
+    model: Model, pixels: Pixels, float_layers: Collection[str] = (), *, adapt: bool = True
+) -> Quantization:
     """Return what a model needs for int8, observed on uint8 images N × C × H × W of the kind that it will be given.
 
-    Evenly spaced ones are used if there are many. Raise `UsageError` for a layer that there is not.
+    Evenly spaced ones are used if there are many. With `adapt`, they also choose how weights are rounded. Raise
+    `UsageError` for a layer that there is not.
     """
     if not len(pixels):
         raise DataError("there are no images to observe the ranges of the network's results on; give some")
@@ -96,6 +100,8 @@ def quantization_of(model: Model, pixels: Pixels, float_layers: Collection[str] 
     observed = np.asarray(pixels[spread(len(pixels), observed_count(model.graph, len(pixels)))])
     images = model.preprocessing.apply(observed)
     ranges = calibrated(model.graph, model.state, images, model.engine, model.threads)
+    if adapt:
+        adapt_rounding(model.graph, model.state, ranges, images, model.engine, model.threads)
     return Quantization(ranges_to_data(ranges, model.graph), len(images), tuple(float_layers))
 
 

@@ -33,13 +33,15 @@ class Ranges:
     channel, by which biases are corrected. With `factors`, the integers stand for the numbers times a factor for each
     channel: for results that only a function by channel reads, so that each channel fills its range. `steps` are those
     of weights for each output channel, by the result, if training simulated them; otherwise they follow from the
-    weights.
+    weights. `farther` has a bit for each weight, eight to a number, by the result: whether it is rounded to the farther
+    neighbour.
     """
 
     bounds: dict[Tensor, tuple[float, float]] = field(default_factory=dict)
     means: dict[Tensor, Array] = field(default_factory=dict)
     factors: dict[Tensor, Array] = field(default_factory=dict)
     steps: dict[Tensor, Array] = field(default_factory=dict)
+    farther: dict[Tensor, NDArray[np.uint8]] = field(default_factory=dict)
 
     def scale(self, tensor: Tensor) -> Scale:
         """Return the scale of a tensor."""

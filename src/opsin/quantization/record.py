@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
 from opsin.ir import Graph, Tensor
@@ -28,9 +31,11 @@ def ranges_to_data(ranges: Ranges, graph: Graph) -> dict[str, Any]:
         "means": {number[t]: _packed(values) for t, values in ranges.means.items()},
         "factors": {number[t]: _packed(values) for t, values in ranges.factors.items()},
     }
-    return data | (
-        {"steps": {number[t]: _packed(values) for t, values in ranges.steps.items()}} if ranges.steps else {}
-    )
+    if ranges.steps:
+        data["steps"] = {number[t]: _packed(values) for t, values in ranges.steps.items()}
+    if ranges.farther:
+        data["farther"] = {number[t]: _text(zlib.compress(bits.tobytes(), 9)) for t, bits in ranges.farther.items()}
+    return data
 
 
 def ranges_from_data(data: Mapping[str, Any], graph: Graph) -> Ranges:
@@ -42,15 +47,26 @@ def ranges_from_data(data: Mapping[str, Any], graph: Graph) -> Ranges:
             {tensors[int(place)]: _unpacked(text, tensors[int(place)]) for place, text in values.items()}
             for values in (data["means"], data["factors"], data.get("steps", {}))
         )
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        most = max((prod(v.shape) for v in graph.variables.values()), default=0)
+        farther = {tensors[int(place)]: _bits(text, most) for place, text in data.get("farther", {}).items()}
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, zlib.error) as error:
         raise ModelError(f"the ranges for 8-bit integers do not belong to the network ({error})") from None
     if not all(np.isfinite(pair).all() and pair[0] <= pair[1] for pair in bounds.values()):
         raise ModelError("the ranges for 8-bit integers are not finite")
-    return Ranges(bounds, means, factors, steps)
+    return Ranges(bounds, means, factors, steps, farther)
 
 
 def _packed(values: Array) -> str:
-    return b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
+    return _text(np.ascontiguousarray(values, "<f4").tobytes())
+
+
+def _text(data: bytes) -> str:
+    return b64encode(data).decode()
+
+
+def _bits(text: str, most: int) -> NDArray[np.uint8]:
+    """Return packed bits, at most as many as the largest variable has numbers, whatever a damaged file expands to."""
+    return np.frombuffer(zlib.decompressobj().decompress(b64decode(text, validate=True), most // 8 + 1), np.uint8)
 
 
 def _unpacked(text: str, tensor: Tensor) -> Array:

@@ -140,8 +140,13 @@ class Rewriter:
         factors = self.ranges.factors.get(step.output)
         if factors is not None and as_integers:
             step = step.scaled(factors, np.zeros_like(factors))
-        means, steps = self.ranges.means.get(tensor), self.ranges.steps.get(step.output)
-        return x, integer_weights(step, x.scale, means, steps)
+        return x, self._rounded(step, x.scale)
+
+    def _rounded(self, step: Product, x: Scale) -> IntegerWeights:
+        """Return the weights of a product for an input of the scale `x`."""
+        (tensor,), ranges = step.inputs, self.ranges
+        learned, farther = ranges.steps.get(step.output), ranges.farther.get(step.output)
+        return integer_weights(step, x, ranges.means.get(tensor), learned, farther)
 
     def _product(self, step: Product, as_integers: bool) -> None:
         x, weights = self._weights(step, as_integers)

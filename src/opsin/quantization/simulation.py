@@ -51,7 +51,7 @@ class Simulator(Rewriter):
     def __init__(
         self, graph: Graph, state: Mapping[str, NDArray[Any]], ranges: Ranges, float_layers: Collection[str] = ()
     ) -> None:
-        bounds = Float32Ranges(ranges.bounds, ranges.means, ranges.factors, ranges.steps)
+        bounds = Float32Ranges(ranges.bounds, ranges.means, ranges.factors, ranges.steps, ranges.farther)
         super().__init__(graph, state, bounds, float_layers)
         self.variables: dict[str, RoundedVariable] = {}
 

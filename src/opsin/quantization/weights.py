@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.errors import ModelError
 from opsin.quantization.fixed_point import MAX_MULTIPLIER, smallest_step
 from opsin.quantization.scales import Scale
 from opsin.quantization.steps import Array, Product
@@ -50,23 +51,50 @@ class IntegerWeights:
         return smallest_step(float(self.unit.max()))
 
 
-def integer_weights(step: Product, x: Scale, mean: Array | None = None, learned: Array | None = None) -> IntegerWeights:
+def integer_weights(
+    step: Product,
+    x: Scale,
+    mean: Array | None = None,
+    learned: Array | None = None,
+    farther: NDArray[np.uint8] | None = None,
+) -> IntegerWeights:
     """Return the weights of `step` for an input of the scale `x`.
 
     `mean` is that of each input channel: the bias makes up for the error of the rounded weights at the mean (Nagel et
     al., "Data-free quantization through weight equalization and bias correction", 2019). `learned` are the steps of the
-    layer's own weights with which it was trained.
+    layer's own weights with which it was trained. `farther` has a bit for each weight, eight to a number: whether it is
+    rounded to the farther of its neighbours. Raise `ModelError` if their number is another.
     """
-    own = weight_steps(step.weight) if learned is None else learned * np.abs(step.factor)
-    steps = np.maximum(own, np.abs(step.bias) / (x.step * MAX_BIAS))  # from which the bias fits into 32 bits
+    steps = channel_steps(step, x, learned)
     column = steps.reshape(-1, 1, 1, 1)
-    weight = np.clip(np.rint(step.weight / column), -LARGEST, LARGEST)
+    scaled = step.weight / column
+    weight = nearest(scaled) if farther is None else to_neighbours(scaled, farther)
     bias = step.bias
     if mean is not None:
         bias = bias - shift_of_mean(weight * column - step.weight, mean, step.window.groups if step.window else 1)
     unit = x.step * steps
     total = weight.sum(axis=(1, 2, 3))
     return IntegerWeights(weight.astype(np.int8), unit, bias / unit - x.zero * total)
+
+
+def channel_steps(step: Product, x: Scale, learned: Array | None = None) -> Array:
+    """Return the step of each output channel's weights, large enough that the bias fits into 32 bits."""
+    own = weight_steps(step.weight) if learned is None else learned * np.abs(step.factor)
+    return np.maximum(own, np.abs(step.bias) / (x.step * MAX_BIAS))
+
+
+def nearest(scaled: Array) -> Array:
+    """Return the nearest whole numbers of weights in steps."""
+    return np.clip(np.rint(scaled), -LARGEST, LARGEST)
+
+
+def to_neighbours(scaled: Array, farther: NDArray[np.uint8]) -> Array:
+    """Return whole numbers next to weights in steps: the nearest, or the other one where a bit of `farther` is set."""
+    if len(farther) != -(-scaled.size // 8):
+        raise ModelError("the rounding of weights for 8-bit integers does not belong to the network")
+    is_farther = np.unpackbits(farther, count=scaled.size).reshape(scaled.shape)
+    near = np.rint(scaled)
+    return np.clip(near + is_farther * np.sign(scaled - near), -LARGEST, LARGEST)
 
 
 def weight_steps(weight: Array) -> Array:

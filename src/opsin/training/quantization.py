@@ -52,7 +52,7 @@ def simulated_step(
     """
     model.load_state(initial)
     images, _ = images_for_int8(model, data)
-    ranges = ranges_from_data(quantization_of(model, images.pixels).ranges, model.graph)
+    ranges = ranges_from_data(quantization_of(model, images.pixels, adapt=False).ranges, model.graph)
     network = simulated(model.graph, model.state, stage.frozen)
     return nn.training_step(network, optimizer, loss), simulation_state(model.graph, model.state, ranges)
 
