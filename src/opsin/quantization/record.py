@@ -47,7 +47,7 @@ def ranges_from_data(data: Mapping[str, Any], graph: Graph) -> Ranges:
             {tensors[int(place)]: _unpacked(text, tensors[int(place)]) for place, text in values.items()}
             for values in (data["means"], data["factors"], data.get("steps", {}))
         )
-        most = max((prod(v.shape) for v in graph.variables.values()), default=0)
+        most = max((prod(int(str(n)) for n in v.shape) for v in graph.variables.values()), default=0)
         farther = {tensors[int(place)]: _bits(text, most) for place, text in data.get("farther", {}).items()}
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, zlib.error) as error:
         raise ModelError(f"the ranges for 8-bit integers do not belong to the network ({error})") from None
