@@ -11,12 +11,14 @@ precisions, among 1,000 labels, whatever DATA's labels are; the row has the imag
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from dataclasses import replace
 
 import numpy as np
 from common import begin, finish, parser, print_table
 
 import opsin
+from opsin.data import Dataset
 from opsin.model import Model
 from opsin.model.int8 import INT8
 from opsin.quantization.comparison import Comparison, compared
@@ -55,12 +57,24 @@ def measured(path: str, source: str) -> tuple[str, ...]:
     return row(name, compared(*answers, model.label_indices(images)))
 
 
+def held_out(data: Dataset) -> np.ndarray:  # type: ignore[type-arg]
+    """Return the images of the splits that nothing was fitted to, for published weights."""
+    return np.concatenate([np.asarray(part.pixels[:]) for part in (data.test, data.validation) if part is not None])
+
+
+def models_parser(doc: str | None) -> ArgumentParser:
+    """Return a parser of models, each with its data, and of a network with published weights."""
+    arguments = parser(doc)
+    arguments.add_argument("pairs", nargs="*", metavar="MODEL DATA")
+    arguments.add_argument("--labels", nargs=2, metavar=("NETWORK", "DATA"))
+    return arguments
+
+
 def published(network: str, source: str, count: int) -> list[tuple[str, ...]]:
     model = opsin.pretrained(network)
     data = opsin.data.load(source, preprocessing=model.preprocessing)
     model.quantize(data.train.pixels[np.arange(count) * len(data.train) // count])
-    parts = [part for part in (data.test, data.validation) if part is not None]
-    pixels = np.concatenate([np.asarray(part.pixels[:]) for part in parts])
+    pixels = held_out(data)
     exact, quantized = (logits(model, pixels, precision) for precision in ("float32", INT8))
     shares = np.exp(exact - exact.max(axis=1, keepdims=True))
     probability = 1 / shares.sum(axis=1)
@@ -74,9 +88,7 @@ def published(network: str, source: str, count: int) -> list[tuple[str, ...]]:
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("pairs", nargs="*", metavar="MODEL DATA")
-    arguments.add_argument("--labels", nargs=2, metavar=("NETWORK", "DATA"))
+    arguments = models_parser(__doc__)
     arguments.add_argument("--images", type=int, default=256, help="images on which published weights are calibrated")
     options = arguments.parse_args()
     record = begin(options)

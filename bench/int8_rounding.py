@@ -13,8 +13,8 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from common import begin, finish, parser, print_table
-from int8_accuracy import logits
+from common import begin, finish, print_table
+from int8_accuracy import held_out, logits, models_parser
 
 import opsin
 from opsin.data import Dataset
@@ -30,8 +30,7 @@ COLUMNS = ("model", "images", "error, nearest", "error, adaptive", "less", "same
 def measured(name: str, model: Model, data: Dataset, most: int) -> tuple[str, ...]:
     total = len(data.train)
     observed = np.asarray(data.train.pixels[spread(total, observed_count(model.graph, total))])
-    parts = [part for part in (data.test, data.validation) if part is not None]
-    pixels = np.concatenate([np.asarray(part.pixels[:most]) for part in parts])[:most]
+    pixels = held_out(data)[:most]
     model = replace(model, tta=None, max_drop=np.inf)
     exact = logits(model, pixels, "float32")
     exact -= exact.mean(axis=1, keepdims=True)
@@ -54,9 +53,7 @@ def measured(name: str, model: Model, data: Dataset, most: int) -> tuple[str, ..
 
 
 def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("pairs", nargs="*", metavar="MODEL DATA")
-    arguments.add_argument("--labels", nargs=2, metavar=("NETWORK", "DATA"))
+    arguments = models_parser(__doc__)
     arguments.add_argument("--most", type=int, default=3000, help="images on which errors are measured, at most")
     options = arguments.parse_args()
     record = begin(options)
