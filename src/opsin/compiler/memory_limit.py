@@ -21,6 +21,9 @@ from opsin.kernels.ir import Target
 SEGMENT_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24)
 """The numbers of segments into which the forward pass is cut, in the order in which they are tried."""
 
+MIN_COLLECTED_NODES = 1000
+"""Earlier plans of graphs larger than this are removed from memory at once, which takes a pass over all objects."""
+
 
 @dataclass(frozen=True)
 class RecomputePlanner:
@@ -34,8 +37,9 @@ class RecomputePlanner:
     precision: Precision = Precision.FLOAT32
 
     def __call__(self, dropped_tensors: Sequence[Tensor]) -> ExecutionPlan:
-        # Nodes and tensors refer to each other, so that earlier plans would otherwise stay in memory for long.
-        gc.collect()
+        if len(self.graph.nodes) > MIN_COLLECTED_NODES:
+            # Nodes and tensors refer to each other, so that earlier plans would otherwise stay in memory for long.
+            gc.collect()
         rewritten_graph, copies = recompute(self.graph, dropped_tensors, self.batch)
         plan = plan_simplified(
             rewritten_graph, self.batch, self.target, self.winograd, self.conv_algorithms, copies, self.precision
