@@ -41,6 +41,8 @@ DRAWS = 200
 STRANGERS = 50
 STRANGER_RATE = 0.1
 FOLDS = 10
+VALIDATION_STEP = 12
+"""One person of so many is for validation, and sets the threshold."""
 
 
 def people_in(path: Path) -> list[list[str]]:
@@ -56,14 +58,21 @@ def people_in(path: Path) -> list[list[str]]:
     return folds
 
 
-def link_people(faces: Path, names: Sequence[str], target: Path) -> Path:
-    """Return `target` with a folder for each person, which holds hard links to the images."""
-    for name in names:
-        (target / name).mkdir(parents=True, exist_ok=True)
-        for image in (faces / name).iterdir():
-            link = target / name / image.name
-            if not link.exists():
-                os.link(image, link)
+def link_people(faces: Path, names: Sequence[str], unseen: Sequence[str], target: Path) -> Path:
+    """Return `target` with the splits train, validation and test, in which each person is a folder of hard links.
+
+    The people `unseen` are the test split, which training does not use.
+    """
+    splits = {"train": names, "validation": names[::VALIDATION_STEP], "test": unseen}
+    splits["train"] = sorted(set(names) - set(splits["validation"]))
+    for split, people in splits.items():
+        for name in people:
+            folder = target / split / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for image in (faces / name).iterdir():
+                link = folder / image.name
+                if not link.exists():
+                    os.link(image, link)
     return target
 
 
@@ -85,7 +94,9 @@ def view1(root: Path, work: Path, options: argparse.Namespace) -> Iterator[list[
     if options.model:
         model, seconds = opsin.load(options.model), float("nan")
     else:
-        model, seconds = trained(link_people(root / "faces", names, work / "view1"), work / "view1.opsin", options)
+        (unseen,) = people_in(root / "peopleDevTest.txt")
+        people = link_people(root / "faces", names, unseen, work / "view1")
+        model, seconds = trained(people, work / "view1.opsin", options)
     images = load_for_model(model, str(root / "faces")).all_images()
     result = evaluate(model, images, root / "pairsDevTest.txt")
     yield ["view 1: pairsDevTest, accuracy", f"{100 * result.accuracy:.1f}%"]
@@ -148,7 +159,7 @@ def view2(root: Path, work: Path, options: argparse.Namespace) -> Iterator[list[
     folds, accuracies, minutes = people_in(root / "people.txt"), [], []
     for number in options.folds:
         names = [name for place, fold in enumerate(folds, 1) if place != number for name in fold]
-        people = link_people(root / "faces", names, work / f"view2-{number}")
+        people = link_people(root / "faces", names, folds[number - 1], work / f"view2-{number}")
         model, seconds = trained(people, work / f"view2-{number}.opsin", options)
         images = load_for_model(model, str(root / "faces")).all_images()
         result = evaluate(model, images, root / "pairs.txt")
