@@ -50,7 +50,9 @@ def main() -> int:
         times(call, queries[:5])
         each = times(call, queries)
         rows.append([name, *(f"{value:.2f} ms" for value in np.quantile(each, (0, 0.5, 0.99)))])
-    finish(options, record | print_table((f"{options.entries:,} × {options.dimensions}", "least", "median", "99 %"), rows))
+    finish(
+        options, record | print_table((f"{options.entries:,} × {options.dimensions}", "least", "median", "99 %"), rows)
+    )
     return 0
 
 
