@@ -14,6 +14,7 @@ from pathlib import Path
 from opsin.runs.checkpoint import Checkpoints
 from opsin.runs.log import read_log
 from tests.data.annotated_folders import write_boxes, write_labels, write_masks, write_numbers
+from tests.tasks.identity.blobs import write_people
 
 COMMAND = (sys.executable, "-m", "opsin", "train")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "error"}
@@ -22,6 +23,7 @@ ANNOTATED = {
     "segmentation": (write_masks, ("--network", "unet_light", "--size", 32)),
     "regression": (write_numbers, ("--network", "resnet9_half", "--size", 32)),
     "multilabel": (write_labels, ("--network", "resnet9_half", "--size", 32)),
+    "identity": (lambda folder, _: write_people(folder), ("--task", "identity", "--network", "lenet5", "--size", 32)),
 }
 """Annotated tasks: what writes small data for them, and the options of a small network."""
 
