@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from opsin.apps.estimator import ImageClassifier, ImageRegressor
     from opsin.base import errors
     from opsin.base.errors import OpsinError
+    from opsin.exploration.api import explore
+    from opsin.exploration.similar import similar
     from opsin.export.api import ship
     from opsin.inspection.api import see
     from opsin.interop import onnx
@@ -56,14 +58,14 @@ _MODULES = {
 _NAMES = {
     "ImageClassifier": "apps.estimator", "ImageRegressor": "apps.estimator", "Model": "model",
     "OpsinError": "base.errors", "autotrain": "runs.autotrain", "import_onnx": "model.onnx_import", "load": "model",
-    "pretrained": "model.pretrained", "see": "inspection.api", "ship": "export.api",
-    "train": "runs.api",
+    "pretrained": "model.pretrained", "see": "inspection.api", "ship": "export.api", "explore": "exploration.api",
+    "similar": "exploration.similar", "train": "runs.api",
 }  # fmt: skip
 
 __all__ = [
     "ImageClassifier", "ImageRegressor", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors",
-    "explain", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained",
-    "report", "runs", "see", "ship", "train", "training", "viz", "zoo",
+    "explain", "explore", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning",
+    "pretrained", "report", "runs", "see", "ship", "similar", "train", "training", "viz", "zoo",
 ]  # fmt: skip
 
 _aliases.install()

@@ -1,9 +1,13 @@
-"""Penultimate features: the input of a network's last layer, computed once for all measurements that need it."""
+"""Features of images: what a network's last layer gets, or the vectors that a model answers with."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from math import inf
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +17,11 @@ from opsin.backends.base import Program
 from opsin.base.errors import GraphError, OpsinError
 from opsin.data import Preprocessing
 from opsin.data.batches import pad_rows
+from opsin.data.parallel import Progress
 from opsin.data.pixels import Pixels
 from opsin.ir import VARIABLE, Graph, Tensor
 from opsin.model import Model
-from opsin.model.pretrained import pretrained
+from opsin.model.pretrained import preprocessing_of, pretrained
 from opsin.ops import flatten, global_avg_pool2d
 from opsin.zoo.weights import WEIGHTS
 
@@ -28,7 +33,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class PenultimateFeatures:
-    """A network without its last layer, ready to run.
+    """A network that computes features, ready to run.
 
     `independent`: its weights come from other data, not from the labels that it will judge.
     """
@@ -37,10 +42,12 @@ class PenultimateFeatures:
     preprocessing: Preprocessing
     independent: bool
 
-    def compute(self, pixels: Pixels, order: NDArray[np.intp], seconds: float) -> Floats:
+    def compute(
+        self, pixels: Pixels, order: NDArray[np.intp], seconds: float = inf, on_progress: Progress | None = None
+    ) -> Floats:
         """Return features (float32 n × F) of the first n images of `order`: as many as fit into `seconds`.
 
-        At least one batch is computed.
+        At least one batch is computed. `on_progress` is called after each with the number of images, and of all.
         """
         end = perf_counter() + seconds
         batches, size = [], self.program.batch
@@ -49,9 +56,31 @@ class PenultimateFeatures:
             images = pad_rows(self.preprocessing.apply(pixels[numbers]), size)
             outputs = self.program.run(inputs=images)
             batches.append(outputs["features"][: len(numbers)])
+            if on_progress:
+                on_progress(first + len(numbers), len(order))
             if perf_counter() > end:
                 break
         return np.concatenate(batches) if batches else np.empty((0, 0), np.float32)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the weights and of the preprocessing: equal for programs with equal features."""
+        digest = blake2b(str(self.preprocessing).encode(), digest_size=16)
+        for name, array in sorted(self.program.state().items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def feature_graph(model: Model) -> Graph:
+    """Return the graph of a model's features: images → "features", N × F.
+
+    Those are the vectors that the model answers with, if its task is to compare images, and otherwise what its last
+    layer gets. Raise `GraphError` if no layer has weights.
+    """
+    output = getattr(model.task, "vector_output", None)
+    if output is None:
+        return penultimate_graph(model.graph)
+    return Graph(model.graph.inputs, {"features": model.graph.outputs[output]}).verify()
 
 
 def penultimate_graph(graph: Graph) -> Graph:
@@ -88,7 +117,7 @@ def feature_extractor(model: Model) -> PenultimateFeatures:
             return _published(model)
         except OpsinError:  # the package is not installed, or the network was changed
             pass
-    return _compiled(model, penultimate_graph(model.graph), model, independent=False)
+    return features_of(model)
 
 
 def _was_pretrained(model: Model) -> bool:
@@ -96,15 +125,38 @@ def _was_pretrained(model: Model) -> bool:
     return isinstance(plan, dict) and plan.get("pretrained") is True
 
 
+def features_of(model: Model) -> PenultimateFeatures:
+    """Return the model's own features. Raise `GraphError` if no layer has weights."""
+    return _compiled(model, feature_graph(model), model.state, model.preprocessing, independent=False)
+
+
+def published_features(network: str, side: int) -> PenultimateFeatures:
+    """Return the features of a network with published weights, for images of `side`² pixels, with their borders.
+
+    Raise `ModelError` if the weights cannot be obtained, and `UsageError` if there are none.
+    """
+    source = pretrained(network)
+    preprocessing = preprocessing_of(network, side)
+    graph = _without_last_layer(network, preprocessing)
+    return _compiled(source, graph, source.state, preprocessing, independent=True)
+
+
 def _published(model: Model) -> PenultimateFeatures:
+    """Return the features of the published weights that a model began with, for images of the model's size."""
     source = pretrained(model.network, engine=model.engine, threads=model.threads)
-    graph = nn.trace(zoo.find(model.network)(pretrained=True), model.preprocessing.shape)
-    return _compiled(model, penultimate_graph(graph), source, independent=True)
-
-
-def _compiled(model: Model, graph: Graph, source: Model, independent: bool) -> PenultimateFeatures:
-    """Compile `graph` with weights, mean and standard deviation of `source`, for images of the model's size."""
-    program = model.engine(graph, BATCH, model.threads)
-    program.load_state({name: source.state[name] for name in graph.variables})
     preprocessing = replace(model.preprocessing, mean=source.preprocessing.mean, std=source.preprocessing.std)
+    graph = _without_last_layer(model.network, preprocessing)
+    return _compiled(model, graph, source.state, preprocessing, independent=True)
+
+
+def _without_last_layer(network: str, preprocessing: Preprocessing) -> Graph:
+    return penultimate_graph(nn.trace(zoo.find(network)(pretrained=True), preprocessing.shape))
+
+
+def _compiled(
+    model: Model, graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, independent: bool
+) -> PenultimateFeatures:
+    """Compile `graph` by the model's engine, with weights of `state`."""
+    program = model.engine(graph, BATCH, model.threads)
+    program.load_state({name: state[name] for name in graph.variables})
     return PenultimateFeatures(program, preprocessing, independent)

@@ -54,6 +54,8 @@ class Identity:
     dense: ClassVar[bool] = False
     spatial: ClassVar[bool] = False
     losses: ClassVar[tuple[str, ...]] = LOSSES
+    vector_output: ClassVar[str] = "embeddings"
+    """The output with vectors by which images are compared (see `opsin.explain.features`)."""
 
     dimensions: int = DIMENSIONS
     members: tuple[int, ...] = field(default=(), compare=False, repr=False)
