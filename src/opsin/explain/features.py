@@ -130,13 +130,13 @@ def features_of(model: Model) -> PenultimateFeatures:
     return _compiled(model, feature_graph(model), model.state, model.preprocessing, independent=False)
 
 
-def published_features(network: str, side: int) -> PenultimateFeatures:
-    """Return the features of a network with published weights, for images of `side`² pixels, with their borders.
+def published_features(network: str) -> PenultimateFeatures:
+    """Return the features of a network with published weights, for images of its size, with their borders.
 
     Raise `ModelError` if the weights cannot be obtained, and `UsageError` if there are none.
     """
     source = pretrained(network)
-    preprocessing = preprocessing_of(network, side)
+    preprocessing = preprocessing_of(network)
     graph = _without_last_layer(network, preprocessing)
     return _compiled(source, graph, source.state, preprocessing, independent=True)
 

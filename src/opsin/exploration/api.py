@@ -15,7 +15,7 @@ from opsin.exploration.duplicates import find_copies
 from opsin.exploration.extractor import open_extractor
 from opsin.exploration.findings import Findings
 from opsin.exploration.folder import ImageFolder, read_folder
-from opsin.exploration.groups import MAX_GROUPS, describe_groups, find_groups
+from opsin.exploration.groups import MAX_GROUPS, describe_groups, find_groups, neighbour_count
 from opsin.exploration.links import write_class_folders
 from opsin.exploration.outliers import find_outliers, outlier_scores
 from opsin.exploration.page import EXPLORE, make_page
@@ -71,10 +71,10 @@ def explore(
     """Look for groups, near-duplicates and outliers among the images of a folder and its subfolders.
 
     They are compared by the features of `model`, by default EfficientNet-Lite0 with published weights. `groups` is the
-    number of groups; by default, the one with the best silhouette. Files that cannot be read are left out. With
-    `cache`, decoded images and features are kept in the cache folder. `on_progress` is called with the name of each
-    part of the work. Raise `DataError` if fewer than four images can be read, and `UsageError` if there are no features
-    or more groups than images.
+    number of groups; by default, it follows from the images (see `opsin.explain.embedding.communities`). Files that
+    cannot be read are left out. With `cache`, decoded images and features are kept in the cache folder. `on_progress`
+    is called with the name of each part of the work. Raise `DataError` if fewer than four images can be read, and
+    `UsageError` if there are no features or more groups than images.
     """
     count = None if groups is None else whole("groups, the number of groups,", groups, 1, MAX_GROUPS)
     place, progress = Path(sound_path("the folder", folder)), on_progress or (lambda text: None)
@@ -82,14 +82,14 @@ def explore(
     check_counts(images, count)
     progress("groups")
     points = principal_components(images.features, COMPONENTS).scores
-    grouping, choice = find_groups(points, count)
+    neighbours, squared = nearest(points, max(neighbour_count(len(points)), min(NEIGHBOURS, len(points) - 1)))
+    labels, choice = find_groups(neighbours, count)
     progress("near-duplicates")
     copies = find_copies(images)
     progress("outliers")
-    scores = outlier_scores(nearest(points, min(NEIGHBOURS, len(points) - 1))[1])
+    scores = outlier_scores(squared[:, :NEIGHBOURS])
     outliers = tuple(find_outliers(scores).tolist())
-    described = describe_groups(images.features, points, grouping)
-    return Exploration(images, described, choice, copies, outliers, scores, progress)
+    return Exploration(images, describe_groups(images.features, labels), choice, copies, outliers, scores, progress)
 
 
 def check_counts(images: ImageFolder, groups: int | None) -> None:

