@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,8 @@ class Model:
 
     @labels.setter
     def labels(self, names: Sequence[str]) -> None:
+        if "labels" not in {each.name for each in fields(self.task)}:
+            raise UsageError(f"{self.name} does {self.task.name}, whose answers have no labels; leave them out")
         self.task = replace(self.task, labels=tuple(names))
 
     @property

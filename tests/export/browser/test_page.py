@@ -47,6 +47,7 @@ def test_a_chosen_image_gets_the_answer_of_portable_prediction(
     model = models()[name]
     model.portable = True
     with Tab(chromium, pages[name]) as tab:
+        first = None
         for number, image in enumerate(images()[2:5]):
             path = tmp_path / f"{number}.png"
             Image.fromarray(image).save(path)
@@ -60,7 +61,11 @@ def test_a_chosen_image_gets_the_answer_of_portable_prediction(
             expected = model.reader.read(path, path.name)
             np.testing.assert_array_equal(shown.transpose(2, 0, 1), np.broadcast_to(expected, (3, height, width)))
             (answer,) = model.predict(path)
-            _compare(text, answer, name)
+            if name == "vectors":
+                _compare_images(text, answer, first, model)
+                first = first or answer
+            else:
+                _compare(text, answer, name)
         assert tab.errors == []
 
 
@@ -85,6 +90,15 @@ def test_a_page_in_8_bit_integers_answers_as_prediction_in_int8(
             expected = model.outputs(model.reader.read(path, path.name)[None])["logits"]
             assert base64.b64decode(found) == expected.tobytes()
         assert tab.errors == []
+
+
+def _compare_images(text: str, answer: Any, first: Any, model: Model) -> None:
+    if first is None:
+        assert text.startswith("first image")
+        return
+    comparison = model.task.compare(first, answer, model.calibration)
+    verdict = "the same" if comparison.same else "different"
+    assert text.startswith(f"{verdict}\nsimilarity {comparison.similarity:.3f}; ") and "Compared with 0.png" in text
 
 
 def _compare(text: str, answer: Any, name: str) -> None:
@@ -153,6 +167,18 @@ def test_drawing_gets_an_answer(chromium: Any, pages: dict[str, Path]) -> None:
         assert tab.page.evaluate("pixelsOf(document.querySelector('.pad')).every((value) => value === 255)")
     with Tab(chromium, pages["stretched"]) as tab:
         assert not tab.page.locator("text=Draw").count()
+
+
+def test_a_comparison_can_be_started_again(chromium: Any, pages: dict[str, Path], tmp_path: Path) -> None:
+    for number in range(2):
+        Image.fromarray(images()[2 + number]).save(tmp_path / f"{number}.png")
+    with Tab(chromium, pages["vectors"], width=360) as tab:
+        assert "Says whether two images show the same." in tab.page.locator("header").inner_text()
+        assert tab.choose(tmp_path / "0.png").startswith("first image")
+        assert tab.choose(tmp_path / "1.png").startswith(("the same", "different"))
+        tab.page.click("text=Start again")
+        assert tab.choose(tmp_path / "0.png").startswith("first image")
+        assert tab.errors == []
 
 
 def test_the_camera_is_answered_until_it_is_stopped(chromium: Any, pages: dict[str, Path]) -> None:

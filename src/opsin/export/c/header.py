@@ -49,5 +49,7 @@ def _film(shipment: Shipment) -> str:
 
 def _labels(shipment: Shipment) -> str:
     count = len(shipment.model.labels)
+    if not count:
+        return ""
     of = "each of them is about" if count == shipment.outputs else "they are about"
     return renamed(f"\n/* What {of}, in UTF-8. */\nextern const char *const model_labels[{count}];\n", shipment)

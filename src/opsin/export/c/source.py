@@ -30,7 +30,7 @@ def source(shipment: Shipment, answers: Answers) -> str:
         head(shipment),
         f'#include "{shipment.prefix}.h"\n',
         asset("settings.c", shipment, **_settings(shipment)),
-        prelude(program.functions),
+        prelude(program.functions | answers.functions),
         program.memory,
         "/* ---- Weights, as words -------------------------------------------------------------------------- */\n",
         program.constants,
@@ -111,6 +111,8 @@ def _mirrored_back(shipment: Shipment) -> str:
 
 
 def _labels(shipment: Shipment) -> str:
+    if not shipment.model.labels:
+        return ""
     names = ",\n".join(f"  {string(label)}" for label in shipment.model.labels)
     return f"const char *const {shipment.prefix}_labels[{len(shipment.model.labels)}] = {{\n{names},\n}};\n"
 

@@ -18,6 +18,7 @@ ANSWER_TYPES = {
     "regression": "Regression",
     "segmentation": "Segmentation",
     "detection": "Detection",
+    "identity": "Identity",
 }
 
 

@@ -35,6 +35,9 @@ DIMENSIONS = 128
 MAX_SMALL_SIDE = 96
 """Images up to this side are trained on from scratch, at their own size."""
 
+MIN_LENGTH = np.float32(1e-12)
+"""Shorter vectors are not stretched to length 1."""
+
 Result = tuple[NDArray[np.float32], Identities]
 """Unit vectors, N × dimensions, and what the images show."""
 
@@ -248,9 +251,14 @@ class Identity:
 
 
 def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Return vectors N × dimensions with length 1: the mean of two views is shorter."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+    """Return vectors N × dimensions, float32, with length 1: the mean of two views is shorter.
+
+    Squares are added in their order in float64, and everything else is rounded to float32, so that those of exports to C
+    and JavaScript, which have no other order, are bit-identical.
+    """
+    rows = vectors.astype(np.float32)
+    squares = np.cumsum(np.square(rows, dtype=np.float64), axis=1)[:, -1:].astype(np.float32)
+    return np.asarray(rows / np.maximum(np.sqrt(squares), MIN_LENGTH), np.float32)
 
 
 def _component(vector: NDArray[Any], place: int) -> ExplainedScore:

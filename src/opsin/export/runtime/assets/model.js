@@ -100,6 +100,17 @@ class Model {
     const answer = ANSWERS[task.name](this.outputs(this.stacked(this.pixels(image, width, height))), task, {width, height})
     return {task: task.name, ...answer}
   }
+
+  /** Returns whether two images show the same, for the vectors of their answers. */
+  compare(first, second) {
+    const {task: {name, same}, module: {outputs}} = this.description
+    if (name !== 'identity') throw new OpsinError(`this model does ${name}, and compares no images; ship one for identities`)
+    const size = outputs.embeddings.shape[1]
+    if (first?.length !== size || second?.length !== size) {
+      throw new OpsinError(`expected two vectors of ${size} numbers: the property \`embedding\` of two answers`)
+    }
+    return comparison(first, second, same)
+  }
 }
 
 /** Returns the bytes of arrays of numbers, one after the other. */

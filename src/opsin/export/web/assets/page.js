@@ -30,7 +30,7 @@ function answer(canvas, name, preview) {
   const time = performance.now() - start
   if (value.ids && preview) paintClasses(preview, value)
   if (value.detections && preview) paintBoxes(preview, value)
-  result.replaceChildren(...VIEWS[value.task](value), element('p', {class: 'note'}, `${name}, ${time.toFixed(time < 10 ? 1 : 0)} ms`))
+  result.replaceChildren(...VIEWS[value.task](value, name, canvas), element('p', {class: 'note'}, `${name}, ${time.toFixed(time < 10 ? 1 : 0)} ms`))
 }
 
 function predicted(canvas, preview) {
@@ -70,6 +70,7 @@ function build() {
   if (input.channels === 1 && Math.max(input.height, input.width) <= 64) {
     buttons.push(element('button', {type: 'button', 'data-source': 'draw', 'aria-pressed': 'false', onclick: draw}, 'Draw'))
   }
+  if (task.name === 'identity') buttons.push(element('button', {type: 'button', onclick: startAgain}, 'Start again'))
   stage = element('div', {class: 'stage'}, element('p', {}, 'Drop an image here, choose one, or paste one.'))
   note = element('p', {class: 'warning', role: 'alert'})
   result = element('div', {'aria-live': 'polite'}, element('p', {class: 'note'}, 'The answer for an image appears here.'))
@@ -90,6 +91,7 @@ function build() {
 function lead({name, labels}) {
   const list = labels.length > 12 ? `${labels.slice(0, 10).join(', ')} and ${labels.length - 10} more` : labels.join(', ')
   const count = labels.length === 1 ? '' : `${labels.length} `
+  if (name === 'identity') return 'Says whether two images show the same.'
   const start = {classification: `Tells apart ${count}classes: `, multilabel: `Finds ${count}labels: `,
     segmentation: `Finds the pixels of ${count}classes: `, detection: `Finds objects of ${count}classes: `, regression: 'Measures '}
   return `${start[name]}${list}.`
