@@ -77,7 +77,8 @@ class Identity:
         """Return the identities of images."""
         names = tuple(settings["names"])
         places = {name: number for number, name in enumerate(names)}
-        return Identities(np.array([places[image.target] for image in images], np.int32), names)
+        numbers = np.array([places[image.target] for image in images], np.int32)
+        return Identities(numbers, names, dict(settings.get("groups", {})))
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], targets: Identities) -> Identity:
@@ -180,9 +181,7 @@ class Identity:
                 f"that no two are of {'different ones' if len(pairs) and pairs.same.all() else 'the same one'}; give "
                 "at least two images each of several identities"
             )
-        return IdentityEvaluation(
-            embeddings[chosen], targets.numbers[chosen], targets.names, pairs, calibration=calibration
-        )
+        return IdentityEvaluation(embeddings[chosen], targets.take(chosen), pairs, calibration=calibration)
 
     def read_pairs(self, text: str, source: str, names: Sequence[str]) -> Pairs:
         """Return the pairs that the content of the file `source` lists, of images with these names (see `pairs`)."""
@@ -193,7 +192,7 @@ class Identity:
     ) -> IdentityEvaluation:
         """Return the errors on given pairs of images that were reduced in parts."""
         embeddings, targets = _concatenated(results)
-        return IdentityEvaluation(embeddings, targets.numbers, targets.names, pairs, True, calibration)
+        return IdentityEvaluation(embeddings, targets, pairs, True, calibration)
 
     def calibrate(self, results: Sequence[Result]) -> SameThreshold | None:
         """Return the threshold for the same; None if the images have no pairs of both kinds."""
