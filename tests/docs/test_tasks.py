@@ -72,7 +72,7 @@ def test_commands_and_examples_work(
 
 def test_the_options_exist(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    for command in ("train", "data check", "data show", "predict", "evaluate", "identify", "ship"):
+    for command in ("train", "data check", "data show", "predict", "evaluate", "identify", "gallery add", "ship"):
         run([*command.split(), "--help"])
     known = set(re.findall(r"--[a-z][a-z-]+", capfd.readouterr().out))
     for name in PAGES:
