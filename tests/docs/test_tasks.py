@@ -36,6 +36,7 @@ PAGES: dict[str, tuple[str, Callable[[Path, int], Path]]] = {
     "regression": ("houses", write_numbers),
     "multilabel": ("things", write_labels),
     "identity": ("people", write_identities),
+    "self-supervised": ("photos", write_identities),
 }
 
 
@@ -54,7 +55,7 @@ def test_commands_and_examples_work(
     for command in commands(page):
         if command not in (
             f"train {folder}",
-            f"train {folder} --task identity",
+            f"train {folder} --task {name}",
         ):  # what the page begins with, and says again with a number of epochs
             code = run(shlex.split(command))
             assert code == 0, f"{command}\n{''.join(capfd.readouterr())}"

@@ -119,7 +119,8 @@ class OptionFields:
         zoo_only=True,
     )  # fmt: skip
     loss: str | None = option(
-        None, "Loss of identities: cosface, arcface, triplet or contrastive.", OPTIMIZATION, "NAME",
+        None, "Loss of identities: cosface, arcface, triplet or contrastive; without labels: simclr, vicreg, barlow, "
+        "rotation or autoencoder.", OPTIMIZATION, "NAME",
         shown_default="the task's", zoo_only=True,
     )  # fmt: skip
     class_weights: bool | None = option(

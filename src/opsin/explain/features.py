@@ -14,19 +14,18 @@ from numpy.typing import NDArray
 
 from opsin import nn, zoo
 from opsin.backends.base import Program
-from opsin.base.errors import GraphError, OpsinError
+from opsin.base.errors import OpsinError
 from opsin.data import Preprocessing
 from opsin.data.batches import pad_rows
 from opsin.data.parallel import Progress
 from opsin.data.pixels import Pixels
-from opsin.ir import VARIABLE, Graph, Tensor
+from opsin.ir import Graph
 from opsin.model import Model
 from opsin.model.pretrained import preprocessing_of, pretrained
-from opsin.ops import flatten, global_avg_pool2d
+from opsin.nn.features import last_layer_input
 from opsin.zoo.weights import WEIGHTS
 
 BATCH = 32
-LAST_LAYER_OPS = ("matmul", "conv2d")
 
 Floats = NDArray[np.float32]
 
@@ -89,20 +88,7 @@ def penultimate_graph(graph: Graph) -> Graph:
     Feature maps, such as before a last layer that convolves, are averaged over each channel. Raise `GraphError` if no
     layer has weights.
     """
-    for node in reversed(graph.nodes):
-        if node.op.name in LAST_LAYER_OPS and any(_is_weight(operand) for operand in node.inputs[1:]):
-            features = node.inputs[0]
-            if features.rank > 2:
-                features = flatten(global_avg_pool2d(features))
-            return Graph(graph.inputs, {"features": features}).verify()
-    raise GraphError("the network has no layer with weights, and so no features")
-
-
-def _is_weight(tensor: Tensor) -> bool:
-    """Whether a tensor is a variable, possibly transposed or reshaped."""
-    while len(tensor.node.inputs) == 1:
-        tensor = tensor.node.inputs[0]
-    return tensor.node.op is VARIABLE
+    return Graph(graph.inputs, {"features": last_layer_input(*graph.outputs.values())}).verify()
 
 
 def feature_extractor(model: Model) -> PenultimateFeatures:

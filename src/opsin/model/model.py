@@ -22,6 +22,7 @@ from opsin.base.errors import DataError, ModelError, UsageError
 from opsin.base.legacy import TTA
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing, Samples
+from opsin.data.augment.random_views import RandomViews
 from opsin.data.batches import batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
@@ -51,6 +52,7 @@ from opsin.ops import OPS
 from opsin.quantization.comparison import MAX_DROP
 from opsin.tasks.classification import Classification
 from opsin.tasks.registry import MULTILABEL, describe_task
+from opsin.tasks.views import ViewTask
 
 TOLERANCE = 1e-3
 """The largest deviation from the golden logits, relative to the largest of them, that rounding explains."""
@@ -349,10 +351,22 @@ class Model:
     def results(self, images: Samples, targets: Any = None) -> Iterator[Any]:
         """Yield what the task keeps of the outputs, for some images at a time."""
         targets, first = self._targets(images) if targets is None else targets, 0
-        for outputs in self.batches(images.stacked(self.preprocessing.frames).pixels, self.precision):
+        for outputs in self._task_outputs(images):
             count = len(next(iter(outputs.values())))
             yield self.task.reduce(outputs, targets.take(np.arange(first, first + count)))
             first += count
+
+    def _task_outputs(self, images: Samples) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """Yield the outputs that the task evaluates: also of two random views of each image, if it needs them."""
+        if not isinstance(self.task, ViewTask):
+            yield from self.batches(images.stacked(self.preprocessing.frames).pixels, self.precision)
+            return
+        views = [RandomViews.of(images, self.preprocessing, number) for number in range(2)]
+        for parts in zip(*(self.batches(pixels, self.precision) for pixels in (images.pixels, *views)), strict=True):
+            names = ("", ".view1", ".view2")
+            yield {
+                f"{key}{name}": array for name, part in zip(names, parts, strict=True) for key, array in part.items()
+            }
 
     def check(self) -> float:
         """Run the golden images in float32; return the largest deviation, or raise `ModelError` if it is too large."""

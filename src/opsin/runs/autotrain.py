@@ -38,6 +38,7 @@ def autotrain(
     network: str | None = None,
     size: int | None = None,
     epochs: int | None = None,
+    loss: str | None = None,
     learning_curve: bool = False,
     precision: str = Precision.FLOAT32.value,
     qat: bool = False,
@@ -59,6 +60,8 @@ def autotrain(
     With `precision` "bf16" the training steps store feature maps as bfloat16, and with "auto" if a short training
     shows that this is faster and as good.
 
+    `loss` names one, for tasks that have several.
+
     With `qat` (quantization-aware training) the last epochs round as predictions in int8 do; the plan says how long
     that takes.
 
@@ -75,8 +78,8 @@ def autotrain(
     check_folder(replay, run)
     options = TrainOptions(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
-        epochs=epochs, seed=seed, threads=threads, learning_curve=learning_curve, precision=precision,
-        qat=qat,
+        epochs=epochs, seed=seed, threads=threads, loss=loss, learning_curve=learning_curve,
+        precision=precision, qat=qat,
     )  # fmt: skip
     target_file = None if out is None else Path(out)
     if target_file:

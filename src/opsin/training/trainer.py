@@ -184,7 +184,7 @@ class Trainer:
         stage, program, state = runtime.stage, runtime.program, self.state
         parameters = sum(map(element_count, program.graph.parameters.values()))
         yield StageStarted(
-            stage.name, state.stage + 1, stage.epochs, len(runtime.feed), program.batch, parameters, state.epoch,
+            stage.name, state.stage + 1, stage.epochs, len(runtime.feed), runtime.batch, parameters, state.epoch,
             runtime.compile_seconds, stage.views if stage.features else 0,
         )  # fmt: skip
         self.deadline.on_stage_start(state)
@@ -207,7 +207,7 @@ class Trainer:
                 rate = runtime.learning_rate(self.state, self.state.step)
                 outputs = program.run(inputs=images, **targets, learning_rate=rate)
                 loss, correct = float(outputs["loss"]), int(outputs["correct"]) if "correct" in outputs else None
-                self.state = self.state.after_step(loss, correct, len(images))
+                self.state = self.state.after_step(loss, correct, runtime.batch)
                 verdict = self.guard.on_step(loss, self.state.step, steps, program.state)
                 if isinstance(verdict, Divergence):
                     yield self._roll_back(runtime, verdict.text)
@@ -216,7 +216,7 @@ class Trainer:
                     yield from self._record_frame(runtime.network_values(program.state()))
                 if verdict:
                     yield from self._take_snapshot(runtime, verdict)
-                yield Step(self.state.epoch + 1, self.state.steps, loss, correct, program.batch)
+                yield Step(self.state.epoch + 1, self.state.steps, loss, correct, runtime.batch)
         yield from self._end_epoch(runtime)
 
     def _run_epoch(self, state: TrainerState) -> int:
@@ -258,7 +258,7 @@ class Trainer:
         score = runtime.score(values)
         is_best = self.early_stopping.is_best(self.state, score)
         self.state = self.state.after_seconds(self.stopwatch.lap())
-        self.state = self.state.after_epoch(runtime.stage.name, runtime.program.batch, score, is_best)
+        self.state = self.state.after_epoch(runtime.stage.name, runtime.batch, score, is_best)
         if is_best and self.plan.patience is not None and not runtime.stage.qat:
             best = ModelState(self.state.steps, values)
         stop_event = self.early_stopping.on_epoch(self.state)

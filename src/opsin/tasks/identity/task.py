@@ -17,7 +17,7 @@ from opsin.nn import Objective
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.checks import check_same_task, outputs_text
 from opsin.tasks.drawing import add_caption, enlarged
-from opsin.tasks.explained_score import ExplainedScore
+from opsin.tasks.explained_score import ExplainedScore, vector_component
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.identity.answers import Comparison, Embedding
 from opsin.tasks.identity.calibration import SameThreshold, fit_threshold
@@ -226,11 +226,7 @@ class Identity:
         self, outputs: Outputs, label: str | None = None, count: int = 1, size: Size | None = None
     ) -> list[ExplainedScore]:
         """Return the numbers of the vector with the largest magnitudes, or the one whose place is the `label`."""
-        vector = outputs["embeddings"][0]
-        if label is not None and not (label.isdecimal() and 1 <= int(label) <= len(vector)):
-            raise UsageError(f"a vector has the numbers 1 to {len(vector)} to explain, not '{label}'")
-        places = np.argsort(-np.abs(vector), kind="stable")[:count] if label is None else [int(label) - 1]
-        return [_component(vector, int(place)) for place in places]
+        return vector_component("embeddings", outputs["embeddings"][0], label, count)
 
     def metric(self, balanced: bool) -> str:
         """Return the name of the verification accuracy."""
@@ -252,19 +248,12 @@ class Identity:
 def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
     """Return vectors N × dimensions, float32, with length 1: the mean of two views is shorter.
 
-    Squares are added in their order in float64, and everything else is rounded to float32, so that those of exports to C
-    and JavaScript, which have no other order, are bit-identical.
+    Squares are added in their order in float64, and everything else is rounded to float32, so that those of exports to
+    C and JavaScript, which have no other order, are bit-identical.
     """
     rows = vectors.astype(np.float32)
     squares = np.cumsum(np.square(rows, dtype=np.float64), axis=1)[:, -1:].astype(np.float32)
     return np.asarray(rows / np.maximum(np.sqrt(squares), MIN_LENGTH), np.float32)
-
-
-def _component(vector: NDArray[Any], place: int) -> ExplainedScore:
-    weights = np.zeros(vector.shape, np.float32)
-    weights[place] = 1 if vector[place] >= 0 else -1
-    text = f"the magnitude of number {place + 1} of the vector"
-    return ExplainedScore(str(place + 1), text, {"embeddings": weights}, "identity")
 
 
 def _concatenated(results: Sequence[Result]) -> Result:
