@@ -17,8 +17,8 @@ Compare = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From the projections of the first views, N × P, those of the second, and N numbers of the images to a loss."""
 
 TEMPERATURE = 0.2
-"""Of the similarities in SimCLR. Its paper finds 0.5 best after hundreds of epochs (appendix B.9); in a short training on
-CIFAR-10, with 0.2 features classify better."""
+"""Of the similarities in SimCLR. Its paper finds 0.5 best after hundreds of epochs (appendix B.9); in a short training
+on CIFAR-10, with 0.2 features classify better."""
 
 
 @dataclass(frozen=True)
