@@ -35,11 +35,13 @@ class SharedKernel:
 
 SHARED_KERNELS = {
     "conv_windows": SharedKernel(
-        ("window.c", "conv_windows.c"),
+        ("window.c", "convolve.c", "convolve_dsp.c", "convolve_mve.c", "conv_windows.c"),
         ("x", "u", "skip", "y"),
         (*SCALAR_FUNCTIONS, *VECTOR_FUNCTIONS),
     ),
-    "depthwise_windows": SharedKernel(("window.c", "depthwise_windows.c"), ("x", "u", "y"), SCALAR_FUNCTIONS),
+    "depthwise_windows": SharedKernel(
+        ("window.c", "depthwise.c", "depthwise_mve.c", "depthwise_windows.c"), ("x", "u", "y"), SCALAR_FUNCTIONS
+    ),
 }
 
 
