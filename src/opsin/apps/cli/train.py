@@ -43,6 +43,7 @@ from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
 from opsin.tasks.score import ACCURACY, Score
 from opsin.training import Event, Finished, Interrupted, Started, Trainer
+from opsin.training.create import AnyTrainer, create_trainer
 from opsin.training.learning_curve import KEY, TRAININGS, DataCurve
 
 
@@ -69,7 +70,7 @@ def run(source: str | None, options: CommandOptions) -> int:
         return INTERRUPTED
     _print_end(last, folder)
     if isinstance(last, Finished) and run:
-        if run.config.get(KEY):
+        if run.config.get(KEY) and isinstance(trainer, Trainer):
             _finish_curve(CurveRun.of(trainer, run.config.get("deadline")), folder, options.report)
         elif options.report:
             _report(folder, trainer.model, trainer.data)
@@ -133,7 +134,7 @@ def _report(folder: Path, model: Model, data: Dataset) -> None:
         typer.secho(f"  opsin evaluate {folder / MODEL} {source} --report {folder / REPORT}", dim=True, err=True)
 
 
-def _start(source: str, options: CommandOptions) -> Trainer | None:
+def _start(source: str, options: CommandOptions) -> AnyTrainer | None:
     """Plan and create a new run; with --dry-run, print the plan and return None.
 
     Raise `OpsinError` for anything that cannot work, before there is a folder.
@@ -169,7 +170,7 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
         useful_seconds=result.useful_seconds,
     ).with_evidence(result.reasons, result.evidence)
     _print_plan(plan, measures_curve(requested, result.data))
-    trainer = Trainer(plan.plan, result.data, out=out, deadline=plan.deadline, threads=options.threads)
+    trainer = create_trainer(plan.plan, result.data, out=out, deadline=plan.deadline, threads=options.threads)
     config = configuration(plan.plan, result.data, source, out, request) | {
         "reasons": list(plan.reasons),
         "deadline": plan.deadline,
