@@ -17,6 +17,7 @@ from opsin.data.pixels import chunks
 from opsin.ir import Graph
 from opsin.model import Engine, Model
 from opsin.model.pretrained import initial_state, place_weights, starting_network
+from opsin.model.record import Split
 from opsin.nn.features import last_layer_input
 from opsin.tasks.classification import Classification
 from opsin.tasks.registry import IDENTITY
@@ -37,9 +38,11 @@ from opsin.zoo.feature_classifier import HEAD, FeatureClassifier, Thumbnails
 THUMBNAILS = "thumbnails"
 """The name of the network of a plan without trained weights."""
 
-FEW_SHOT, LEFT_OUT = "few_shot", "left-out"
-"""An entry of a training record: how the last layer was computed, and the results on images left out; and what these
-images are called."""
+FEW_SHOT = "few_shot"
+"""An entry of a training record: how the last layer was computed, and the result on images that were left out."""
+
+LEFT_OUT: Split = "left-out"
+"""What these images are called in place of a split."""
 
 WEIGHT, BIAS = f"{HEAD}.weight", f"{HEAD}.bias"
 

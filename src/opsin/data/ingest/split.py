@@ -55,11 +55,11 @@ def assign_splits(
     `source_splits` are the splits that the source gives. A missing test split is held out of the training images, and
     then a missing validation split out of the remaining ones. Images with a split in the source stay there. The
     sentence says that shares are of `whole`. `min_groups` is as in `held_out`. If no class has more than `few` training
-    images, nothing is held out.
+    images, and no validation split is given, nothing is held out.
     """
     splits = np.array([TRAIN if split == UNSPLIT else split for split in source_splits], dtype="<U10")
     predefined = [split for split in SPLITS if split in source_splits]
-    if np.bincount(labels[splits == TRAIN], minlength=1).max() <= few:
+    if VALIDATION not in predefined and np.bincount(labels[splits == TRAIN], minlength=1).max() <= few:
         return splits, f"no class has more than {few} training images: all are trained on, and none is held out"
     for split, share, limit in (
         (TEST, TEST_SHARE, None),
