@@ -77,7 +77,7 @@ class OptionFields:
         zoo_only=True,
     )  # fmt: skip
     weights: str | None = option(
-        None, "Start from the weights of a model file or a run, for this task or another one.", MODEL, "RUN|MODEL",
+        None, "Start from the weights of a model file or a run, for this task or another one.", MODEL, "MODEL",
         zoo_only=True,
     )  # fmt: skip
     freeze: bool = option(
