@@ -8,7 +8,7 @@ being fitted again: a mean loses one term, and the residual of ridge regression 
 image (Allen 1974).
 
 The method with the fewest errors on images that are left out is chosen. As that choice depends on the images, it is
-made anew for each image that is measured, without it (nested cross-validation, Stone 1974).
+made again for each image that is measured, without it (nested cross-validation, Stone 1974).
 """
 
 from __future__ import annotations

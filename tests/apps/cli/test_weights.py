@@ -105,8 +105,9 @@ def test_a_few_images_make_an_ordinary_model(cli: Any, few: Path, model: Path) -
     assert "6 left-out images classified correctly" in told and "prototypes" in told
     assert cli("predict", "run/model.opsin", few / "lying" / "0.png").code == 0
     assert "finished" in cli("runs", ".").out
-    assert opsin.autotrain(few, weights=model, threads=1).record["few_shot"]["method"] == (
-        made.record["few_shot"]["method"]
+    assert (
+        opsin.autotrain(few, weights=model, threads=1).record["few_shot"]["method"]
+        == (made.record["few_shot"]["method"])
     )
 
 
