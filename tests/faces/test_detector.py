@@ -34,6 +34,8 @@ def test_faces_are_where_they_are(squares: FaceDetector) -> None:
         assert face.score > 0.5 and set(face.to_data()) == {"box", "score", "landmarks"}
     assert len(faces) == 3 and str(faces[0]) == "face at 40, 60 to 76, 96"
     assert squares.find(photo()) == []
+    for size in ((1, 1), (1, 3000), (3000, 2)):
+        assert squares.find(np.zeros((*size, 3), np.uint8)) == []
 
 
 @pytest.mark.parametrize("factor", [2, 5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from opsin.base.errors import DataError
+from opsin.data.frames.video import VideoFrame
 from opsin.faces import FaceDetector
 from opsin.gallery import FaceReader, Gallery
 from opsin.gallery.gallery import load_comparing
@@ -135,6 +137,39 @@ def test_identify(folder: Path, team: Path, cli: Any, common: list[object]) -> N
 def test_a_camera_is_alone(folder: Path, team: Path, cli: Any, common: list[object]) -> None:
     result = cli("identify", team, "drive.mp4", folder / "both.png", *common)
     assert result.code == 2 and "must be alone" in result.err
+
+
+class Film:
+    """A video of two people, and then of one, which is cut short."""
+
+    is_camera = False
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def frames(self) -> Iterator[VideoFrame]:
+        yield VideoFrame(photo(0, 1, size=SIZE), 0.0)
+        yield VideoFrame(photo(1, size=SIZE), 0.5)
+        raise DataError(f"{self.path} is cut short")
+
+
+def test_frames(team: Path, cli: Any, common: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsin.apps.cli.identify_frames.Video", Film)
+    shown = cli("identify", team, "film.mp4", *common)
+    assert shown.code == 1 and "film.mp4 is cut short" in shown.err
+    assert [line.split(" (")[0] for line in shown.out.splitlines()] == [
+        "film.mp4 at 0.00 s   Ann", "film.mp4 at 0.00 s   Bo", "film.mp4 at 0.50 s   Bo"
+    ]  # fmt: skip
+    rows = [json.loads(line) for line in cli("identify", team, "film.mp4", "--json", *common).out.splitlines()]
+    assert [(row["image"], row["name"]) for row in rows[1:]] == [
+        ("film.mp4 at 0.00 s", "Bo"), ("film.mp4 at 0.50 s", "Bo")
+    ]  # fmt: skip
 
 
 def test_a_reader_without_a_model(folder: Path) -> None:

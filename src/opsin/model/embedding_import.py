@@ -22,12 +22,16 @@ from opsin.model.model import Model
 from opsin.model.onnx_import import import_onnx
 from opsin.nn.metric_losses import unit_vectors
 from opsin.tasks.identity import Identity
+from opsin.tasks.identity.calibration import SameThreshold
 
 TEMPLATE = "face_template"
 """The entry of a model's record that names how faces are aligned for it."""
 
 DLIB_MEAN, DLIB_RANGE = (122.782, 117.001, 104.298), 256
 """What is subtracted from red, green and blue, and what the result is divided by (dlib/dnn/input.h)."""
+
+DLIB_THRESHOLD = SameThreshold(0.9028, 99.46, -89.79, 500, 500, 0.034, 0.038)
+"""Fitted to the pairs of pairsDevTest of Labeled Faces in the Wild, aligned images of 64 × 64 (bench/faces.py)."""
 
 FACE_SHAPE = (3, 112, 112)
 """The images of networks in ONNX files: those of ArcFace and its successors."""
@@ -63,6 +67,7 @@ def import_dlib(path: str | os.PathLike[str], *, engine: Engine = compile_native
     return Model(
         "dlib_face_resnet", network.graph, state, Preprocessing(*shape, mean, std), Identity(dlib.DIMENSIONS),
         network.layers, {TEMPLATE: "dlib", "weights": Path(path).name}, name=str(path), engine=engine, threads=threads,
+        calibration=DLIB_THRESHOLD,
     )  # fmt: skip
 
 

@@ -100,6 +100,7 @@ def test_a_file_becomes_a_model(example: tuple[Path, list[tuple[Array, ...]], Ar
     model = import_embedding(example[0])
     assert (model.task.name, model.task.dimensions, model.preprocessing.shape) == ("identity", 128, (3, 150, 150))
     assert model.record[TEMPLATE] == "dlib" and model.state.keys() == model.graph.variables.keys()
+    assert model.calibration.probability(model.calibration.threshold) == pytest.approx(0.5, abs=0.01)
     scale, shift = model.preprocessing.scale_and_shift
     np.testing.assert_allclose(scale * 122.782 + shift, [0, 5.781 / 256, 18.484 / 256], atol=1e-6)
     model.engine = reference.compile
