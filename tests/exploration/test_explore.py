@@ -150,7 +150,7 @@ def test_bad_requests_are_refused(folder: Path, model: Model, monkeypatch: pytes
 def test_progress_is_reported(folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     texts: list[str] = []
     opsin.explore(folder, model=model, groups=2, cache=False, on_progress=texts.append)
-    assert "43 of 43 images read" in texts and "features of 41 of 41 images" in texts and texts[-1] == "outliers"
+    assert "43 of 43 images read" in texts and "features of 41 of 41 images" in texts and texts[-1] == "near-duplicates"
 
 
 def test_rows_without_direction_stay_zero() -> None:

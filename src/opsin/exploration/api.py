@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, UsageError
-from opsin.explain.embedding import principal_components
 from opsin.explain.embedding.neighbours import nearest
 from opsin.exploration.duplicates import find_copies
 from opsin.exploration.extractor import open_extractor
@@ -25,12 +26,6 @@ from opsin.inspection.views.embedding.maps import MIN_POINTS
 from opsin.ir.arguments import path as sound_path
 from opsin.ir.arguments import whole
 from opsin.model import Model
-
-COMPONENTS = 50
-"""Principal components of the features that are grouped: the others are mostly noise."""
-
-NEIGHBOURS = 10
-"""Nearest neighbours by which outliers are found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +76,11 @@ def explore(
     images = read_folder(place, open_extractor(model), cache, progress)
     check_counts(images, count)
     progress("groups")
-    points = principal_components(images.features, COMPONENTS).scores
-    neighbours, squared = nearest(points, max(neighbour_count(len(points)), min(NEIGHBOURS, len(points) - 1)))
+    neighbours, squared = nearest(images.features.astype(np.float64), neighbour_count(len(images)))
     labels, choice = find_groups(neighbours, count)
     progress("near-duplicates")
     copies = find_copies(images)
-    progress("outliers")
-    scores = outlier_scores(squared[:, :NEIGHBOURS])
+    scores = outlier_scores(squared)
     outliers = tuple(find_outliers(scores).tolist())
     return Exploration(images, describe_groups(images.features, labels), choice, copies, outliers, scores, progress)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.formatting import counted
 from opsin.exploration.duplicates import CopySet
 from opsin.exploration.folder import ImageFolder
 from opsin.exploration.groups import Group
@@ -32,11 +33,10 @@ class Findings:
     progress: Callable[[str], None] = field(default=lambda text: None, repr=False)
 
     def __str__(self) -> str:
-        copies = "" if self.copies is None else f", {self.copy_count:,} near-duplicates"
-        return (
-            f"{self.images.folder}: {len(self.images):,} images in {len(self.groups)} groups{copies}, "
-            f"{len(self.outliers):,} outliers"
-        )
+        copies = [] if self.copies is None else [counted(self.copy_count, "near-duplicate")]
+        parts = [*copies, counted(len(self.outliers), "outlier")]
+        images, groups = counted(len(self.images), "image"), counted(len(self.groups), "group")
+        return f"{self.images.folder}: {', '.join([f'{images} in {groups}', *parts])}"
 
     @property
     def labels(self) -> NDArray[np.intp]:

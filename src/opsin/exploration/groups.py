@@ -12,7 +12,7 @@ from opsin.explain.embedding.communities import NeighbourGraph, find_communities
 from opsin.explain.observer import Floats
 
 MIN_NEIGHBOURS, MAX_NEIGHBOURS = 10, 60
-"""Neighbours of an image in the graph: the root of the number of images, in these bounds. More give fewer groups."""
+"""Bounds of the neighbours of an image in the graph: the root of the number of images. More give fewer groups."""
 
 MAX_GROUPS = 200
 """Groups that a user may ask for."""
@@ -38,9 +38,9 @@ def neighbour_count(images: int) -> int:
 def find_groups(neighbours: NDArray[np.intp], count: int | None) -> tuple[NDArray[np.intp], str]:
     """Return the group of each image, and a sentence about their number, which may be given as `count`.
 
-    `neighbours` are the nearest of each image, N × k, nearest first.
+    `neighbours` are the nearest of each image, N × `neighbour_count`.
     """
-    graph = NeighbourGraph.of(neighbours[:, : neighbour_count(len(neighbours))])
+    graph = NeighbourGraph.of(neighbours)
     labels = find_communities(graph, count)
     found = int(labels.max()) + 1
     if found == 1 and count is None:

@@ -13,7 +13,6 @@ from opsin import __version__
 from opsin.base import random_counter
 from opsin.base.concurrency import lazy
 from opsin.data.pixels import take
-from opsin.explain.embedding import principal_components
 from opsin.explain.embedding.neighbours import NEIGHBOURS, nearest
 from opsin.exploration.duplicates import CopySet
 from opsin.exploration.findings import Findings
@@ -146,8 +145,7 @@ def _groups(shown: Shown, arrays: Arrays) -> dict[str, Any]:
     findings, places = shown.findings, np.full(len(shown.numbers), -1, np.int32)
     places[shown.places(shown.large)] = np.arange(len(shown.large))
     large = sprite(findings.images.pixels, shown.large, LARGE_BYTES, LARGE_SIDES)
-    components = principal_components(shown.features, 50).scores
-    alike = nearest(components, min(ALIKE, len(components) - 1))[0]
+    alike = nearest(shown.features.astype(np.float64), min(ALIKE, len(shown.numbers) - 1))[0]
     return {
         "large": large.to_data(), "places": arrays.add(places),
         "sizes": arrays.add(findings.images.sizes[shown.numbers]), "alike": arrays.add(alike.astype(np.int32)),
