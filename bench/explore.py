@@ -1,14 +1,15 @@
 """How long `opsin explore` takes, how its groups agree with classes, and how many planted copies it finds.
 
-    python bench/explore.py ../shared/data/clothing-small.zip [--model MODEL] [--each 50] [--json FILE]
+    python bench/explore.py ../shared/data/clothing-small.zip [--odd ZIP …] [--model MODEL] [--each 50] [--json FILE]
 
 The images of a zip with class folders, also inside `train`, `validation` and `test`, are written to one folder under
 names that tell nothing. Copies of random images are added: `--each` saved again as JPEG with quality 30 to 90, as many
 scaled by 0.4 to 0.9 and saved, and as many mirrored and saved. `opsin explore` then runs in a process of its own with
 an empty cache. Its time is given by the clock, and as the CPU time of all its threads, which other work on the machine
 hardly changes. The groups are compared with the classes by adjusted mutual information (Vinh, Epps & Bailey 2010),
-computed by scikit-learn, for the number of groups that it chooses and for that of the classes. An image counts as a
-wrong copy if it is in a set with another image that shows something else, according to what was planted.
+computed by scikit-learn, for the number of groups that it chooses and for that of the classes. Of
+each zip in `--odd`, five images are added, which should be outliers. Sets of copies with different images, according to
+what was planted, are listed in the record: look at them, since the photos may hold copies of their own.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ except ImportError:
 
 KINDS = ("saved again", "resized", "mirrored")
 ENDINGS = (".jpg", ".jpeg", ".png")
+ODD = 5
+"""Images of each other kind."""
 
 
 def unpack(source: Path, folder: Path) -> dict[str, str]:
@@ -71,6 +74,19 @@ def plant(folder: Path, each: int) -> dict[str, tuple[str, str]]:
         (folder / name).write_bytes(file.getvalue())
         copies[name] = kind, original
     return copies
+
+
+def add_odd(folder: Path, sources: list[Path]) -> set[str]:
+    """Add images of other kinds; return their names."""
+    odd = set()
+    for source in sources:
+        with zipfile.ZipFile(source) as members:
+            names = sorted(name for name in members.namelist() if name.lower().endswith(ENDINGS))
+            for number, place in enumerate(np.linspace(0, len(names) - 1, ODD).astype(int)):
+                name = f"odd-{source.stem}-{number}{PurePosixPath(names[place]).suffix}"
+                (folder / name).write_bytes(members.read(names[place]))
+                odd.add(name)
+    return odd
 
 
 def explore(folder: Path, work: Path, *options: str) -> tuple[str, float, float]:
@@ -116,13 +132,14 @@ def arguments() -> argparse.Namespace:
     options = parser(__doc__ or "")
     options.add_argument("data", type=Path, help="a zip of class folders of photos")
     options.add_argument("--model", help="a model file or a network with published weights")
+    options.add_argument("--odd", type=Path, nargs="*", default=[], help="zips of images of other kinds")
     options.add_argument("--each", type=int, default=50, help="copies of each kind")
     return options.parse_args()
 
 
 def main() -> None:
     options = arguments()
-    record = begin(options) | {"options": {**vars(options), "data": options.data.name}}
+    record = begin(options) | {"options": {"data": options.data.name, "each": options.each}}
     model = ["--model", str(Path(options.model).resolve())] if options.model else []
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
@@ -130,23 +147,27 @@ def main() -> None:
         folder.mkdir()
         classes = unpack(options.data, folder)
         copies = plant(folder, options.each)
+        odd = add_odd(folder, options.odd)
         _, seconds, cpu = explore(folder, work, *model)
         page = (work / "explore.html").stat().st_size
         text, again, again_cpu = explore(folder, work, *model, "--json")
         data = json.loads(text)
         same, _, _ = explore(folder, work, *model, "--json", "--groups", str(len(set(classes.values()))))
     found, others = count_copies(data, copies)
-    record |= {"choice": data["choice"], "others": others, "outliers": len(data["outliers"])}
+    record |= {"choice": data["choice"], "others": others, "outliers": data["outliers"]}
+    outliers = {each["name"] for each in data["outliers"]}
     fixed = agreement(json.loads(same), classes)
     rows = [
-        ["images, with the planted copies", f"{data['images']:,}"],
+        ["images, with those that were added", f"{data['images']:,}"],
         ["time, empty cache", f"{seconds:.0f} s, {cpu:.0f} s of CPU"],
         ["time, features in the cache, no page", f"{again:.0f} s, {again_cpu:.0f} s of CPU"],
         ["page", f"{page / 1e6:.1f} MB"],
         [f"adjusted mutual information, {len(data['groups'])} groups (chosen)", f"{agreement(data, classes):.3f}"],
         [f"adjusted mutual information, {len(set(classes.values()))} groups (as classes)", f"{fixed:.3f}"],
         *([f"planted copies found, {kind}", f"{count} of {options.each}"] for kind, count in found.items()),
-        ["other images in a set of copies", str(sum(len(names) for names in others))],
+        ["sets of copies with different images", str(len(others))],
+        ["images of other kinds among the outliers", f"{len(odd & outliers)} of {len(odd)}"],
+        ["other outliers", str(len(outliers - odd))],
     ]
     finish(options, record | print_table(("what", "result"), rows))
 

@@ -46,7 +46,9 @@ MAX_PROBLEMS = 500
 ALIKE = 6
 """Similar images that are shown with each image."""
 
-SMALL_BYTES = 1_300_000
+SMALL_BYTES = 3_000_000
+"""Bytes of the sheet with a thumbnail of each image."""
+
 LARGE_BYTES, LARGE_SIDES = 4_000_000, (112, 96, 80, 64, 48)
 """Bytes of the sheet of larger thumbnails, and their possible sides."""
 

@@ -46,7 +46,7 @@ opsin.view({
       root,
       h('p', { text: `${counted(data.count, 'image')} of ${data.data}${data.count < data.available ? `, a sample of ${data.available.toLocaleString('en')}` : ''}, placed by their features at the last layer of the network.` }),
       meaning, note,
-      h('div', { class: 'row screen' }, maps.element, colours.element, looks.element),
+      h('div', { class: 'row screen' }, maps.element, points.colours.length > 1 ? colours.element : null, looks.element),
       h('div', { class: 'map-of-data' },
         h('div', {}, map.element, key, detail),
         h('div', {},
