@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 MAX_SCORE = 2.5
 """The modified z-score above which an image is an outlier.
 
-`bench/explore.py` measures it. Images of another kind are above it, but few above 3.5, the score that Iglewicz & Hoaglin
-recommend: distances in many dimensions vary little."""
+`bench/explore.py` measures it. Images of another kind are above it, but few above 3.5, the score that Iglewicz &
+Hoaglin recommend: distances in many dimensions vary little."""
 
 MIN_NEIGHBOURS, MAX_NEIGHBOURS = 5, 20
 """Bounds of k, which is the root of the number of images."""
