@@ -36,7 +36,7 @@ def header(shipment: Shipment, answers: Answers) -> str:
     return asset(
         "header.h", shipment, head=head(shipment), width=width, height=height, channels=channels,
         outputs=shipment.outputs, labels=_labels(shipment), ram=ram_bytes(shipment),
-        weights=len(shipment.program.constants), goldens=len(shipment.goldens.images),
+        weights=len(shipment.program.constants), goldens=len(shipment.goldens.values),
         streamed=int(shipment.is_streamed), rows=renamed(ROWS, shipment) if shipment.is_streamed else "",
         predict=renamed(_film(shipment) + OUTPUTS, shipment) + answers.header,
     )  # fmt: skip

@@ -88,7 +88,7 @@ def _settings(shipment: Shipment) -> dict[str, object]:
         "dark_background": int(model.preprocessing.dark_background),
         "mirrored": int(model.tta is not None),
         "mirrored_back": _mirrored_back(shipment),
-        "values": goldens.outputs.shape[1],
+        "values": goldens.values.shape[1],
         "golden_at": _golden_at(shipment),
     }
 
@@ -118,7 +118,7 @@ def _labels(shipment: Shipment) -> str:
 
 
 def _golden_bits(shipment: Shipment) -> str:
-    rows = shipment.goldens.outputs.view(np.uint32).tolist()
+    rows = shipment.goldens.values.view(np.uint32).tolist()
     texts = [
         textwrap.fill(", ".join(f"0x{word:08x}" for word in row), 110, initial_indent="   ", subsequent_indent="   ")
         for row in rows
