@@ -23,7 +23,7 @@ from opsin.base.legacy import TTA
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing, Samples
 from opsin.data.augment.random_views import RandomViews
-from opsin.data.batches import batch_size, pad_rows
+from opsin.data.batches import MAX_BATCH, batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
 from opsin.data.preprocessing import portable_preprocessing
@@ -69,8 +69,9 @@ class Model:
     (test-time augmentation) the outputs of an image and of its mirror image are averaged. With `precision` "bf16"
     programs store feature maps as bfloat16 (see `compiler.precision`), with "int8" they compute with 8-bit integers,
     unless that loses more than `max_drop` percentage points; if `portable`, images are resized and programs compute to
-    the bits of exported programs, an image at a time (see `backends.portable`). The file keeps neither. Threads and
-    forked processes may share a model; the results do not depend on that.
+    the bits of exported programs, an image at a time (see `backends.portable`). At most `max_batch` images are computed
+    at once. The file keeps none of these. Threads and forked processes may share a model; the results do not depend on
+    that.
     """
 
     network: str
@@ -90,6 +91,7 @@ class Model:
     portable: bool = False
     quantization: Quantization | None = None
     max_drop: float = MAX_DROP
+    max_batch: int = MAX_BATCH
     _programs: dict[tuple[int, str, bool], Program] = field(default_factory=dict, repr=False)
     _lock: ForkLock = field(default_factory=ForkLock, repr=False)
 
@@ -122,7 +124,7 @@ class Model:
     @property
     def largest_batch(self) -> int:
         """The number of images that are computed at once, if there are many."""
-        return 1 if self.portable else batch_size(self.preprocessing.input_shape)
+        return 1 if self.portable else batch_size(self.preprocessing.input_shape, self.max_batch)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.
