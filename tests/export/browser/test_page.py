@@ -6,6 +6,7 @@ import base64
 import contextlib
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import opsin
 from opsin.export.web.document import WAITING
 from opsin.model import Model
 from tests.export.browser.conftest import Tab
-from tests.export.models import images, models
+from tests.export.models import classifier, images, make, models
 
 MAX_BYTES = 60_000
 """The size of a page, but for its weights."""
@@ -113,6 +114,26 @@ def _compare(text: str, answer: Any, name: str) -> None:
         assert text.startswith(f"{float(f'{first.value:.4g}'):g} m") and "between" in text
     else:
         assert text.startswith(answer.classes[int(np.argmax(answer.shares))])
+
+
+def test_frames_of_a_film_are_compared_in_the_order_of_their_names(chromium: Any, tmp_path: Path) -> None:
+    numbers = models()["numbers"]
+    preprocessing = replace(numbers.preprocessing, frames=3)
+    model = make(classifier(2), preprocessing, numbers.task, calibration=numbers.calibration)
+    model.portable = True
+    opsin.ship(model, "web", tmp_path / "page.html")
+    paths = [tmp_path / f"{number}.png" for number in (2, 10, 9, 1)]
+    for path, image in zip(paths, images()[2:6], strict=True):
+        Image.fromarray(image).save(path)
+    film = sorted(paths, key=lambda path: int(path.stem))
+    with Tab(chromium, tmp_path / "page.html", width=360) as tab:
+        assert "Choose frames" in tab.page.locator("main").inner_text()
+        tab.page.set_input_files("#file", paths)
+        tab.page.wait_for_selector('.preview[aria-label="The image: 10.png"]')
+        _compare(tab.answer(), model.predict(film)[-1], "numbers")
+        _compare(tab.choose(film[0]), model.predict(film[0])[0], "numbers")  # the next film
+        assert "and the 2 before" in tab.page.locator("details").text_content()
+        assert tab.errors == [] and tab.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
