@@ -33,7 +33,7 @@ def run(
     if action == "list":
         return _list(path, as_json)
     try:
-        with Lock(path.with_name(f"{path.name}.lock")):
+        with Lock(path.with_name(f"{path.name}.lock"), temporary=True):
             return _add(path, name, images, model, faces, detector) if action == "add" else _remove(path, name)
     except LockHeld:
         raise UsageError(f"another process changes {path}; try again when it has finished") from None
