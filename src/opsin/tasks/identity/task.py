@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.base.spread import spread
 from opsin.ir import Graph
 from opsin.nn import Objective
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
@@ -173,7 +174,7 @@ class Identity:
         Raise `DataError` if there are no two images of the same identity, or of different ones.
         """
         embeddings, targets = _concatenated(results)
-        chosen = np.unique(np.linspace(0, len(targets) - 1, min(MAX_IMAGES, len(targets))).astype(np.intp))
+        chosen = spread(len(targets), MAX_IMAGES)
         pairs = all_pairs(targets.numbers[chosen])
         if not 0 < pairs.same.sum() < len(pairs):
             raise DataError(
@@ -197,8 +198,9 @@ class Identity:
     def calibrate(self, results: Sequence[Result]) -> SameThreshold | None:
         """Return the threshold for the same; None if the images have no pairs of both kinds."""
         embeddings, targets = _concatenated(results)
-        pairs = all_pairs(targets.numbers[:MAX_IMAGES])
-        return fit_threshold(similarities(embeddings, pairs), pairs.same)
+        chosen = spread(len(targets), MAX_IMAGES)
+        pairs = all_pairs(targets.numbers[chosen])
+        return fit_threshold(similarities(embeddings[chosen], pairs), pairs.same)
 
     def answers(
         self, outputs: Outputs, sizes: Sequence[Size], calibration: SameThreshold | None, top: int | None
