@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import file_digest
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 from opsin.base.errors import DataError, UsageError
 from opsin.gallery import file
 from opsin.model import Model
-from opsin.model import file as model_file
 from opsin.model.embedding_import import import_embedding
 
 MAX_NAME = 200
@@ -103,7 +103,8 @@ class Gallery:
 def model_digest(path: Path) -> str:
     """Return a digest of a model file. Raise `UsageError` if it cannot be read."""
     try:
-        return model_file.digest(path)
+        with path.open("rb") as content:
+            return file_digest(content, "blake2b").hexdigest()[:32]
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; give a model file as --model") from None
 

@@ -56,7 +56,7 @@ class Computer:
             os.close(self._reading)
 
     def send(self, message: object) -> None:
-        """Send a message, at once if the pipe has room for it."""
+        """Send a message, at once if it fits into the pipe."""
         self._writer.write(frame(message))
 
     def ask(

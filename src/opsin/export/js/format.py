@@ -44,4 +44,4 @@ def export(model: Model, *, precision: str = FLOAT32) -> Files:
     }
 
 
-JS = Format("js", "a JavaScript module", "", export)
+JS = Format("js", "a JavaScript module", "", export, main_file="module.wasm")
