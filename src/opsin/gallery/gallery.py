@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import file_digest
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from opsin.base.errors import DataError, UsageError
 from opsin.gallery import file
 from opsin.model import Model
+from opsin.model import file as model_file
 from opsin.model.embedding_import import import_embedding
 
 MAX_NAME = 200
@@ -103,8 +103,7 @@ class Gallery:
 def model_digest(path: Path) -> str:
     """Return a digest of a model file. Raise `UsageError` if it cannot be read."""
     try:
-        with path.open("rb") as content:
-            return file_digest(content, "blake2b").hexdigest()[:32]
+        return model_file.digest(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; give a model file as --model") from None
 

@@ -21,11 +21,15 @@ from opsin.training.state import ModelState, State
 
 
 class ModelWriter:
-    """Makes a state of the network the run's `model`, and writes it; `path` is then where the model was saved last."""
+    """Makes a state of the network the run's `model`, and writes it; `path` is then where the model was saved last.
+
+    The training record gets further `facts`.
+    """
 
     def __init__(self, plan: TrainingPlan, data: Dataset, model: Model) -> None:
         self.plan, self.data, self.model = plan, data, model
         self.path: Path | None = None
+        self.facts: dict[str, Any] = {}
 
     def load(self, state: ModelState) -> None:
         """Load a state into the model and calibrate the model's probabilities on the validation images."""
@@ -63,7 +67,7 @@ class ModelWriter:
         score: Score | None = None,
     ) -> None:
         """Save the model, loaded from `state`, under all `paths`. Raise `ModelError` if that fails."""
-        self.model.record = training_record(self.plan, self.data, history, state.steps, ending, score)
+        self.model.record = training_record(self.plan, self.data, history, state.steps, ending, score) | self.facts
         for path in paths:
             save_model(self.model, path)
             self.path = path

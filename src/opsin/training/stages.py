@@ -203,8 +203,10 @@ def epoch_batches(feed: Feed, number: int, start: int) -> Iterator[Iterator[Batc
 
 
 def preprocessing_for(plan: TrainingPlan, data: Dataset) -> Preprocessing:
-    """Return the preprocessing of the network's published weights, or one by the statistics of `data`."""
-    if plan.pretrained:
+    """Return the preprocessing of the weights that training begins with, or one by the statistics of `data`."""
+    if plan.weights is not None:
+        preprocessing = plan.weights.for_images(*data.train.single().shape).preprocessing
+    elif plan.pretrained:
         preprocessing = preprocessing_of(plan.network, max(data.shape[1:]))
     else:
         preprocessing = Preprocessing.of(data.train)
@@ -215,7 +217,7 @@ def preprocessing_for(plan: TrainingPlan, data: Dataset) -> Preprocessing:
 def initial_values(layer: nn.Layer, graph: Graph, plan: TrainingPlan, data: Dataset) -> dict[str, NDArray[Any]]:
     """Return the first values of every variable of the network's inference `graph`; some depend on the images."""
     state = initial_state(layer, graph, plan.seed)
-    return state if plan.pretrained else state | nn.fit_whitening(layer, partial(_sample, plan, data))
+    return state if plan.is_transfer else state | nn.fit_whitening(layer, partial(_sample, plan, data))
 
 
 def _sample(plan: TrainingPlan, data: Dataset) -> NDArray[np.float32]:

@@ -108,6 +108,19 @@ def frames(name: str) -> int:
     return _entries[name].frames if name in _entries else 1
 
 
+def trunk(name: str) -> str:
+    """Return the network that the backbone of the network called `name` is of; `name` itself if it has none."""
+    backbone = _entries[name].backbone if name in _entries else None
+    return (backbone or name).partition(".")[0]
+
+
+def trunk_renames(name: str) -> tuple[tuple[str, str], ...]:
+    """Return patterns and replacements that turn the names of the weights of a network's backbone into its trunk's."""
+    backbone = _entries[name].backbone if name in _entries else None
+    _, _, layer = (backbone or "").partition(".")
+    return ((r"^backbone\.", f"{layer}."),) if layer else ()
+
+
 def create(name: str, classes: int | None = None) -> Layer:
     """Create the network called `name`, by default for the number of classes that it was designed for."""
     return find(name)(classes)
