@@ -7,9 +7,12 @@ from opsin.nn.paths import parent
 
 
 def head_variables(graph: Graph) -> set[str]:
-    """Return the names of the variables of the last layers that have any, on every way to an output of `graph`."""
+    """Return the names of the variables of the last layers that have any, on every way to an output of `graph`.
+
+    The output "features" is what a last layer would take: no layer on the way to it is one.
+    """
     layers, visited = set[str](), set[Tensor]()
-    pending = list(graph.outputs.values())
+    pending = [tensor for name, tensor in graph.outputs.items() if name != "features"]
     while pending:
         tensor = pending.pop()
         if tensor in visited:

@@ -21,6 +21,8 @@ from opsin.data.dataset import Dataset
 from opsin.ir import Tensor
 from opsin.model import Model
 from opsin.model import load as load_model
+from opsin.model.head import head_variables
+from opsin.model.model_weights import ModelWeights
 from opsin.runs.resume import configuration
 from opsin.runs.run import Run
 from opsin.training import Epoch, Stage, Step, Trainer, TrainingPlan
@@ -150,6 +152,16 @@ def test_the_model_file_has_the_names_of_the_classifier(file: Path, model: Model
     names = nn.trace(opsin.zoo.find(NETWORK)(10), (3, 16, 16)).variables.keys()
     assert loaded.state.keys() < names
     assert (loaded.check(), loaded.calibration) == (0, None)
+
+
+def test_other_tasks_begin_with_the_features_and_the_reverse(file: Path, model: Model, data: Dataset) -> None:
+    weights = ModelWeights.open(str(file))
+    graph = nn.trace(opsin.zoo.find(NETWORK)(10), data.shape)
+    state = weights.state(graph)
+    assert state.keys() == model.state.keys() < graph.variables.keys()
+    assert all((state[name] == model.state[name]).all() for name in state)
+    features = nn.trace(opsin.zoo.find(NETWORK)(2, task="self-supervised"), data.shape)
+    assert head_variables(features) == set()
 
 
 def test_commands(photos: Path, file: Path, tmp_path: Path, cli: Any) -> None:
