@@ -72,18 +72,29 @@ def test_the_result_is_data_for_json(exploration: Exploration, folder: Path) -> 
     assert "srcdoc=" in exploration._repr_html_()
 
 
-def test_a_second_time_nothing_is_computed(
-    exploration: Exploration, folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    computed: list[int] = []
-    monkeypatch.setattr(
-        "opsin.explain.features.PenultimateFeatures.compute",
-        lambda self, pixels, order, **_: computed.append(len(order)) or np.empty((0, 32), np.float32),
-    )
-    again = opsin.explore(folder, model=model, groups=3)
-    assert computed == [0]
+def test_a_second_time_nothing_is_computed(exploration: Exploration, folder: Path, model: Model) -> None:
+    texts: list[str] = []
+    again = opsin.explore(folder, model=model, groups=3, on_progress=texts.append)
+    assert not [text for text in texts if text.startswith("features of")]
     assert again.to_data() == exploration.to_data()
     np.testing.assert_array_equal(again.images.features, exploration.images.features)
+
+
+def test_after_ctrl_c_the_rest_is_computed(
+    exploration: Exploration, folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPSIN_CACHE", str(tmp_path / "cache"))
+
+    def interrupt(text: str) -> None:
+        if text.startswith("features of 32"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        opsin.explore(folder, model=model, on_progress=interrupt)
+    texts: list[str] = []
+    again = opsin.explore(folder, model=model, groups=3, on_progress=texts.append)
+    assert [text for text in texts if text.startswith("features of")] == ["features of 9 of 9 images"]
+    assert again.to_data() == exploration.to_data()
 
 
 def test_without_a_cache_the_result_is_the_same(

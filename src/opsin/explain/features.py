@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import inf
@@ -17,7 +17,6 @@ from opsin.backends.base import Program
 from opsin.base.errors import OpsinError
 from opsin.data import Preprocessing
 from opsin.data.batches import pad_rows
-from opsin.data.parallel import Progress
 from opsin.data.pixels import Pixels
 from opsin.ir import Graph
 from opsin.model import Model
@@ -41,22 +40,22 @@ class PenultimateFeatures:
     preprocessing: Preprocessing
     independent: bool
 
-    def compute(
-        self, pixels: Pixels, order: NDArray[np.intp], seconds: float = inf, on_progress: Progress | None = None
-    ) -> Floats:
-        """Return features (float32 n × F) of the first n images of `order`: as many as fit into `seconds`.
-
-        At least one batch is computed. `on_progress` is called after each with the number of images, and of all.
-        """
-        end = perf_counter() + seconds
-        batches, size = [], self.program.batch
+    def batches(self, pixels: Pixels, order: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], Floats]]:
+        """Yield the numbers of some images of `order` at a time, and their features (float32 n × F)."""
+        size = self.program.batch
         for first in range(0, len(order), size):
             numbers = order[first : first + size]
             images = pad_rows(self.preprocessing.apply(pixels[numbers]), size)
-            outputs = self.program.run(inputs=images)
-            batches.append(outputs["features"][: len(numbers)])
-            if on_progress:
-                on_progress(first + len(numbers), len(order))
+            yield numbers, self.program.run(inputs=images)["features"][: len(numbers)]
+
+    def compute(self, pixels: Pixels, order: NDArray[np.intp], seconds: float = inf) -> Floats:
+        """Return features (float32 n × F) of the first n images of `order`: as many as fit into `seconds`.
+
+        At least one batch is computed.
+        """
+        end, batches = perf_counter() + seconds, []
+        for _, features in self.batches(pixels, order):
+            batches.append(features)
             if perf_counter() > end:
                 break
         return np.concatenate(batches) if batches else np.empty((0, 0), np.float32)

@@ -29,7 +29,7 @@ class FeatureCache:
         return [self._row(int(position)) for position in self._store.find(digests)]
 
     def write(self, digests: NDArray[np.uint8], features: Floats) -> None:
-        """Store the features of all images of the folder. If the disk refuses, the next run is slower."""
+        """Store the features of images of the folder. If the disk refuses, the next run is slower."""
         with suppress(OSError):
             if not free_space(features.nbytes + digests.nbytes, CACHE_SIZE):
                 return

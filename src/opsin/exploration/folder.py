@@ -93,22 +93,26 @@ def _features(
     cache: FeatureCache | None,
     progress: Progress,
 ) -> Floats:
-    """Return the features of all images, from the cache as far as they are there."""
+    """Return the features of all images, from the cache as far as they are there.
+
+    Those that were computed are written to the cache even if Ctrl-C ends the computation.
+    """
     rows = cache.read(digests) if cache else [None] * len(digests)
     missing = np.array([number for number, row in enumerate(rows) if row is None], np.intp)
-
-    def show(done: int, total: int) -> None:
-        progress(f"features of {done:,} of {total:,} images")
-
-    computed = extractor.compute(pixels, missing, on_progress=show)
-    for number, row in zip(missing.tolist(), computed, strict=True):
-        rows[number] = row
-    features = np.stack([row for row in rows if row is not None])
-    if cache and len(missing):
-        cache.write(digests, features)
-    elif cache:
-        cache.touch()
-    return features
+    done = 0
+    try:
+        for numbers, features in extractor.batches(pixels, missing):
+            for number, row in zip(numbers.tolist(), features, strict=True):
+                rows[number] = row
+            done += len(numbers)
+            progress(f"features of {done:,} of {len(missing):,} images")
+    finally:
+        if cache and done:
+            known = [number for number, row in enumerate(rows) if row is not None]
+            cache.write(digests[known], np.stack([row for row in rows if row is not None]))
+        elif cache:
+            cache.touch()
+    return np.stack([row for row in rows if row is not None])
 
 
 def unit_rows(features: Floats) -> Floats:
