@@ -127,6 +127,20 @@ async def abuse(process: subprocess.Popen[str], port: int, kinds: list[str]) -> 
     return figures
 
 
+ABUSE_COLUMNS: tuple[str, ...] = (
+    "hostile clients", "at once", "their answers", "answers to the other client", "slowest", "memory",
+)  # fmt: skip
+
+
+def abuse_row(kind: str, result: dict[str, Any]) -> list[str]:
+    answers, others = (
+        ", ".join(name if len(counts) == 1 else f"{count} × {name}" for name, count in sorted(counts.items()))
+        for counts in (result["outcomes"], result["well_behaved"])
+    )
+    clients, slowest, memory = f"{result['clients']:,}", f"{result['slowest_s']:.2f} s", f"{result['server_mb']:.0f} MB"
+    return [kind, clients, answers, others, slowest, memory]
+
+
 def main() -> None:
     command = parser(__doc__ or "")
     command.add_argument("model")
@@ -137,14 +151,8 @@ def main() -> None:
     with running_server(options.model) as (process, port):
         if options.abuse is not None:
             record["abuse"] = results = asyncio.run(abuse(process, port, options.abuse or list(KINDS)))
-            heads: tuple[str, ...] = ("clients", "count", "outcomes", "well-behaved", "slowest", "server")
-            rows = [
-                [
-                    kind, str(each["clients"]), str(each["outcomes"]), str(each["well_behaved"]),
-                    f"{each['slowest_s']:.2f} s", f"{each['server_mb']:.0f} MB",
-                ]
-                for kind, each in results.items()
-            ]  # fmt: skip
+            heads = ABUSE_COLUMNS
+            rows = [abuse_row(kind, each) for kind, each in results.items()]
         else:
             model = open_model(options.model)
             record |= latency(model, port, options.seconds) | throughput(model, port, options.seconds)
