@@ -1,4 +1,4 @@
-"""The time of one query in a gallery of unit vectors, beside NumPy's matrix product and the time to read the vectors.
+"""The time of one query in a gallery of unit vectors, next to NumPy's matrix product and the time to read the vectors.
 
     python bench/gallery_query.py [--entries 100000] [--dimensions 128] [--queries 200] [--json FILE]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import socket
 import threading
 import time
@@ -47,6 +48,31 @@ def exchange(connection: socket.socket, message: bytes) -> tuple[int, bytes]:
     while len(body) < length:
         body += connection.recv(65536)
     return int(head.split()[1]), body
+
+
+def load(port: int, clients: int, milliseconds: int) -> float:
+    """Return the requests per second of clients that each ask again when they have their answer.
+
+    One thread and no event loop, because the clients take the processors that the server could use.
+    """
+    message, ready, count = request(photograph()), select.epoll(), 0
+    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(clients)]
+    by_number = {each.fileno(): each for each in connections}
+    for each in connections:
+        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        ready.register(each, select.EPOLLIN)
+        each.sendall(message)
+    started = time.perf_counter()
+    while time.perf_counter() < started + milliseconds / 1000:
+        for number, _ in ready.poll(1):
+            answer = by_number[number].recv(65536)  # small, and written at once
+            assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"}"), answer
+            by_number[number].sendall(message)
+            count += 1
+    seconds = time.perf_counter() - started
+    for each in connections:
+        each.close()
+    return count / seconds
 
 
 def bomb() -> bytes:

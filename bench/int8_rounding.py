@@ -17,9 +17,10 @@ from common import begin, finish, print_table
 from int8_accuracy import held_out, logits, models_parser
 
 import opsin
+from opsin.base.spread import spread
 from opsin.data import Dataset
 from opsin.model import Model
-from opsin.model.int8 import INT8, Quantization, observed_count, spread
+from opsin.model.int8 import INT8, Quantization, observed_count
 from opsin.quantization.adaptive_rounding import adapt_rounding
 from opsin.quantization.quantize import calibrated
 from opsin.quantization.record import ranges_to_data

@@ -78,48 +78,34 @@ def latency(model: Any, port: int, seconds: float) -> dict[str, float]:
     return figures
 
 
-LOAD = """
-import asyncio, sys, time
-sys.path[:0] = [sys.argv[4]]
-from http_clients import photograph, request
-async def client(port, message, end):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    count = 0
-    while time.perf_counter() < end:
-        writer.write(message)
-        head = await reader.readuntil(b"\\r\\n\\r\\n")
-        assert head.startswith(b"HTTP/1.1 200"), head
-        await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\\r\\n")[0]))
-        count += 1
-    writer.close()
-    return count
-async def main():
-    message, end = request(photograph()), time.perf_counter() + float(sys.argv[3])
-    print(sum(await asyncio.gather(*[client(int(sys.argv[1]), message, end) for _ in range(int(sys.argv[2]))])))
-asyncio.run(main())
-"""
+LOAD = "import sys; sys.path[:0] = [sys.argv[4]]; import http_clients as c; print(c.load(*map(int, sys.argv[1:4])))"
 
 
 def throughput(model: Any, port: int, seconds: float) -> dict[str, float]:
-    """Return images per second of 64 clients and of `predict` with a list of images, and the median of their ratios."""
+    """Return images per second of 64 clients and of `predict` with a list of images, and quartiles of their ratios."""
     images, served, own = [photograph()] * CLIENTS * 2, list[float](), list[float]()
     model.predict(images, top=5)
     for _ in range(ROUNDS):
-        command = [sys.executable, "-c", LOAD, str(port), str(CLIENTS), str(seconds / 3), str(Path(__file__).parent)]
-        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        served.append(int(answer) / (seconds / 3))
+        numbers = map(str, (port, CLIENTS, round(1000 * seconds / 3)))
+        command = [sys.executable, "-c", LOAD, *numbers, str(Path(__file__).parent)]
+        served.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
         started, count = time.perf_counter(), 0
         while time.perf_counter() - started < seconds / 3:
             model.predict(images, top=5)
             count += len(images)
         own.append(count / (time.perf_counter() - started))
-    share = float(np.median(np.divide(served, own)))
-    return {"served_images_s": max(served), "predict_images_s": max(own), "share": share}
+    low, share, high = np.percentile(np.divide(served, own), (25, 50, 75)).tolist()
+    return {
+        "served_images_s": max(served), "predict_images_s": max(own),
+        "share": share, "lower_quartile_share": low, "upper_quartile_share": high,
+    }  # fmt: skip
 
 
 def resident(process: subprocess.Popen[str]) -> float:
-    """Return the memory of the server in megabytes."""
-    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+    """Return the memory of the server's processes in megabytes."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    pages = [int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in (process.pid, *children)]
+    return sum(pages) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
 async def abuse(process: subprocess.Popen[str], port: int, kinds: list[str]) -> dict[str, Any]:
@@ -141,6 +127,20 @@ async def abuse(process: subprocess.Popen[str], port: int, kinds: list[str]) -> 
     return figures
 
 
+ABUSE_COLUMNS: tuple[str, ...] = (
+    "hostile clients", "at once", "their answers", "answers to the other client", "slowest", "memory",
+)  # fmt: skip
+
+
+def abuse_row(kind: str, result: dict[str, Any]) -> list[str]:
+    answers, others = (
+        ", ".join(name if len(counts) == 1 else f"{count} × {name}" for name, count in sorted(counts.items()))
+        for counts in (result["outcomes"], result["well_behaved"])
+    )
+    clients, slowest, memory = f"{result['clients']:,}", f"{result['slowest_s']:.2f} s", f"{result['server_mb']:.0f} MB"
+    return [kind, clients, answers, others, slowest, memory]
+
+
 def main() -> None:
     command = parser(__doc__ or "")
     command.add_argument("model")
@@ -151,14 +151,8 @@ def main() -> None:
     with running_server(options.model) as (process, port):
         if options.abuse is not None:
             record["abuse"] = results = asyncio.run(abuse(process, port, options.abuse or list(KINDS)))
-            heads: tuple[str, ...] = ("clients", "count", "outcomes", "well-behaved", "slowest", "server")
-            rows = [
-                [
-                    kind, str(each["clients"]), str(each["outcomes"]), str(each["well_behaved"]),
-                    f"{each['slowest_s']:.2f} s", f"{each['server_mb']:.0f} MB",
-                ]
-                for kind, each in results.items()
-            ]  # fmt: skip
+            heads = ABUSE_COLUMNS
+            rows = [abuse_row(kind, each) for kind, each in results.items()]
         else:
             model = open_model(options.model)
             record |= latency(model, port, options.seconds) | throughput(model, port, options.seconds)

@@ -15,7 +15,7 @@ import numpy as np
 import opsin
 from opsin.backends.portable import compile, portable_program
 from opsin.backends.wasm import program_module
-from opsin.export.c.goldens import golden_images
+from opsin.export.goldens import golden_images
 from opsin.export.precision import network_of
 from opsin.kernels.ir import DTYPES
 from opsin.model import Model

@@ -15,7 +15,7 @@ import opsin
 ROOT = Path(opsin.__file__).parent
 PACKAGES = (
     "_aliases base ir ops nn zoo kernels compiler backends interop viz tasks data quantization model explain training "
-    "planning runs gallery report inspection export apps"
+    "planning runs faces gallery report inspection exploration export apps"
 ).split()
 """Each imports only itself and those before it."""
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         base,
         data,
         explain,
+        faces,
         interop,
         ir,
         model,
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
     from opsin.apps.estimator import ImageClassifier, ImageRegressor
     from opsin.base import errors
     from opsin.base.errors import OpsinError
+    from opsin.exploration.api import explore
+    from opsin.exploration.similar import similar
     from opsin.export.api import ship
     from opsin.inspection.api import see
     from opsin.interop import onnx
     from opsin.model import Model, load
+    from opsin.model.embedding_import import import_embedding
     from opsin.model.onnx_import import import_onnx
     from opsin.model.pretrained import pretrained
     from opsin.runs.api import train
@@ -50,20 +54,22 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "backends": "backends", "base": "base", "data": "data", "errors": "base.errors", "explain": "explain",
-    "interop": "interop", "ir": "ir", "model": "model", "nn": "nn", "onnx": "interop.onnx", "ops": "ops",
-    "planning": "planning", "report": "report", "runs": "runs", "training": "training", "viz": "viz", "zoo": "zoo",
+    "faces": "faces", "interop": "interop", "ir": "ir", "model": "model", "nn": "nn", "onnx": "interop.onnx",
+    "ops": "ops", "planning": "planning", "report": "report", "runs": "runs", "training": "training", "viz": "viz",
+    "zoo": "zoo",
 }  # fmt: skip
 _NAMES = {
     "ImageClassifier": "apps.estimator", "ImageRegressor": "apps.estimator", "Model": "model",
-    "OpsinError": "base.errors", "autotrain": "runs.autotrain", "import_onnx": "model.onnx_import", "load": "model",
-    "pretrained": "model.pretrained", "see": "inspection.api", "ship": "export.api",
+    "OpsinError": "base.errors", "autotrain": "runs.autotrain", "explore": "exploration.api",
+    "import_embedding": "model.embedding_import", "import_onnx": "model.onnx_import", "load": "model",
+    "pretrained": "model.pretrained", "see": "inspection.api", "ship": "export.api", "similar": "exploration.similar",
     "train": "runs.api",
 }  # fmt: skip
 
 __all__ = [
     "ImageClassifier", "ImageRegressor", "Model", "OpsinError", "autotrain", "backends", "base", "data", "errors",
-    "explain", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx", "ops", "planning", "pretrained",
-    "report", "runs", "see", "ship", "train", "training", "viz", "zoo",
+    "explain", "explore", "faces", "import_embedding", "import_onnx", "interop", "ir", "load", "model", "nn", "onnx",
+    "ops", "planning", "pretrained", "report", "runs", "see", "ship", "similar", "train", "training", "viz", "zoo",
 ]  # fmt: skip
 
 _aliases.install()

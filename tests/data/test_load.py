@@ -75,18 +75,18 @@ def test_a_validation_split_is_not_measured_with(tmp_path: Path, name: str) -> N
 
 
 def test_a_test_split_is_measured_with(tmp_path: Path) -> None:
-    write_stripes(tmp_path / "train", 5)
+    write_stripes(tmp_path / "train", 6)
     write_stripes(tmp_path / "test", 2)
     data = load(tmp_path)
     assert data.validation is not None
-    assert (data.train.counts(), data.validation.counts(), data.test.counts()) == ([4, 4], [1, 1], [2, 2])
+    assert (data.train.counts(), data.validation.counts(), data.test.counts()) == ([5, 5], [1, 1], [2, 2])
     assert data.predefined_split
     assert data.test.names is not None
     assert {name.split("/")[0] for name in data.test.names} == {"test"}
 
 
 def test_a_train_folder_alone_is_split_and_a_class_may_be_called_train(tmp_path: Path) -> None:
-    write_stripes(tmp_path / "a" / "train", 5)
+    write_stripes(tmp_path / "a" / "train", 6)
     assert load(tmp_path / "a").test.counts() == [1, 1]
     for kind in ("plane", "train"):
         for number in range(3):
@@ -262,12 +262,13 @@ def test_too_little_is_refused(tmp_path: Path) -> None:
         DataError, match=r"at least two classes.\n1 of its files cannot be used, such as dog/1.png: not an im"
     ):
         load(one)
-    write_image(one / "dog" / "1.png", noise(2, 4, 4))
-    (one / "cat" / "2.png").unlink()
-    with pytest.raises(
-        DataError, match="one has one image of each class; at least two are needed, one to measure with"
-    ):
-        load(one)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_few_images_are_all_trained_on(tmp_path: Path, count: int) -> None:
+    data = load(write_stripes(tmp_path / "few", count))
+    assert data.train.counts() == [count, count] and data.validation is None and data.test is None
+    assert data.receipt is not None and data.receipt.split_note.startswith("no class has more than 5 training images")
 
 
 def test_a_lone_image_is_trained_on() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,11 @@ from tests.docs.markdown import ROOT, code_blocks
 from tests.tasks.identity.blobs import pairs_text, write_people
 
 COUNT = 30
+COMPILED = {
+    "c": ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-Ipeople-c/src", "own.c"],
+    "javascript": ["node", "own.mjs"],
+}
+"""What is run with each example in another language, which is written to the last file."""
 
 
 def write_identities(folder: Path, count: int) -> Path:
@@ -29,6 +36,7 @@ PAGES: dict[str, tuple[str, Callable[[Path, int], Path]]] = {
     "regression": ("houses", write_numbers),
     "multilabel": ("things", write_labels),
     "identity": ("people", write_identities),
+    "self-supervised": ("photos", write_identities),
 }
 
 
@@ -47,7 +55,7 @@ def test_commands_and_examples_work(
     for command in commands(page):
         if command not in (
             f"train {folder}",
-            f"train {folder} --task identity",
+            f"train {folder} --task {name}",
         ):  # what the page begins with, and says again with a number of epochs
             code = run(shlex.split(command))
             assert code == 0, f"{command}\n{''.join(capfd.readouterr())}"
@@ -56,12 +64,17 @@ def test_commands_and_examples_work(
     for example in code_blocks(page):
         example.run(names)
     assert capfd.readouterr().out.strip()
+    for language, command in COMPILED.items():
+        for block in code_blocks(page, language):
+            if shutil.which(command[0]):
+                (tmp_path / command[-1]).write_text(block.code, encoding="utf-8")
+                subprocess.run(command, check=True, timeout=60)
 
 
 def test_the_options_exist(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    for command in (["train"], ["data", "check"], ["data", "show"], ["predict"], ["evaluate"], ["identify"]):
-        run([*command, "--help"])
+    for command in ("train", "data check", "data show", "predict", "evaluate", "identify", "gallery add", "ship"):
+        run([*command.split(), "--help"])
     known = set(re.findall(r"--[a-z][a-z-]+", capfd.readouterr().out))
     for name in PAGES:
         text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")

@@ -8,9 +8,11 @@ import pytest
 from opsin import nn, zoo
 from opsin.backends.reference import Reference
 from opsin.base.errors import GraphError
-from opsin.explain.features import feature_extractor, penultimate_graph
+from opsin.explain.features import feature_extractor, features_of, penultimate_graph
 from opsin.ir import BATCH, Graph, input_tensor
+from opsin.model import Model
 from opsin.ops import relu
+from opsin.tasks.identity.task import Identity
 from tests.model.networks import small_model
 from tests.report.support import scenes
 
@@ -50,3 +52,14 @@ def test_features_of_a_sample_and_of_little_time() -> None:
     assert not extractor.independent
     np.testing.assert_array_equal(extractor.compute(pixels, order, 0), expected[:32])
     np.testing.assert_allclose(extractor.compute(pixels, order[:3], 60), expected[:3], rtol=1e-5)
+
+
+def test_features_are_the_vectors_of_a_model_that_compares_images() -> None:
+    model = small_model()
+    graph = Graph(model.graph.inputs, {"embeddings": model.graph.outputs["logits"]})
+    comparing = Model("vectors", graph, model.state, model.preprocessing, Identity(3), engine=model.engine)
+    pixels = np.asarray(scenes(5, 0).pixels)
+    features = features_of(comparing).compute(pixels, np.arange(5))
+    np.testing.assert_allclose(features, model.logits(pixels), rtol=1e-5)
+    assert features_of(comparing).fingerprint() == features_of(comparing).fingerprint()
+    assert features_of(comparing).fingerprint() != features_of(small_model(2)).fingerprint()

@@ -11,11 +11,14 @@ from opsin.data import Preprocessing
 from opsin.data.decode import Crop, Stretch
 from opsin.model import Model
 from opsin.tasks.classification.calibration import Calibration
+from opsin.tasks.identity import Identity
+from opsin.tasks.identity.calibration import SameThreshold
 from opsin.tasks.multilabel.calibration import LabelThresholds
 from opsin.tasks.multilabel.task import MultiLabel
 from opsin.tasks.regression.intervals import Intervals
 from opsin.tasks.regression.task import Regression
 from opsin.tasks.segmentation.task import SemanticSegmentation
+from opsin.zoo.embedder import Embedder
 
 LABELS = ("cat", "dög", "</script>", "&amp;")
 
@@ -38,6 +41,8 @@ def models() -> dict[str, Model]:
     stretch = Preprocessing(3, 17, 21, (0.5, 0.4, 0.3), (0.2, 0.3, 0.25), crop=Stretch("bilinear"))
     crop = Preprocessing(3, 24, 20, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), crop=Crop(29, "bicubic"))
     maps = nn.Sequential(nn.Conv2d(8, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1))
+    vectors = Embedder(classifier(6))
+    same = SameThreshold(0.4, 9.0, -3.6, 50, 60, 0.1, 0.05)
     numbers = Regression(LABELS[:2], ("m", ""), (3.5, -1.0), (2.0, 0.5), (False, False))
     return {
         "grey": make(classifier(4), grey, LABELS, calibration=Calibration(1.7, 90, 0.9, 0.9, 0.8, 0.95)),
@@ -45,6 +50,7 @@ def models() -> dict[str, Model]:
         "cropped": make(classifier(4), crop, LABELS, calibration=Calibration(0.7, 20)),
         "labels": make(classifier(4), crop, MultiLabel(LABELS), calibration=LabelThresholds((0.5, 0.4, 0.6, 0.1), 9)),
         "numbers": make(classifier(2), stretch, numbers, calibration=Intervals((0.5, 0.25), 40)),
+        "vectors": make(vectors, stretch, Identity(6), tta="hflip", calibration=same),
         "pixels": make(maps, stretch, SemanticSegmentation(LABELS), tta="hflip"),
     }
 

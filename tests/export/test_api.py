@@ -12,7 +12,10 @@ import pytest
 import opsin
 from opsin.base.atomic import atomic_file
 from opsin.base.errors import UsageError
+from opsin.export.api import check_target
+from opsin.export.c.format import C
 from opsin.export.format import Format
+from opsin.export.js.format import JS
 from opsin.export.registry import FORMATS, find
 from opsin.model import Model
 
@@ -36,7 +39,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(digits: Model) -> None
 
 
 def test_an_unknown_option_is_refused(digits: Model, with_folder: None) -> None:
-    with pytest.raises(UsageError, match="the format folder has no option 'size'; its options are level"):
+    with pytest.raises(UsageError, match="the format folder takes no size; its options are level"):
         opsin.ship(digits, "folder", size=3)
     assert opsin.ship(digits, "folder", level=3).files["a.txt"] == b"aaa"
 
@@ -51,6 +54,23 @@ def test_a_folder_is_written_and_replaced(digits: Model, with_folder: None, tmp_
     with pytest.raises(UsageError, match="is a file, but a folder of letters is a folder"):
         opsin.ship(digits, "folder", tmp_path / "file")
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_folder_with_other_files_is_left_alone(digits: Model, with_folder: None, tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("kept")
+    with pytest.raises(UsageError, match=r"is not empty, .* which would have a file a\.txt; choose another folder"):
+        opsin.ship(digits, "folder", tmp_path)
+    (tmp_path / "a.txt").write_text("of another model")
+    with pytest.raises(UsageError, match=r"would have a file sub/b\.txt"):
+        opsin.ship(digits, "folder", tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "own.txt": "kept", "a.txt": "of another model",
+    }  # fmt: skip
+    for form in (C, JS):
+        with pytest.raises(UsageError, match=f"would have a file {form.main_file}"):
+            check_target(form, tmp_path)
+    with pytest.raises(UsageError, match="the export's path must be a path, not ''"):
+        opsin.ship(digits, "folder", "")
 
 
 def test_files_that_belong_together_are_all_written_or_none(

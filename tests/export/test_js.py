@@ -35,11 +35,16 @@ ANSWERS = (
     HEAD
     + """
 const model = await load()
+let first
 const results = data.images.map(({content, width, height}) => {
   const image = new Uint8Array(Buffer.from(content, 'base64'))
   const pixels = model.pixels(image, width, height), outputs = model.outputs(pixels)
   const answer = model.predict(image, width, height)
   if (answer.ids) answer.ids = base64(answer.ids)
+  if (answer.embedding) {
+    answer.comparison = model.compare(first ??= answer.embedding, answer.embedding)
+    answer.embedding = base64(answer.embedding)
+  }
   return {answer, pixels: base64(pixels), outputs: Object.values(outputs).map(base64)}
 })
 process.stdout.write(JSON.stringify(results))
@@ -105,12 +110,23 @@ def _compare_with_prediction(model: Model, folder: Path, scalar: bool = False) -
     model.portable, given = True, images()
     opsin.ship(model, "js", folder, precision=model.precision)
     results = node(ANSWERS, {"folder": str(folder), "images": [encoded(image) for image in given], "scalar": scalar})
-    for image, result, answer in zip(given, results, model.predict(given), strict=True):
+    answers = model.predict(given)
+    for image, result, answer in zip(given, results, answers, strict=True):
         pixels = model.reader.read(Image.fromarray(image), "the image")
         assert base64.b64decode(result["pixels"]) == pixels.tobytes()
         outputs = model.outputs(pixels[None])
         assert [base64.b64decode(each) for each in result["outputs"]] == [each.tobytes() for each in outputs.values()]
-        _compare(model, result["answer"], answer)
+        if model.task.name == "identity":
+            _compare_vectors(model, result["answer"], answer, answers[0])
+        else:
+            _compare(model, result["answer"], answer)
+
+
+def _compare_vectors(model: Model, actual: dict[str, Any], expected: Any, first: Any) -> None:
+    """Compare a vector and its comparison with the first one."""
+    assert base64.b64decode(actual["embedding"]) == expected.vector.tobytes()
+    comparison = model.task.compare(first, expected, model.calibration).to_data()
+    assert actual["comparison"] == {key: pytest.approx(value, rel=1e-12) for key, value in comparison.items()}
 
 
 def _compare(model: Model, actual: dict[str, Any], expected: Any) -> None:
@@ -154,13 +170,14 @@ def test_bad_images_are_refused_in_words(tmp_path: Path) -> None:
     const model = await load(), texts = []
     const calls = [[new Uint8Array(7), 2, 2], [[1, 2], 1, 2], [new Uint8Array(4), 0, 4], [new Uint8Array(4), 1.5, 1]]
     for (const call of calls) try { model.predict(...call) } catch (error) { texts.push(error.message) }
+    try { model.compare(new Float32Array(3), new Float32Array(3)) } catch (error) { texts.push(error.message) }
     process.stdout.write(JSON.stringify(texts))
     """
     )
     texts = node(script, {"folder": str(tmp_path)})
     assert texts[0] == "expected 4 × 4 (RGBA), × 3 (RGB) or × 1 (grey) bytes for 2 × 2 pixels, not 7"
-    assert texts[1].startswith("expected 2 × 4") and all("whole numbers above 0" in text for text in texts[2:])
-    assert len(texts) == 4
+    assert texts[1].startswith("expected 2 × 4") and all("whole numbers above 0" in text for text in texts[2:4])
+    assert texts[4:] == ["this model does classification, and compares no images; ship one for identities"]
 
 
 @needs_node

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import opsin
+from opsin import nn
 from opsin.base.errors import ModelError, UsageError
 from opsin.model import Model
 from opsin.model.int8 import simulated_network
@@ -74,5 +75,8 @@ def test_a_rounded_network_has_no_ranges_and_no_gradients(tmp_path: Path) -> Non
     rounded = opsin.import_onnx(saved(original, tmp_path, precision="int8"))
     with pytest.raises(ModelError, match=r"is already rounded to 8-bit integers.*leave out --precision int8"):
         opsin.ship(rounded, "onnx", precision="int8")
+    with pytest.raises(ModelError, match="is already rounded to 8-bit integers"):
+        rounded.quantize(pixels(original, 4))
+    assert nn.describe(rounded.graph).parameters == nn.describe(original.graph).parameters
     with pytest.raises(UsageError, match="is rounded to 8-bit integers, and has no gradients; give the model that"):
         opsin.see(rounded, pixels(original, 1))

@@ -157,6 +157,7 @@ def test_the_commands(folder: Path, tmp_path: Path, cli: Any) -> None:
     (stranger,) = json.loads(cli("identify", gallery, image, "--threshold", 1, "--json").out)
     assert (stranger["name"], stranger["known"], stranger["nearest"]) == (None, False, "Ann")
     assert "no one I know" in cli("identify", gallery, image, "--threshold", 1).out
+    assert {path.name for path in tmp_path.iterdir()} == {"team.gallery", "broken.png"}
 
 
 def test_the_model_is_found_by_its_digest(folder: Path, tmp_path: Path, cli: Any) -> None:

@@ -37,7 +37,7 @@ from opsin.kernels.tile import Epilogue
 from opsin.kernels.transpose import Transpose
 from opsin.kernels.tsne_forces import TSNEForces
 from opsin.kernels.warp import Warp
-from opsin.kernels.windows import PAIRS, ConvWindows, ConvWindowsAdd, DepthwiseWindows, PackFilters
+from opsin.kernels.windows import DENSE, ConvWindows, ConvWindowsAdd, DepthwiseWindows, PackFilters
 from opsin.kernels.winograd import Winograd, WinogradFilters, WinogradOutputs, WinogradProducts
 from opsin.kernels.winograd_weight import Schedule, WinogradParts, WinogradReduction, WinogradTiles, WinogradWeight
 
@@ -64,7 +64,7 @@ SPECS: list[KernelSpec] = [
     WinogradFilters(8, 8), WinogradOutputs(8, BIAS), WinogradParts(8, 8, SCHEDULE), WinogradProducts(8, 8, 2),
     AvgPoolWhole(*POOL, (1 << 29, 3, -128, 127)), DepthwiseWhole(8, 5, 5, AXIS, AXIS, None, 4, 2, 4), Lookup(),
     Lookup(3), OffsetBias(8), PackTaps(8, 3, ((0, 1, 2, None),)), ConvPanels(WINDOW, 8, 5, PanelShape(3, 4, I8), True),
-    ConvWindows(), ConvWindowsAdd(), DepthwiseWindows(), PackFilters(PAIRS),
+    ConvWindows(), ConvWindowsAdd(), DepthwiseWindows(), PackFilters(DENSE),
     WinogradReduction(8, 8, 4, 2, SCHEDULE), WinogradTiles(8, False, 8, SCHEDULE), WinogradWeight(8, 8),
 ]  # fmt: skip
 

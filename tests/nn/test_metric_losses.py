@@ -82,6 +82,12 @@ def vicreg(first: Any, second: Any) -> Any:
     return total
 
 
+def barlow_twins(first: Any, second: Any) -> Any:
+    one, other = (torch.nn.functional.batch_norm(views, None, None, training=True) for views in (first, second))
+    difference = (one.T @ other / len(first) - torch.eye(first.shape[1])) ** 2
+    return difference.diagonal().sum() + 0.005 * (difference.sum() - difference.diagonal().sum())
+
+
 def inputs(name: str, count: int, width: int, rng: np.random.Generator) -> tuple[Array, ...]:
     """Random arguments of a loss; `count` images of a few identities."""
     one, other = rng.standard_normal((2, count, width))
@@ -94,10 +100,13 @@ def inputs(name: str, count: int, width: int, rng: np.random.Generator) -> tuple
         "supervised_contrastive": (one, labels, numbers),
         "nt_xent": (one, other, numbers),
         "vicreg": (one, other),
+        "barlow_twins": (one, other),
     }[name]
 
 
-THEIRS = {each.__name__: each for each in (cosface, arcface, triplet, supervised_contrastive, nt_xent, vicreg)}
+THEIRS = {
+    each.__name__: each for each in (cosface, arcface, triplet, supervised_contrastive, nt_xent, vicreg, barlow_twins)
+}
 
 
 def native(function: Callable[..., Any], *arrays: Array) -> list[Array]:
@@ -172,7 +181,7 @@ def test_zero_vectors_and_equal_images_leave_gradients_finite(name: str, rng: np
     assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
-@pytest.mark.parametrize("name", ["nt_xent", "vicreg", "cosface"])
+@pytest.mark.parametrize("name", ["nt_xent", "vicreg", "barlow_twins", "cosface"])
 def test_a_single_image_has_a_finite_loss(name: str, rng: np.random.Generator) -> None:
     value, *gradients = native(getattr(losses, name), *inputs(name, 1, 4, rng))
     assert np.isfinite(value)
@@ -207,3 +216,5 @@ def test_errors() -> None:
         losses.nt_xent(embeddings, input_tensor("f", (4, 2)), labels)
     with pytest.raises(ShapeError, match="vicreg: expected two views"):
         losses.vicreg(embeddings, labels)
+    with pytest.raises(UsageError, match="weight of redundancy is at least 0"):
+        losses.barlow_twins(embeddings, embeddings, redundancy=-1.0)

@@ -267,7 +267,7 @@ def test_files_are_summarised_by_their_list_and_a_few_headers(tmp_path: Path) ->
             Image.new("RGB", (300, 200)).save(tmp_path / label / f"{number}.png")
     (tmp_path / "cat" / "0.png").write_bytes(b"no image")
     summary = DatasetSummary.of(open_source(tmp_path))
-    assert summary == DatasetSummary(36, 14, 2, 20, 200, grey=False, resizable=True)
+    assert summary == DatasetSummary(36, 14, 2, 20, 200, grey=False, resizable=True, largest=30)
 
 
 def test_arrays_are_summarised() -> None:

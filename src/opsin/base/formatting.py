@@ -75,3 +75,8 @@ def listed(names: Iterable[str], limit: int | None = None, *, conjunction: str =
     if conjunction and len(items) > 1:
         return f"{', '.join(items[:-1])} {conjunction} {items[-1]}"
     return ", ".join(items)
+
+
+def counted(count: int, word: str) -> str:
+    """Return a number with its noun: "1 image", "3,781 images"."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

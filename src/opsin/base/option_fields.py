@@ -76,8 +76,12 @@ class OptionFields:
         None, "Start from published weights, or from random ones.", MODEL, flags="--pretrained/--from-scratch",
         zoo_only=True,
     )  # fmt: skip
+    weights: str | None = option(
+        None, "Start from the weights of a model file or a run, for this task or another one.", MODEL, "MODEL",
+        zoo_only=True,
+    )  # fmt: skip
     freeze: bool = option(
-        False, "Annotated images: keep the layers with published weights as they are; with --augment none, their "
+        False, "Annotated images: keep the layers with trained weights as they are; with --augment none, their "
         "outputs are computed once.", MODEL, zoo_only=True,
     )  # fmt: skip
     size: int | None = option(None, "Resize images to N × N pixels.", MODEL, "N", minimum=1, maximum=MAX_SIZE)
@@ -119,7 +123,8 @@ class OptionFields:
         zoo_only=True,
     )  # fmt: skip
     loss: str | None = option(
-        None, "Loss of identities: cosface, arcface, triplet or contrastive.", OPTIMIZATION, "NAME",
+        None, "Loss of identities: cosface, arcface, triplet or contrastive; without labels: simclr, vicreg, barlow, "
+        "rotation or autoencoder.", OPTIMIZATION, "NAME",
         shown_default="the task's", zoo_only=True,
     )  # fmt: skip
     class_weights: bool | None = option(

@@ -22,7 +22,7 @@ from opsin.compiler.sink_calls import sink_calls
 from opsin.compiler.split_groups import split_groups
 from opsin.compiler.variables import place_inputs, update_in_place
 from opsin.compiler.views import Buffer, View
-from opsin.ir import Graph, Node, Tensor
+from opsin.ir import Graph, Node, Size, Tensor, bind
 from opsin.kernels.expression import IDENTITY
 from opsin.kernels.ir import Target
 
@@ -104,9 +104,18 @@ def make_plan(
     `winograd` allows algorithms with Winograd's rounding. `conv_algorithms` override the heuristic, by problem (see
     `lower.conv_algorithms`). `precision` decides what is stored as bfloat16 (see `precision`).
     """
-    simplified_graph = rematerialize_cheap(simplify(graph, batch))
-    rewritten_graph, copies = recompute(simplified_graph, memory_bound(simplified_graph, batch), batch)
-    return plan_simplified(rewritten_graph, batch, target, winograd, conv_algorithms, copies, precision)
+    simplified_graph, samples = rematerialize_cheap(simplify(graph, batch)), sample_count(graph, batch)
+    rewritten_graph, copies = recompute(simplified_graph, memory_bound(simplified_graph, samples), samples)
+    return plan_simplified(rewritten_graph, samples, target, winograd, conv_algorithms, copies, precision)
+
+
+def sample_count(graph: Graph, batch: int) -> int:
+    """Return the number of samples that are computed independently of each other for most of a graph.
+
+    It is that of the rows of the first input, `batch` or a multiple of it, such as two views of each image.
+    """
+    shape = graph.inputs[0].shape if graph.inputs else ()
+    return int(bind(shape[0], batch)) if shape and isinstance(shape[0], Size) else batch
 
 
 def plan_simplified(
@@ -118,7 +127,10 @@ def plan_simplified(
     recomputed: Collection[Node] = (),
     precision: Precision = Precision.FLOAT32,
 ) -> ExecutionPlan:
-    """Return a plan as `make_plan` does, of a bound and simplified graph; `recomputed` nodes compute a second time."""
+    """Return a plan as `make_plan` does, of a bound and simplified graph; `recomputed` nodes compute a second time.
+
+    Here `batch` counts samples (see `sample_count`).
+    """
     passes = assign_passes(graph, recomputed)
     views = place_inputs(graph)
     costs = EPYC_ZEN3

@@ -40,6 +40,8 @@ class Batches:
     mirroring, half of them would be shown from the same side twice (Jordan 2024). The last batch is filled up with the
     first images of the epoch, since a compiled step expects full batches. If the `augmentation` mixes images, labels
     are shares of classes, float32 N × classes. With a `limit`, an epoch consists of that many images, chosen at random.
+    With several `views`, a batch has as many random variants of each image, and `views` times as many rows: the first
+    views of all images, then the second ones, and so on; each view is mirrored at random.
     `waited` is the total number of seconds for which consumers have waited; `clock` returns the current time in
     seconds.
     """
@@ -52,6 +54,7 @@ class Batches:
         seed: int,
         augmentation: Augmentation | None = None,
         limit: int | None = None,
+        views: int = 1,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         instance("images", images, Samples, "labelled images, such as data.train of a dataset")
@@ -61,12 +64,13 @@ class Batches:
         self.size = whole("the batch", size, minimum=1)
         self.seed = whole("the seed", seed)
         self.augmentation = augmentation or Augmentation()
+        self.views = whole("the number of views", views, minimum=1)
         self.limit = min(limit or len(images), len(images))
         self.waited = 0.0
         self._clock = clock
         self._augment = Augmenter(self.augmentation, preprocessing, images.shape[1:], images.task, self.seed)
         self._flipped = random_counter.words(len(images), self.seed, random_counter.SIDES) < np.uint64(2**63)
-        self._block = max(1, BLOCK_BYTES // (4 * self.size * int(np.prod(preprocessing.input_shape))))
+        self._block = max(1, BLOCK_BYTES // (4 * self.size * self.views * int(np.prod(preprocessing.input_shape))))
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -99,8 +103,9 @@ class Batches:
                 self.waited += self._clock() - begin
                 if pixels is None or targets is None:
                     return
-                for first in range(skipped * self.size, len(pixels), self.size):
-                    rows = slice(first, first + self.size)
+                count = self.size * self.views
+                for first in range(skipped * count, len(pixels), count):
+                    rows = slice(first, first + count)
                     yield pixels[rows], {name: array[rows] for name, array in targets.items()}
                 skipped = 0
         finally:
@@ -113,7 +118,10 @@ class Batches:
         first = block * self._block * self.size
         indices = order[first : first + self._block * self.size]
         pixels, targets = self.images.pixels[indices], self.images.targets.take(indices)
-        return self._augment(pixels, targets, self.size, epoch, first, self._flipped[indices] ^ bool(epoch % 2))
+        if self.views == 1:
+            return self._augment(pixels, targets, self.size, epoch, first, self._flipped[indices] ^ bool(epoch % 2))
+        rows = np.arange(len(indices)).reshape(-1, 1, self.size).repeat(self.views, axis=1).reshape(-1)
+        return self._augment(pixels[rows], targets.take(rows), self.size, epoch, first * self.views)
 
 
 def batch_size(shape: Sequence[int], limit: int = MAX_BATCH, values: int = MAX_BATCH_VALUES) -> int:

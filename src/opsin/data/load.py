@@ -162,7 +162,8 @@ def load_source(
     framing = Stretch() if isinstance(source, AnnotatedSource) else None
     settings = DecodeSettings((3, size, size), framing) if size else framing
     if preprocessing is not None:
-        settings = DecodeSettings(preprocessing.shape, preprocessing.crop)
+        crop = preprocessing.crop
+        settings = DecodeSettings(preprocessing.shape, crop if isinstance(crop, Stretch) else framing or crop)
         pixel_range = pixel_range or preprocessing.pixel_range
     result = scan(source, key, settings, preprocessing is None, cache_size, on_progress, pixel_range)
     if isinstance(source, AnnotatedSource):

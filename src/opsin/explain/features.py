@@ -1,34 +1,37 @@
-"""Penultimate features: the input of a network's last layer, computed once for all measurements that need it."""
+"""Features of images: what a network's last layer gets, or the vectors that a model answers with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from math import inf
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin import nn, zoo
 from opsin.backends.base import Program
-from opsin.base.errors import GraphError, OpsinError
+from opsin.base.errors import OpsinError
 from opsin.data import Preprocessing
 from opsin.data.batches import pad_rows
 from opsin.data.pixels import Pixels
-from opsin.ir import VARIABLE, Graph, Tensor
+from opsin.ir import Graph
 from opsin.model import Model
-from opsin.model.pretrained import pretrained
-from opsin.ops import flatten, global_avg_pool2d
+from opsin.model.pretrained import preprocessing_of, pretrained
+from opsin.nn.features import last_layer_input
 from opsin.zoo.weights import WEIGHTS
 
 BATCH = 32
-LAST_LAYER_OPS = ("matmul", "conv2d")
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class PenultimateFeatures:
-    """A network without its last layer, ready to run.
+    """A network that computes features, ready to run.
 
     `independent`: its weights come from other data, not from the labels that it will judge.
     """
@@ -37,21 +40,45 @@ class PenultimateFeatures:
     preprocessing: Preprocessing
     independent: bool
 
-    def compute(self, pixels: Pixels, order: NDArray[np.intp], seconds: float) -> Floats:
+    def batches(self, pixels: Pixels, order: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], Floats]]:
+        """Yield the numbers of some images of `order` at a time, and their features (float32 n × F)."""
+        size = self.program.batch
+        for first in range(0, len(order), size):
+            numbers = order[first : first + size]
+            images = pad_rows(self.preprocessing.apply(pixels[numbers]), size)
+            yield numbers, self.program.run(inputs=images)["features"][: len(numbers)]
+
+    def compute(self, pixels: Pixels, order: NDArray[np.intp], seconds: float = inf) -> Floats:
         """Return features (float32 n × F) of the first n images of `order`: as many as fit into `seconds`.
 
         At least one batch is computed.
         """
-        end = perf_counter() + seconds
-        batches, size = [], self.program.batch
-        for first in range(0, len(order), size):
-            numbers = order[first : first + size]
-            images = pad_rows(self.preprocessing.apply(pixels[numbers]), size)
-            outputs = self.program.run(inputs=images)
-            batches.append(outputs["features"][: len(numbers)])
+        end, batches = perf_counter() + seconds, []
+        for _, features in self.batches(pixels, order):
+            batches.append(features)
             if perf_counter() > end:
                 break
         return np.concatenate(batches) if batches else np.empty((0, 0), np.float32)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the weights and of the preprocessing: equal for programs with equal features."""
+        digest = blake2b(str(self.preprocessing).encode(), digest_size=16)
+        for name, array in sorted(self.program.state().items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def feature_graph(model: Model) -> Graph:
+    """Return the graph of a model's features: images → "features", N × F.
+
+    Those are the vectors that the model answers with, if its task is to compare images, and otherwise what its last
+    layer gets. Raise `GraphError` if no layer has weights.
+    """
+    output = getattr(model.task, "vector_output", None)
+    if output is None:
+        return penultimate_graph(model.graph)
+    return Graph(model.graph.inputs, {"features": model.graph.outputs[output]}).verify()
 
 
 def penultimate_graph(graph: Graph) -> Graph:
@@ -60,20 +87,7 @@ def penultimate_graph(graph: Graph) -> Graph:
     Feature maps, such as before a last layer that convolves, are averaged over each channel. Raise `GraphError` if no
     layer has weights.
     """
-    for node in reversed(graph.nodes):
-        if node.op.name in LAST_LAYER_OPS and any(_is_weight(operand) for operand in node.inputs[1:]):
-            features = node.inputs[0]
-            if features.rank > 2:
-                features = flatten(global_avg_pool2d(features))
-            return Graph(graph.inputs, {"features": features}).verify()
-    raise GraphError("the network has no layer with weights, and so no features")
-
-
-def _is_weight(tensor: Tensor) -> bool:
-    """Whether a tensor is a variable, possibly transposed or reshaped."""
-    while len(tensor.node.inputs) == 1:
-        tensor = tensor.node.inputs[0]
-    return tensor.node.op is VARIABLE
+    return Graph(graph.inputs, {"features": last_layer_input(*graph.outputs.values())}).verify()
 
 
 def feature_extractor(model: Model) -> PenultimateFeatures:
@@ -88,7 +102,7 @@ def feature_extractor(model: Model) -> PenultimateFeatures:
             return _published(model)
         except OpsinError:  # the package is not installed, or the network was changed
             pass
-    return _compiled(model, penultimate_graph(model.graph), model, independent=False)
+    return features_of(model)
 
 
 def _was_pretrained(model: Model) -> bool:
@@ -96,15 +110,38 @@ def _was_pretrained(model: Model) -> bool:
     return isinstance(plan, dict) and plan.get("pretrained") is True
 
 
+def features_of(model: Model) -> PenultimateFeatures:
+    """Return the model's own features. Raise `GraphError` if no layer has weights."""
+    return _compiled(model, feature_graph(model), model.state, model.preprocessing, independent=False)
+
+
+def published_features(network: str) -> PenultimateFeatures:
+    """Return the features of a network with published weights, for images of its size, with their borders.
+
+    Raise `ModelError` if the weights cannot be obtained, and `UsageError` if there are none.
+    """
+    source = pretrained(network)
+    preprocessing = preprocessing_of(network)
+    graph = _without_last_layer(network, preprocessing)
+    return _compiled(source, graph, source.state, preprocessing, independent=True)
+
+
 def _published(model: Model) -> PenultimateFeatures:
+    """Return the features of the published weights that a model began with, for images of the model's size."""
     source = pretrained(model.network, engine=model.engine, threads=model.threads)
-    graph = nn.trace(zoo.find(model.network)(pretrained=True), model.preprocessing.shape)
-    return _compiled(model, penultimate_graph(graph), source, independent=True)
-
-
-def _compiled(model: Model, graph: Graph, source: Model, independent: bool) -> PenultimateFeatures:
-    """Compile `graph` with weights, mean and standard deviation of `source`, for images of the model's size."""
-    program = model.engine(graph, BATCH, model.threads)
-    program.load_state({name: source.state[name] for name in graph.variables})
     preprocessing = replace(model.preprocessing, mean=source.preprocessing.mean, std=source.preprocessing.std)
+    graph = _without_last_layer(model.network, preprocessing)
+    return _compiled(model, graph, source.state, preprocessing, independent=True)
+
+
+def _without_last_layer(network: str, preprocessing: Preprocessing) -> Graph:
+    return penultimate_graph(nn.trace(zoo.find(network)(pretrained=True), preprocessing.shape))
+
+
+def _compiled(
+    model: Model, graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing, independent: bool
+) -> PenultimateFeatures:
+    """Compile `graph` by the model's engine, with weights of `state`."""
+    program = model.engine(graph, BATCH, model.threads)
+    program.load_state({name: state[name] for name in graph.variables})
     return PenultimateFeatures(program, preprocessing, independent)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
-
-from opsin.base.errors import UsageError
 
 Files: TypeAlias = Mapping[str, bytes]
 """The content of each file by its name; names in a folder may contain "/"."""
@@ -20,7 +18,9 @@ class Format:
     `contents` says what is written ("a page", "an ONNX file"). `suffix` is that of the file; if it is empty, the export
     is a folder. `export(model, **options)` returns the files. Its keyword-only parameters are the options of the
     format; equal models and options give equal bytes. It raises `UsageError` for models that the format cannot hold.
-    `summary` returns what is to be said about an export besides its size, or nothing.
+    `warning(model, **options)` returns what is to be said before a model is exported, or nothing, and `summary` what is
+    to be said about an export besides its size. `main_file` is in every folder of the format, and tells an earlier
+    export from another folder.
     """
 
     name: str
@@ -28,19 +28,14 @@ class Format:
     suffix: str
     export: Callable[..., Files]
     summary: Callable[[Files], str] = lambda _: ""
+    warning: Callable[..., str] = lambda *_, **__: ""
+    main_file: str = ""
 
     @property
     def options(self) -> tuple[str, ...]:
         """The names of the options that `export` takes."""
         parameters = inspect.signature(self.export).parameters.values()
         return tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
-
-    def check_options(self, names: Iterable[str]) -> None:
-        """Raise `UsageError` if one of the names is not an option."""
-        known = f"its options are {', '.join(self.options)}" if self.options else "it has no options"
-        for name in names:
-            if name not in self.options:
-                raise UsageError(f"the format {self.name} has no option {name!r}; {known}")
 
     def default_path(self, stem: str) -> str:
         """Return where a model called `stem` is written if no path is given."""

@@ -1,7 +1,7 @@
 """Golden images: what an export computes for them, to the bit, travels with it, and it tests itself before it answers.
 
-The images are noise in blocks of 4 × 4 pixels, because training images would be passed on with an export. An export
-makes them itself, which takes less space than to hold them.
+The images are noise, because training images would be passed on with an export. An export makes them itself, which
+takes less space than to hold them.
 """
 
 from __future__ import annotations
@@ -14,33 +14,36 @@ from numpy.typing import NDArray
 from opsin.backends.portable import compile
 from opsin.export.precision import Network
 
-COUNT, BLOCK = 8, 4
-"""The number of images, and the side of their blocks in pixels."""
+COUNT = 8
+"""The number of images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Goldens:
     """`images` are uint8 N × channels × height × width; `outputs` are the network's outputs for them, as portable
-    programs compute them."""
+    programs compute them, without test-time augmentation."""
 
     images: NDArray[np.uint8]
     outputs: dict[str, NDArray[np.float32]]
 
 
-def noise(count: int) -> NDArray[np.uint8]:
-    """Return bytes of noise: a hash of their numbers (Wellons 2018), as in `runtime/assets/model.js`."""
-    x = np.arange(1, count + 1, dtype=np.uint32)
+def noise(number: int, count: int) -> NDArray[np.uint8]:
+    """Return bytes of noise: a hash of their places (Wellons 2018), from 0 to 255, 127, 63 or 31 by the `number`.
+
+    `runtime/assets/model.js` and `c/assets/self_test.c` make the same ones.
+    """
+    first = 0x9E3779B9 * (number + 1) % 2**32
+    x: NDArray[np.uint32] = np.uint32(first) + np.arange(count, dtype=np.uint32)
     x = (x ^ x >> np.uint32(16)) * np.uint32(0x7FEB352D)
     x = (x ^ x >> np.uint32(15)) * np.uint32(0x846CA68B)
-    return ((x ^ x >> np.uint32(16)) >> np.uint32(24)).astype(np.uint8)
+    return (x >> np.uint32(24) + np.uint32(number % 4)).astype(np.uint8)
 
 
 def golden_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Return the images for a network's input shape; blocks are cut off at the right and the bottom."""
+    """Return the images for a network's input shape; bytes of noise are pixels from row to row, all channels of one."""
     channels, height, width = shape
-    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
-    blocks = noise(COUNT * channels * rows * columns).reshape(COUNT, channels, rows, columns)
-    return np.ascontiguousarray(blocks.repeat(BLOCK, axis=2).repeat(BLOCK, axis=3)[:, :, :height, :width])
+    rows = np.stack([noise(number, channels * height * width) for number in range(COUNT)])
+    return np.ascontiguousarray(rows.reshape(COUNT, height, width, channels).transpose(0, 3, 1, 2))
 
 
 def make_goldens(network: Network) -> Goldens:

@@ -32,12 +32,17 @@ class Network:
         return self.model.normalized(pixels, self.precision)
 
 
+def export_precision(name: str) -> str:
+    """Return the name of the precision of an export; raise `UsageError` with the possible names for any other."""
+    return one_of("the precision of an export", name, [FLOAT32, INT8])
+
+
 def network_of(model: Model, precision: str) -> Network:
     """Return the network of a model in "float32" or "int8".
 
     Raise `UsageError` for another precision, and `ModelError` as `Model.quantized` does.
     """
-    if one_of("the precision of an export", precision, [FLOAT32, INT8]) == INT8:
+    if export_precision(precision) == INT8:
         quantized = model.quantized()
         return Network(model, precision, quantized.graph, quantized.state)
     return Network(model, precision, model.graph, model.state)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from opsin.base.errors import UsageError
 from opsin.export.c.format import C
 from opsin.export.format import Format
@@ -20,3 +22,14 @@ def find(name: str) -> Format:
             return each
     names = ", ".join(f"{each.name} ({each.contents})" for each in FORMATS)
     raise UsageError(f"there is no format {name!r} to ship a model in; the formats are {names}")
+
+
+def check_options(form: Format, names: Iterable[str]) -> None:
+    """Raise `UsageError`, which says which formats have it, if one of the names is not an option of `form`."""
+    for name in names:
+        if name in form.options:
+            continue
+        others = [each.name for each in FORMATS if name in each.options]
+        known = f"its options are {', '.join(form.options)}" if form.options else "it has no options"
+        advice = f"leave it out, or choose the format {' or '.join(others)}, which has it" if others else known
+        raise UsageError(f"the format {form.name} takes no {name}; {advice}")

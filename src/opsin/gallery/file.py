@@ -19,8 +19,8 @@ from safetensors.numpy import save
 from opsin.base.atomic import PRIVATE, atomic_file
 from opsin.base.errors import DataError
 
-FORMAT = 1
-"""Version of the format; increased by every change that an older Opsin would misread."""
+FORMAT, OLDEST_FORMAT = 2, 1
+"""Version of the format, increased by every change that an older Opsin would misread, and the oldest that is read."""
 
 METADATA_KEY, VECTORS = "opsin.gallery", "vectors"
 
@@ -49,7 +49,7 @@ def read(path: Path) -> tuple[dict[str, Any], NDArray[np.float32]]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     except (SafetensorError, ValueError, TypeError, KeyError, AttributeError):
         raise DataError(f"{path} is no gallery; give a file that `opsin gallery add` made") from None
-    if version != FORMAT:
+    if not isinstance(version, int) or not OLDEST_FORMAT <= version <= FORMAT:
         raise DataError(f"{path} has gallery format {version}, and this Opsin reads {FORMAT}; upgrade Opsin")
     if checksum != _checksum(content, vectors):
         raise DataError(f"{path} is damaged: its checksum is wrong; take a copy, or enrol the images again")

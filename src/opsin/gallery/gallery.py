@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import file_digest
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError, UsageError
 from opsin.gallery import file
-from opsin.model import Model, load
+from opsin.model import Model
+from opsin.model import file as model_file
+from opsin.model.embedding_import import import_embedding
 
 MAX_NAME = 200
 """Characters of a name."""
@@ -23,18 +24,21 @@ MAX_NAME = 200
 class Gallery:
     """N entries: `names`, which may repeat, and unit vectors, float32 N × dimensions, of the model with this digest.
 
-    `model_path` is where the model was. A gallery never changes; `added` and `removed` return another one.
+    `model_path` is where the model was. In a gallery of `faces`, each vector is that of a face that was found in a
+    photo and aligned. A gallery never changes; `added` and `removed` return another one.
     """
 
     names: tuple[str, ...]
     vectors: NDArray[np.float32]
     model_digest: str
     model_path: str
+    faces: bool = False
 
     @classmethod
-    def empty(cls, model_path: Path, dimensions: int) -> Gallery:
+    def empty(cls, model_path: Path, dimensions: int, faces: bool = False) -> Gallery:
         """Return a gallery without entries for the model in a file."""
-        return cls((), np.empty((0, dimensions), np.float32), model_digest(model_path), str(model_path.resolve()))
+        vectors = np.empty((0, dimensions), np.float32)
+        return cls((), vectors, model_digest(model_path), str(model_path.resolve()), faces)
 
     @classmethod
     def read(cls, path: Path) -> Gallery:
@@ -42,7 +46,8 @@ class Gallery:
         description, vectors = file.read(path)
         try:
             names = tuple(str(name) for name in description["names"])
-            gallery = cls(names, vectors, str(description["model_digest"]), str(description["model_path"]))
+            digest, model_path = str(description["model_digest"]), str(description["model_path"])
+            gallery = cls(names, vectors, digest, model_path, bool(description.get("faces", False)))
         except (KeyError, TypeError):
             raise DataError(f"{path} is no gallery; give a file that `opsin gallery add` made") from None
         if vectors.ndim != 2 or vectors.dtype != np.float32 or len(vectors) != len(names):
@@ -52,7 +57,8 @@ class Gallery:
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         description = {
-            "names": list(self.names), "model_digest": self.model_digest, "model_path": self.model_path
+            "names": list(self.names), "model_digest": self.model_digest, "model_path": self.model_path,
+            "faces": self.faces,
         }  # fmt: skip
         file.write(path, description, self.vectors)
 
@@ -97,17 +103,25 @@ class Gallery:
 def model_digest(path: Path) -> str:
     """Return a digest of a model file. Raise `UsageError` if it cannot be read."""
     try:
-        with path.open("rb") as content:
-            return file_digest(content, "blake2b").hexdigest()[:32]
+        return model_file.digest(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; give a model file as --model") from None
 
 
 def load_comparing(path: Path) -> Model:
-    """Return the model in a file. Raise `UsageError` unless it compares images."""
-    model = load(path)
+    """Return the model in a file: of Opsin, dlib or ONNX. Raise `UsageError` unless it compares images."""
+    model = import_embedding(path)
     if not hasattr(model.task, "compare"):
         raise UsageError(
             f"{path} does {model.task.name}, and a gallery needs a model that was trained with --task identity"
         )
     return model
+
+
+def least_similarity(model: Model, given: float | None) -> float:
+    """Return the similarity from which an entry is known: `given`, or that of the model, which must have one then."""
+    if given is not None:
+        return given
+    if model.calibration is None:
+        raise UsageError(f"{model.name} has no threshold; give the least similarity of a known entry: --threshold 0.5")
+    return float(model.calibration.threshold)

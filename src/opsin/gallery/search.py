@@ -13,6 +13,8 @@ from opsin.base.errors import UsageError
 from opsin.gallery.gallery import Gallery
 from opsin.ir import BATCH, Graph, input_tensor, variable
 
+UNKNOWN = "no one I know"
+
 
 @dataclass(frozen=True)
 class Match:
@@ -22,8 +24,18 @@ class Match:
     similarity: float
     known: bool
 
+    @property
+    def label(self) -> str:
+        """The name, or that it is unknown."""
+        return self.name if self.known else UNKNOWN
+
+    def to_data(self) -> dict[str, str | float | bool | None]:
+        """Return it for JSON; the name is None if the entry is not near enough."""
+        name = self.name if self.known else None
+        return {"known": self.known, "name": name, "nearest": self.name, "similarity": self.similarity}
+
     def __str__(self) -> str:
-        return f"{self.name} (similarity {self.similarity:.3f})" if self.known else "no one I know"
+        return f"{self.name} (similarity {self.similarity:.3f})" if self.known else UNKNOWN
 
 
 class Search:

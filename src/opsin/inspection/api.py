@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from html import escape
-from pathlib import Path
 from typing import Any
 
-from opsin.base.atomic import atomic_write
 from opsin.base.concurrency import lazy
 from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.explain.observer import Floats
 from opsin.explain.stages import Stage, Step
 from opsin.inspection.images import NamedImages, read_named, subject_images
-from opsin.inspection.page.document import GENERATOR
+from opsin.inspection.page.document import notebook_frame
+from opsin.inspection.page.target import write_page
 from opsin.inspection.page.write import Page, make_page
 from opsin.inspection.subject import Subject
 from opsin.inspection.views.replay.frames import read_replay
@@ -26,9 +24,6 @@ from opsin.ir.arguments import path as sound_path
 from opsin.model import Model
 from opsin.model.inputs import ImageInput
 from opsin.model.int8 import rounds
-
-NOTEBOOK_HEIGHT = 860
-"""Pixels of the page in a notebook."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +69,10 @@ class Inspection:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page to a file. Raise `UsageError` if it exists and is something else, or cannot be written."""
-        target = Path(sound_path("the page's file", path))
-        check_target(target)
-        try:
-            atomic_write(target, self.html().encode("utf-8"))
-        except OSError as error:
-            raise UsageError(f"{target} cannot be written: {error.strerror}; name another file") from None
+        write_page(path, self.html())
 
     def _repr_html_(self) -> str:
-        return (
-            f'<iframe srcdoc="{escape(self.html())}" sandbox="allow-scripts" title="opsin see" '
-            f'style="width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"></iframe>'
-        )
+        return notebook_frame(self.html())
 
     def _step(self, stage: str | int, step: int) -> Step:
         owner = self._stage(stage)
@@ -172,20 +159,3 @@ def check_data(model: Model, data: Dataset) -> None:
             f"the images of {data.name} are {show(data.train.single().shape)}, and {model.name} takes "
             f"{show(model.preprocessing.shape)}; load them with preprocessing=model.preprocessing"
         )
-
-
-def check_target(path: Path) -> None:
-    """Raise `UsageError` if a page would overwrite something else, or has no folder."""
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file, such as {path / 'see.html'}")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: there is no folder {path.parent}; create it, or name another file")
-    if not path.exists():
-        return
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}; name another file") from None
-    if start and f'content="{GENERATOR}'.encode() not in start:
-        raise UsageError(f"{path} exists and is not a page of opsin see; name another file, or remove it first")

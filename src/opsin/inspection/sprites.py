@@ -39,15 +39,17 @@ class Sprite:
         return {"url": self.url, "side": self.side, "columns": self.columns, "count": self.count}
 
 
-def sprite(pixels: Pixels, numbers: Sequence[int] | NDArray[np.intp], max_bytes: int) -> Sprite:
-    """Return the thumbnails of the images `numbers` of `pixels` (uint8 N×C×H×W), of the largest side that fits.
+def sprite(
+    pixels: Pixels, numbers: Sequence[int] | NDArray[np.intp], max_bytes: int, sides: Sequence[int] = SIDES
+) -> Sprite:
+    """Return the thumbnails of the images `numbers` of `pixels` (uint8 N×C×H×W), of the largest of `sides` that fits.
 
     If not even the smallest fits into `max_bytes`, it is taken all the same. Images that are not square are stretched.
     """
-    sources = _scaled(pixels, np.asarray(numbers, np.intp), SIDES[0])
+    sources = _scaled(pixels, np.asarray(numbers, np.intp), sides[0])
     columns = max(1, ceil(sqrt(len(sources))))
     rows = ceil(len(sources) / columns)
-    for side in SIDES:
+    for side in sides:
         sheet = Image.new(sources[0].mode if sources else "L", (columns * side, max(1, rows) * side))
         for number, image in enumerate(sources):
             scaled = image if image.size == (side, side) else image.resize((side, side), Image.Resampling.BOX)

@@ -79,7 +79,7 @@ def path(what: str, value: object) -> str:
     if not isinstance(value, str | os.PathLike):
         raise UsageError(f"{what} must be a path, as text or as a Path, not {called(value)}")
     text = os.fsdecode(os.fspath(value))
-    if "\0" in text:
+    if not text or "\0" in text:
         raise UsageError(f"{what} must be a path, not {called(text)}")
     return text
 

@@ -68,7 +68,8 @@ class Lookup(KernelSpec):
         return RowForm(self, (row, row), 1, rows)
 
     def build(self, target: Target) -> Kernel:
-        k, lanes = Builder("lookup"), target.lanes
+        is_shared = target.shares_kernels and self.channels == 1
+        k, lanes = Builder("lookup_bytes" if is_shared else "lookup"), target.lanes
         (x, table, y), (count, block) = self.bind(k)
         start, stop = k.begin * block, k.minimum(k.end * block, count)
         # As many vectors as there are channels hold the same channels in the same lanes again.

@@ -65,7 +65,7 @@ def load_word(k: Builder, u: Pointer, place: Value) -> Value:
     return k.bits(k.load_narrow(u.of(QUAD), place // WORD_BYTES), I32)
 
 
-PAIRS, QUADS = Layout(2, TERMS), Layout(4, 1)
+DENSE, BY_CHANNEL = Layout(4, TERMS), Layout(8, 1)
 """The weights of convolutions, and of those by channel."""
 
 
@@ -164,7 +164,7 @@ def one_row(spec: KernelSpec, words: Sequence[int]) -> RowForm:
 class ConvWindows(KernelSpec):
     """y = clamp(zero + mulh(bias + x ∗ u, scale), low, high) for `filters` results of a pixel, `out_pixel` apart.
 
-    `x` is the first of `channels` channels of an image, and `u` the weights kh kw C × K in the layout `PAIRS`. A block
+    `x` is the first of `channels` channels of an image, and `u` the weights kh kw C × K in the layout `DENSE`. A block
     is a row of results. Scratch, of the function in C: `scratch_words`.
     """
 
@@ -195,11 +195,11 @@ class ConvWindows(KernelSpec):
         zero, low, high, *addition = (k.convert("i32", word) for word in scaling)
         for row, column in window.results():
             with k.loop(0, filters) as filter:
-                bias, first, scale = PAIRS.places(filter, window.taps * channels)
+                bias, first, scale = DENSE.places(filter, window.taps * channels)
                 total = k.register(load_word(k, u, bias))
                 for tap, is_inside, pixel in window.reads(row, column):
                     with k.loop(0, channels) as channel:
-                        weight = k.load(u, PAIRS.weight(first, tap * channels + channel))
+                        weight = k.load(u, DENSE.weight(first, tap * channels + channel))
                         total.set(total.get() + window.number(is_inside, pixel, channel) * weight)
                 factor = load_word(k, u, scale)
                 result = requantize(k, total.get(), factor, zero, low, high)
@@ -226,9 +226,10 @@ class ConvWindowsAdd(ConvWindows):
 
 @dataclass(frozen=True)
 class DepthwiseWindows(KernelSpec):
-    """y = clamp(zero + mulh(bias + x ∗ u, scale), low, high), channel by channel; `u` is kh kw × `pixel` in `QUADS`.
+    """y = clamp(zero + mulh(bias + x ∗ u, scale), low, high), channel by channel.
 
-    A block is a row of results. Scratch, of the function in C: `scratch_words`.
+    `u` is kh kw × `pixel` in the layout `BY_CHANNEL`, without weights of -128: then a sum of two products has 16 bits,
+    which the function in C for MVE uses. A block is a row of results. Scratch, of the function in C: `scratch_words`.
     """
 
     signature: ClassVar[Signature] = Signature(
@@ -253,10 +254,10 @@ class DepthwiseWindows(KernelSpec):
         scaling = [k.convert("i32", word) for word in words[len(WINDOW_WORDS) :]]
         for row, column in window.results():
             with k.loop(0, window.pixel) as channel:
-                bias, first, scale = QUADS.places(channel, window.taps)
+                bias, first, scale = BY_CHANNEL.places(channel, window.taps)
                 total = k.register(load_word(k, u, bias))
                 for tap, is_inside, pixel in window.reads(row, column):
-                    weight = k.load(u, QUADS.weight(first, tap))
+                    weight = k.load(u, BY_CHANNEL.weight(first, tap))
                     total.set(total.get() + window.number(is_inside, pixel, channel) * weight)
                 factor = load_word(k, u, scale)
                 at = (row * window.columns + column) * window.pixel + channel

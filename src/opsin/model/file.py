@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,12 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return description, tensors
 
 
+def digest(path: Path) -> str:
+    """Return a digest of the content of a model file. Raise `OSError` if it cannot be read."""
+    with path.open("rb") as content:
+        return file_digest(content, "blake2b").hexdigest()[:32]
+
+
 def _describe_other(path: Path) -> str:
     """Say what a file is instead of a model file, and what to do."""
     with path.open("rb") as file:
@@ -102,12 +108,12 @@ def _dumps(description: Mapping[str, Any]) -> str:
 
 
 def _checksum(description: Mapping[str, Any], tensors: Tensors) -> str:
-    digest = blake2b(_dumps(description).encode(), digest_size=32)
+    checksum = blake2b(_dumps(description).encode(), digest_size=32)
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
-        digest.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+        checksum.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
+        checksum.update(array.tobytes())
+    return checksum.hexdigest()
 
 
 @contextmanager

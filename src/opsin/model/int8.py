@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError, ModelError, UsageError
+from opsin.base.spread import spread
 from opsin.compiler.precision import Precision
 from opsin.data import Samples
 from opsin.data.pixels import Pixels
@@ -89,8 +90,10 @@ def quantization_of(
     """Return what a model needs for int8, observed on uint8 images N × C × H × W of the kind that it will be given.
 
     Evenly spaced ones are used if there are many. With `adapt`, they also choose how weights are rounded. Raise
-    `UsageError` for a layer that there is not.
+    `UsageError` for a layer that there is not, and `ModelError` if the network itself rounds.
     """
+    if rounds(model):
+        raise _rounded(model)
     if not len(pixels):
         raise DataError("there are no images to observe the ranges of the network's results on; give some")
     layers = layers_of(model)
@@ -116,13 +119,17 @@ def rounds(model: Model) -> bool:
     return any(node.op.name == "quantize" for node in model.graph.nodes)
 
 
+def _rounded(model: Model) -> ModelError:
+    return ModelError(
+        f"{model.name} is already rounded to 8-bit integers, and is computed as it is: leave out --precision int8, "
+        "or give the model that it was exported from"
+    )
+
+
 def record_of(model: Model) -> Quantization:
     """Return what was observed for `model`; raise `ModelError` if nothing was."""
     if model.quantization is None and rounds(model):
-        raise ModelError(
-            f"{model.name} is already rounded to 8-bit integers, and is computed as it is: leave out --precision int8, "
-            "or give the model that it was exported from"
-        )
+        raise _rounded(model)
     if model.quantization is None:
         raise ModelError(
             f"{model.name} has no ranges for 8-bit integers, because nothing was observed when it was made; show it "
@@ -208,8 +215,3 @@ def compared_count(network: Graph, images: int) -> int:
 def _count_for(network: Graph, fewest: int, most: int, operations: float) -> int:
     """Return how many images to run: as many as take `operations`, within limits."""
     return int(min(most, max(fewest, operations / max(1, macs(network.nodes)))))
-
-
-def spread(total: int, count: int) -> NDArray[np.intp]:
-    """Return `count` evenly spaced indices below `total`, or all."""
-    return np.arange(total) if count >= total else np.arange(count) * total // count

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.spread import spread
 from opsin.data import Samples
 from opsin.ir.arguments import whole
-from opsin.model.int8 import INT8, layers_of, record_of, spread
+from opsin.model.int8 import INT8, layers_of, record_of
 from opsin.quantization.comparison import Comparison, compared
 from opsin.tasks.classification import Classification
 

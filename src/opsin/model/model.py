@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from opsin.base.errors import DataError, ModelError, UsageError
 from opsin.base.legacy import TTA
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing, Samples
-from opsin.data.batches import batch_size, pad_rows
+from opsin.data.augment.random_views import RandomViews
+from opsin.data.batches import MAX_BATCH, batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
 from opsin.data.preprocessing import portable_preprocessing
@@ -51,6 +52,7 @@ from opsin.ops import OPS
 from opsin.quantization.comparison import MAX_DROP
 from opsin.tasks.classification import Classification
 from opsin.tasks.registry import MULTILABEL, describe_task
+from opsin.tasks.views import ViewTask
 
 TOLERANCE = 1e-3
 """The largest deviation from the golden logits, relative to the largest of them, that rounding explains."""
@@ -67,8 +69,9 @@ class Model:
     (test-time augmentation) the outputs of an image and of its mirror image are averaged. With `precision` "bf16"
     programs store feature maps as bfloat16 (see `compiler.precision`), with "int8" they compute with 8-bit integers,
     unless that loses more than `max_drop` percentage points; if `portable`, images are resized and programs compute to
-    the bits of exported programs, an image at a time (see `backends.portable`). The file keeps neither. Threads and
-    forked processes may share a model; the results do not depend on that.
+    the bits of exported programs, an image at a time (see `backends.portable`). At most `max_batch` images are computed
+    at once. The file keeps none of these. Threads and forked processes may share a model; the results do not depend on
+    that.
     """
 
     network: str
@@ -88,6 +91,7 @@ class Model:
     portable: bool = False
     quantization: Quantization | None = None
     max_drop: float = MAX_DROP
+    max_batch: int = MAX_BATCH
     _programs: dict[tuple[int, str, bool], Program] = field(default_factory=dict, repr=False)
     _lock: ForkLock = field(default_factory=ForkLock, repr=False)
 
@@ -103,6 +107,8 @@ class Model:
 
     @labels.setter
     def labels(self, names: Sequence[str]) -> None:
+        if "labels" not in {each.name for each in fields(self.task)}:
+            raise UsageError(f"{self.name} does {self.task.name}, whose answers have no labels; leave them out")
         self.task = replace(self.task, labels=tuple(names))
 
     @property
@@ -118,7 +124,7 @@ class Model:
     @property
     def largest_batch(self) -> int:
         """The number of images that are computed at once, if there are many."""
-        return 1 if self.portable else batch_size(self.preprocessing.input_shape)
+        return 1 if self.portable else batch_size(self.preprocessing.input_shape, self.max_batch)
 
     def load_state(self, values: Mapping[str, NDArray[Any]] | str | os.PathLike[str]) -> None:
         """Load parameters and running statistics by name, from a file (see `read_state`) or a mapping.
@@ -347,10 +353,22 @@ class Model:
     def results(self, images: Samples, targets: Any = None) -> Iterator[Any]:
         """Yield what the task keeps of the outputs, for some images at a time."""
         targets, first = self._targets(images) if targets is None else targets, 0
-        for outputs in self.batches(images.stacked(self.preprocessing.frames).pixels, self.precision):
+        for outputs in self._task_outputs(images):
             count = len(next(iter(outputs.values())))
             yield self.task.reduce(outputs, targets.take(np.arange(first, first + count)))
             first += count
+
+    def _task_outputs(self, images: Samples) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """Yield the outputs that the task evaluates: also of two random views of each image, if it needs them."""
+        if not isinstance(self.task, ViewTask):
+            yield from self.batches(images.stacked(self.preprocessing.frames).pixels, self.precision)
+            return
+        views = [RandomViews.of(images, self.preprocessing, number) for number in range(2)]
+        for parts in zip(*(self.batches(pixels, self.precision) for pixels in (images.pixels, *views)), strict=True):
+            names = ("", ".view1", ".view2")
+            yield {
+                f"{key}{name}": array for name, part in zip(names, parts, strict=True) for key, array in part.items()
+            }
 
     def check(self) -> float:
         """Run the golden images in float32; return the largest deviation, or raise `ModelError` if it is too large."""

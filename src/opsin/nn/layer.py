@@ -32,8 +32,11 @@ class Layer:
     and shares its parameters.
     """
 
-    pretrained: str | None = None
-    """The name of the network in the zoo. Its published weights replace the initial values; None for random weights."""
+    pretrained: Any = None
+    """Where weights come from that replace the initial values; None for random weights.
+
+    It is the name of a network of the zoo with published weights, or an object that reads a file (see `opsin.model`).
+    """
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs, with `opsin.ops` and other layers."""

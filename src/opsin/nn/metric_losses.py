@@ -155,7 +155,35 @@ def vicreg(
     return total
 
 
-MIN_VARIANCE = 1e-4
+@checked
+def barlow_twins(first: Tensor, second: Tensor, redundancy: float = 5e-3) -> Tensor:
+    """Return the distance of the correlations between two views of N images, N × dimensions both, from the identity.
+
+    It is the sum of (1 - c)² over the correlations c of a dimension with itself in the other view, plus `redundancy`
+    times the sum of c² over those with other dimensions (Zbontar, Jing, Misra, LeCun & Deny, "Barlow Twins:
+    self-supervised learning via redundancy reduction", 2021). Variances are divided by N, and 0.00001 is added to them
+    under the root. Raise `ShapeError` if the shapes do not match, `UsageError` unless `redundancy` is at least 0.
+    """
+    _check_views("barlow_twins", first, second)
+    if redundancy < 0:
+        raise UsageError(f"barlow_twins: the weight of redundancy is at least 0, not {redundancy}")
+    one, other = map(_standardized, (first, second))
+    products = ops.matmul(ops.transpose(one, (1, 0)), other)
+    correlations = ops.divide(products, ops.constant(first.shape[0]))
+    itself = _equal_pairs(ops.constant(np.arange(_width("barlow_twins", first), dtype=np.int32), INT))
+    weights = ops.add(ops.multiply(itself, 1 - redundancy), redundancy)
+    return ops.sum(ops.multiply(ops.square(ops.subtract(correlations, itself)), weights))
+
+
+def _standardized(views: Tensor) -> Tensor:
+    """Return the columns of `views` with mean 0 and variance 1."""
+    centred = ops.subtract(views, ops.mean(views, 0, keepdims=True))
+    variance = ops.mean(ops.square(centred), 0, keepdims=True)
+    return ops.multiply(centred, ops.rsqrt(ops.add(variance, STANDARD_VARIANCE)))
+
+
+MIN_VARIANCE, STANDARD_VARIANCE = 1e-4, 1e-5
+"""Added to variances under a root, in VICReg and in Barlow Twins."""
 
 
 def _spread_and_covariance(views: Tensor) -> tuple[Tensor, Tensor]:

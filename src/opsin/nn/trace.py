@@ -30,12 +30,12 @@ def trace(
     return Graph((images,), outputs | auxiliaries, traced.updates).verify_names()
 
 
-def image_input(shape: ImageShape) -> Tensor:
-    """Return the input "inputs", a batch of images of `shape`."""
+def image_input(shape: ImageShape, views: int = 1) -> Tensor:
+    """Return the input "inputs", a batch of images of `shape`, or so many `views` of each."""
     sizes = wholes("an input shape", shape)
     if len(sizes) != 3 or min(sizes) < 1:
         raise UsageError(f"an input shape is channels, rows and columns, such as (1, 28, 28), not {show(sizes)}")
-    return input_tensor("inputs", (BATCH, *sizes))
+    return input_tensor("inputs", (views * BATCH, *sizes))
 
 
 def run_forward(

@@ -39,6 +39,7 @@ def training_graph(
     ema: float = 0.0,
     soft: bool = False,
     frozen: Sequence[str] = (),
+    views: int = 1,
 ) -> Graph:
     """Return the graph of one training step.
 
@@ -48,14 +49,15 @@ def training_graph(
     their moving averages (see `opsin.nn.ema`). With `soft`, "labels" are N × classes and each row sums to 1; the
     largest is the true class.
 
-    `loss` may also be the `Objective` of another task, which names the targets and outputs of the step.
+    `loss` may also be the `Objective` of another task, which names the targets and outputs of the step. With several
+    `views` of each image, "inputs" has the first views of all images, then the second ones, and so on: views · N rows.
 
     `frozen` are paths of layers that are not trained, with all their sublayers: their parameters stay, their batch
     normalization keeps its statistics, and their dropout is inactive. Unneeded gradients are not computed.
     """
     _check(optimizer)
     objective = objective_of(loss, soft)
-    images = image_input(input_shape)
+    images = image_input(input_shape, views)
     outputs, traced = run_forward(network, images, training=True, frozen=frozen)
     graph = Graph((images,), outputs, traced.updates)
     return training_step(graph, optimizer, objective, traced.auxiliaries, ema=ema)

@@ -25,7 +25,7 @@ SIDE_STEP = 32
 
 
 class AnnotatedPlanner(ScratchPlanner):
-    """Plans by the defaults of a task; a network with published weights learns in all layers from the start."""
+    """Plans by the defaults of a task; a network with trained weights learns in all layers from the start."""
 
     def __init__(
         self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
@@ -48,8 +48,9 @@ class AnnotatedPlanner(ScratchPlanner):
             flip=defaults.flip if self._crops(defaults) else None,
         )  # fmt: skip
         plan = TrainingPlan(
-            network=self.choice.network, stages=(stage,), pretrained=self.choice.pretrained, seed=options.seed,
-            weight_decay=defaults.weight_decay, ema=defaults.ema, patience=defaults.patience, loss=options.loss,
+            network=self.choice.network, stages=(stage,), pretrained=self.choice.pretrained,
+            weights=self.choice.weights, seed=options.seed, weight_decay=defaults.weight_decay, ema=defaults.ema,
+            patience=defaults.patience, loss=options.loss,
         )  # fmt: skip
         return with_optimizer(plan, options, images)
 
@@ -57,21 +58,18 @@ class AnnotatedPlanner(ScratchPlanner):
         """Return the layers that are not trained."""
         if self.options.freeze:
             return self._published_layers()
-        if not (self.choice.pretrained and defaults.frozen_norms):
+        if not (self.choice.is_transfer and defaults.frozen_norms):
             return ()
-        task = self.data.task
-        return freezing.published_norms(zoo.find(self.choice.network)(task.outputs, pretrained=True, task=task.name))
+        return freezing.published_norms(self.choice.network_for(self.data.task))
 
     def _published_layers(self) -> tuple[str, ...]:
-        """Return the layers with published weights. Raise `UsageError` if training does not begin with any."""
-        if not self.choice.pretrained:
+        """Return the layers with trained weights. Raise `UsageError` if training does not begin with any."""
+        if not self.choice.is_transfer:
             raise UsageError(
                 f"--freeze keeps published weights, but {self.choice.network} would be trained from scratch; leave it "
                 "out, or give a --network whose published weights are installed"
             )
-        task = self.data.task
-        layer = zoo.find(self.choice.network)(task.outputs, pretrained=True, task=task.name)
-        return freezing.published_layers(layer, self.data.shape)
+        return freezing.published_layers(self.choice.network_for(self.data.task), self.data.shape)
 
     def _augments(self, defaults: Defaults) -> bool:
         """Return whether images change at random."""
@@ -111,7 +109,7 @@ class AnnotatedPlanner(ScratchPlanner):
         reasons = super()._epochs_reasons(epochs)
         if not self.options.freeze:
             return reasons
-        kept = "the layers with published weights keep them"
+        kept = "the layers with trained weights keep them"
         how = (
             "their outputs are computed once"
             if self.extractor

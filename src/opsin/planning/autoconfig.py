@@ -16,6 +16,8 @@ from opsin.data import Dataset
 from opsin.planning.annotated import AnnotatedPlanner
 from opsin.planning.budget import Budget, conv_tuning_of
 from opsin.planning.candidate import Planner, first_that_fits
+from opsin.planning.few_shot import few_shot_plan
+from opsin.planning.given_weights import prepared
 from opsin.planning.int8 import Int8Planner
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import AUTO, AutoPlan, NetworkChoice, ResourceEstimate, TrainOptions
@@ -44,6 +46,7 @@ def choose(
     suit the task.
     """
     check_task(options, data)
+    choice = prepared(choice, data)
     is_unlimited = options.epochs is not None and options.budget is None
     budget, has_curve = Budget.of(options, elapsed_seconds), options.learning_curve and choice.summary.task is not None
     if has_curve:
@@ -52,6 +55,8 @@ def choose(
         budget = replace(budget, training_seconds=min(budget.training_seconds, useful_seconds))
     conv_tuning = conv_tuning_of(options, tune_convs and not is_unlimited)
     meter = CostMeter(machine, options.threads, conv_tuning, options.planned_precision)
+    if choice.few_shot:
+        return few_shot_plan(choice, data, options, budget, meter)
     planner = Int8Planner(planner_for(choice, data, options, budget, meter), budget)
     candidate = first_that_fits(planner.candidates(), budget)
     counts = data.train.counts()
@@ -106,8 +111,8 @@ def _curve_reason(has_curve: bool) -> str:
 def planner_for(
     choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
 ) -> Planner:
-    """Return the planner for annotated images, or for classes by a network with published weights or without."""
+    """Return the planner for annotated images, or for classes by a network with trained weights or without."""
     if choice.summary.task is not None:
         return AnnotatedPlanner(choice, data, options, budget, meter)
-    planner = TransferPlanner if choice.pretrained else ScratchPlanner
+    planner = TransferPlanner if choice.is_transfer else ScratchPlanner
     return planner(choice, data, options, budget, meter)

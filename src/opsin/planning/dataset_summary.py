@@ -27,8 +27,9 @@ HEADER_SAMPLES = 32
 class DatasetSummary:
     """The size of a dataset: `images` to train on in `classes` classes, and `held_out` others.
 
-    The smallest class has `smallest` images. `side` is the shorter side of a typical image, in pixels; `grey` tells
-    whether all sampled images are grey, and `resizable` whether they can be read at any size.
+    The smallest class has `smallest` images, the largest one `largest` (0: unknown). `side` is the shorter side of a
+    typical image, in pixels; `grey` tells whether all sampled images are grey, and `resizable` whether they can be read
+    at any size.
     """
 
     images: int
@@ -38,6 +39,7 @@ class DatasetSummary:
     side: int
     grey: bool
     resizable: bool
+    largest: int = 0
     task: type[AnnotatedTask] | None = None
     """The task that the images are annotated for; None for classes."""
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -63,6 +65,7 @@ class DatasetSummary:
             held_out=len(data.test or ()) + len(data.validation or ()),
             classes=len(counts),
             smallest=min(counts, default=0),
+            largest=max(counts, default=0),
             side=min(height, width),
             grey=channels == 1,
             resizable=channels in (1, 3),
@@ -73,13 +76,16 @@ class DatasetSummary:
     @classmethod
     def _of_files(cls, source: Source) -> DatasetSummary:
         labels = Counter(item.label for item in source.items if item.split in (TRAIN, UNSPLIT))
-        images = training_images(sum(labels.values()), {item.split for item in source.items})
+        images, largest = sum(labels.values()), max(labels.values(), default=0)
+        if largest > split.FEW_IMAGES or isinstance(source, AnnotatedSource):
+            images = training_images(images, {item.split for item in source.items})
         sides, greys = _headers(source)
         return cls(
             images=images,
             held_out=len(source.items) - images,
             classes=len(labels),
             smallest=min(labels.values(), default=0),
+            largest=largest,
             side=int(np.median(sides)) if sides else 0,
             grey=bool(greys) and all(greys),
             resizable=True,

@@ -10,6 +10,8 @@ from opsin.base.errors import UsageError
 from opsin.data.decode import Stretch
 from opsin.model.pretrained import preprocessing_of
 from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.few_shot import few_shot_choice, is_few_shot
+from opsin.planning.given_weights import choose_with_weights
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.transfer import MIN_SIDE, SIDE_STEP
@@ -54,6 +56,15 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
 
     Raises `UsageError` if the options do not suit the data.
     """
+    has_weights = options.weights is not None or machine.has_weights(options.network or TRANSFER)
+    if not is_few_shot(summary, options) or (options.network and not has_weights):
+        return _choose_network(summary, options, machine)
+    if options.weights is None and has_weights:
+        options = replace(options, pretrained=True)
+    return few_shot_choice(_choose_network(summary, options, machine))
+
+
+def _choose_network(summary: DatasetSummary, options: TrainOptions, machine: Machine) -> NetworkChoice:
     if options.pretrained and not summary.resizable:
         raise UsageError(
             f"published weights need images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and arrays keep their size; "
@@ -64,6 +75,8 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
             "--freeze is for annotated images; leave it out: the plan for classes trains its last layer on features "
             "that are computed once where that is better"
         )
+    if options.weights is not None and (summary.task is not None or summary.classes > 1):
+        return choose_with_weights(summary, options)
     if summary.task is not None:
         return _annotated_choice(summary.task, summary, options, machine)
     if not summary.images or summary.classes < 2:  # Reading the data explains what is wrong.

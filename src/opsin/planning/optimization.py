@@ -47,6 +47,6 @@ def _with_optimizer(
     if stage.learning_rate == learning_rate:  # The options give it.
         return replace(stage, batch=batch)
     default_rate = LEARNING_RATES[optimizer]
-    if plan.optimizer == "adamw" and plan.pretrained:
+    if plan.optimizer == "adamw" and plan.is_transfer:
         default_rate *= stage.learning_rate / LEARNING_RATES["adamw"]
     return replace(stage, learning_rate=default_rate, batch=batch)

@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from opsin import nn
 from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
 from opsin.base.option_fields import LEARNING_CURVE_HELP, PLANNING, OptionFields, option
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing
 from opsin.ir.arguments import one_of
+from opsin.model.model_weights import ModelWeights
+from opsin.model.pretrained import starting_network
 from opsin.planning.dataset_summary import DatasetSummary
+from opsin.tasks.task import Task
 from opsin.training.plan import FULL_BATCH, MOMENTUM, OPTIMIZERS, Stage, TrainingPlan
 
 DEFAULT_BUDGET_SECONDS = 600.0
@@ -37,6 +41,7 @@ class TrainOptions(OptionFields):
         stage = self._explicit("epochs", "batch", "learning_rate", "augment", "schedule")
         plan = self._explicit("size", "seed", "ema", "patience", "optimizer", "weight_decay", "momentum")
         self._check_optimizer()
+        self._check_weights()
         one_of("the precision", self.precision, [*Precision, AUTO])
         TrainingPlan(
             network=self.network or "", stages=(Stage(**{"epochs": 1, **stage}),),
@@ -55,6 +60,12 @@ class TrainOptions(OptionFields):
                 "gradient descent (gd) sees all training images in every step; leave the batch out, or take sgd, "
                 "which sees a batch"
             )
+
+    def _check_weights(self) -> None:
+        """Raise `UsageError` if training should begin with two kinds of weights."""
+        if self.weights is not None and self.pretrained is not None:
+            other = "--pretrained" if self.pretrained else "--from-scratch"
+            raise UsageError(f"--weights begins with those of {self.weights}, which {other} contradicts; leave one out")
 
     def _explicit(self, *names: str) -> dict[str, Any]:
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
@@ -81,6 +92,7 @@ class NetworkChoice:
 
     `size` is the side of the squares that files become (None: as they are), and `preprocessing` what published weights
     need (None without them). `reasons` explain the choice in sentences; `summary` is the data it was made for.
+    `weights` are those of a model file with which training begins. With `few_shot`, only the last layer is made.
     """
 
     network: str
@@ -89,6 +101,17 @@ class NetworkChoice:
     preprocessing: Preprocessing | None
     reasons: tuple[str, ...]
     summary: DatasetSummary
+    weights: ModelWeights | None = None
+    few_shot: bool = False
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether training begins with trained weights."""
+        return self.pretrained or self.weights is not None
+
+    def network_for(self, task: Task) -> nn.Layer:
+        """Return the network, marked with the trained weights that it begins with."""
+        return starting_network(self.network, task, self.pretrained, self.weights)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from opsin.data import Dataset
 from opsin.planning.options import TrainOptions
 from opsin.tasks.classification.class_balance import IMBALANCE, class_weights, imbalance, logit_adjustment
 from opsin.tasks.task import LossOptions
-from opsin.training.checks import check_mirrors, with_signs
+from opsin.training.checks import check_mirrors, check_qat, with_signs
 from opsin.training.plan import Stage, TrainingPlan
 
 
@@ -45,15 +45,20 @@ def check_task(options: TrainOptions, data: Dataset) -> None:
         data.task.objective(LossOptions(class_weights=(1.0,) * len(data.task.labels)), False)
     if options.loss:
         _check_loss(options.loss, data)
+    if options.qat:
+        check_qat(data.task)
     with_signs(data, signed_names(options))
 
 
 def _check_loss(loss: str, data: Dataset) -> None:
     """Raise `UsageError` unless the task of the data has this loss among others."""
     if not hasattr(data.task, "losses"):
-        raise UsageError(f"--loss {loss} is for identities, and the data is for {data.task.name}; leave --loss out")
+        raise UsageError(
+            f"--loss {loss} is for identities or for images without labels, and the data is for {data.task.name}; "
+            "leave --loss out"
+        )
     if loss not in data.task.losses:
-        raise UsageError(f"there is no loss '{loss}' for identities; there are {', '.join(data.task.losses)}")
+        raise UsageError(f"there is no loss '{loss}' for {data.task.name}; there are {', '.join(data.task.losses)}")
 
 
 def signed_names(options: TrainOptions) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from opsin.planning.candidate import Candidate
 from opsin.planning.measurement import CostMeter
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.tasks.views import views_of
 from opsin.training import features
 from opsin.training.plan import FULL_BATCH, Stage, TrainingPlan
 from opsin.training.recipe import Recipe
@@ -133,8 +134,10 @@ class ScratchPlanner:
     def _step_graph(self, layer: nn.Layer, shape: nn.ImageShape, plan: TrainingPlan) -> Graph:
         """Return the graph of a training step on images of `shape`."""
         loss = loss_of(plan, self.data.task.for_network(self.choice.network, shape[1:]), mixed=False)
-        frozen = plan.stages[0].frozen
-        return nn.training_graph(layer, shape, optimizer_of(plan, layer), loss, ema=plan.ema, frozen=frozen)
+        frozen, views = plan.stages[0].frozen, views_of(self.data.task, plan.loss).count
+        return nn.training_graph(
+            layer, shape, optimizer_of(plan, layer), loss, ema=plan.ema, frozen=frozen, views=views
+        )
 
     def _evaluation_image_seconds(self, layer: nn.Layer, shape: nn.ImageShape) -> float:
         """Return the time of a forward pass of one image in evaluation; `shape` is that of images in training."""

@@ -1,4 +1,4 @@
-"""Plans that begin with published weights: first a new last layer is trained on features, then more layers with it.
+"""Plans that begin with trained weights: first a new last layer is trained on features, then more layers with it.
 
 This keeps what the network learned from a million photos (Yosinski et al. 2014). The last layer is trained on the
 features that the layer before it computes for a few views of each image; these are computed once. Then all layers are
@@ -98,7 +98,7 @@ class StageCost:
 
 
 class TransferPlanner:
-    """Plans for a network with published weights: the last layer alone, then all layers or the last ones.
+    """Plans for a network with trained weights: the last layer alone, then all layers or the last ones.
 
     If time is short, all layers are fine-tuned from the start.
     """
@@ -147,6 +147,8 @@ class TransferPlanner:
         validation = len(self.data.validation or ())
         plan = replace(
             transfer_plan(self.choice.network, candidate.stages),
+            pretrained=self.choice.pretrained,
+            weights=self.choice.weights,
             size=self.choice.size,
             seed=self.options.seed,
             patience=PATIENCE if validation >= MIN_VALIDATION_FOR_PATIENCE else None,

@@ -39,13 +39,14 @@ def trial_candidates(
 ) -> list[TrialCandidate]:
     """Return the recipes to try, at least one: the default, then one for each other network, then variants.
 
-    There is only one if `options` name the network, fix the number of epochs without a budget, or forbid the search; or
-    if images are annotated.
+    There is only one if `options` name the network or its weights, fix the number of epochs without a budget, or forbid
+    the search; or if images are annotated.
     """
     default_candidate = TrialCandidate(default, options)
     is_fixed = options.epochs is not None and options.budget is None
     is_annotated = default.summary.task is not None
-    if options.network or is_fixed or is_annotated or not options.search or not default.summary.images:
+    is_named = options.network or options.weights or default.few_shot
+    if is_named or is_fixed or is_annotated or not options.search or not default.summary.images:
         return [default_candidate]
     choices = [default, *alternatives(default, options, machine)]
     return [*(TrialCandidate(choice, options) for choice in choices), *_variants(choices, options)]

@@ -7,11 +7,12 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opsin import __version__
 from opsin.base import random_counter
-from opsin.base.errors import GraphError
-from opsin.data import Dataset
+from opsin.base.errors import DataError, GraphError
+from opsin.data import Dataset, Samples
 from opsin.explain.features import PenultimateFeatures, feature_extractor
 from opsin.model import Evaluation, Model
 from opsin.report.common import SECONDS, SPEED_TIME, Report, evaluated_images, known_facts
@@ -35,6 +36,7 @@ from opsin.report.statistics import ClassFigures, Reliability, Share, class_figu
 from opsin.report.thumbnails import ThumbnailStore
 from opsin.tasks.classification.calibration import Calibration
 from opsin.tasks.score import ACCURACY
+from opsin.training.few_shot_trainer import LEFT_OUT, is_few_shot, left_out_images
 
 FEATURE_TIME, ROBUSTNESS_TIME = 0.6, 0.25
 """Shares of the time for a report."""
@@ -105,9 +107,13 @@ def measure_classifier(model: Model, data: Dataset, seconds: float = SECONDS) ->
     """
     begin, thumbnails = perf_counter(), ThumbnailStore()
     facts, images = known_facts(model, data, ACCURACY), evaluated_images(model, data)
+    if facts["trained_here"] and facts["split"] == "training" and is_few_shot(model):
+        facts["split"] = LEFT_OUT
+        images, probabilities = _left_out(model, images)
+    else:
+        probabilities = model.probabilities(images.pixels)
     evaluated = EvaluatedSet(
-        facts["split"], images, model.label_indices(images), model.probabilities(images.pixels), model.labels,
-        np.arange(len(images)),
+        facts["split"], images, model.label_indices(images), probabilities, model.labels, np.arange(len(images)),
     )  # fmt: skip
     evaluation = Evaluation.from_probabilities(evaluated.probabilities, evaluated.labels, model.labels)
     mistakes = confident_mistakes(evaluated, thumbnails)
@@ -127,6 +133,22 @@ def measure_classifier(model: Model, data: Dataset, seconds: float = SECONDS) ->
         speed=measure_speed(model, SPEED_TIME * seconds), seconds=perf_counter() - begin, thumbnails=thumbnails.urls,
         **facts,
     )  # fmt: skip
+
+
+def _left_out(model: Model, images: Samples) -> tuple[Samples, NDArray[np.float64]]:
+    """Return the images of a few-shot model that can be left out, and their probabilities by fits of the others.
+
+    Raise `DataError` if there are none.
+    """
+    results = left_out_images(model, images)
+    if not len(results):
+        raise DataError(
+            "the model was made of one image of each class, and none is left to measure it with; measure it on others: "
+            f"opsin evaluate {model.name} DATA"
+        )
+    outputs = {"logits": results.reduced[0]}
+    probabilities: NDArray[np.float64] = model.task.probabilities(outputs, model.calibration)
+    return images.take(results.images), probabilities
 
 
 def _baseline(evaluation: Evaluation) -> tuple[str, Share]:

@@ -26,4 +26,5 @@ def images_phrase(report: Report) -> str:
         "test": "images it has never seen",
         "validation": "the validation images, which also guided its training",
         "training": "its own training images",
+        "left-out": "its few images, each classified by the others",
     }[report.split]

@@ -69,7 +69,7 @@ def evidence(report: ModelReport) -> str:
     """Return what the headline rests on."""
     share, (label, always) = report.accuracy, report.baseline
     text = f"{share.count:,} of {share.total:,} images were classified correctly"
-    if report.trained_here and report.split != "test":
+    if report.trained_here and report.split not in ("test", "left-out"):
         text += "; on new images, expect less."
     else:
         text += f"; on similar images, expect {interval(share)}."

@@ -15,6 +15,7 @@ from opsin.data import load as load_data
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 from opsin.model import Engine, Model
+from opsin.model.model_weights import ModelWeights
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import AUTO, TrainOptions
 from opsin.planning.precision_choice import choose_precision
@@ -22,6 +23,7 @@ from opsin.runs.learning_curve import unfinished_curve
 from opsin.runs.replay import REPLAY, check_folder
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import Run
+from opsin.training.create import AnyTrainer
 from opsin.training.events import Event
 from opsin.training.plan import TrainingPlan
 from opsin.training.quantization import with_qat
@@ -34,6 +36,7 @@ def train(
     network: str | nn.Layer,
     data: Dataset | str | os.PathLike[str],
     *,
+    weights: str | os.PathLike[str] | None = None,
     epochs: int | None = None,
     batch: int | None = None,
     seed: int = Recipe.seed,
@@ -55,7 +58,9 @@ def train(
 
     The same seed and data give bit-identical models.
 
-    `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load` takes. If `epochs`,
+    `network` is a name of the zoo ("lenet5") or a layer, `data` a dataset or what `opsin.data.load` takes. `weights` is
+    a model file, or the folder of a run: training begins with the layers of this model, which has the same network, and
+    the layers that belong to other labels are new. If `epochs`,
     `batch` or `learning_rate` are None, they follow from the network and the size of the data. `optimizer` is "gd",
     "sgd", "adam", "adamw", "adagrad" or "rmsprop", with `momentum` and `weight_decay`; `schedule` is "one_cycle",
     "cosine", "step" or "constant". With `precision` "bf16" the training steps store feature maps as bfloat16; the model
@@ -74,12 +79,15 @@ def train(
     instance("the network", network, (str, nn.Layer), "a name of the zoo, such as 'lenet5', or a layer")
     check_folder(replay, run)
     recipe = Recipe(epochs, batch, learning_rate, seed)
-    dataset = data if isinstance(data, Dataset) else load_data(data)
+    origin = None if weights is None else ModelWeights.open(os.fspath(weights))
+    dataset = data if isinstance(data, Dataset) else load_data(data, None if origin is None else origin.preprocessing)
     name, layer = (network, None) if isinstance(network, str) else (type(network).__name__, network)
     plan = _plan(recipe, name, len(dataset.train), TrainOptions(
         epochs=epochs, batch=batch, learning_rate=learning_rate, optimizer=optimizer, momentum=momentum,
         weight_decay=weight_decay, schedule=schedule, precision=precision,
     ))  # fmt: skip
+    if origin is not None:
+        plan = replace(plan, weights=origin.for_images(*dataset.train.single().shape).for_task(dataset.task))
     if precision == AUTO:
         plan = choose_precision(plan, dataset, network=layer, threads=threads, engine=engine).applied(plan)
     plan = with_qat(plan) if qat else plan
@@ -123,7 +131,7 @@ def resume(
     return _model(reopen(Path(run), data=data, network=network, threads=threads, engine=engine), on_event)
 
 
-def _model(trainer: Trainer, on_event: Callable[[Event], None] | None) -> Model:
+def _model(trainer: AnyTrainer, on_event: Callable[[Event], None] | None) -> Model:
     for event in trainer:
         if on_event:
             on_event(event)

@@ -23,6 +23,7 @@ from opsin.runs.learning_curve import CurveRun, measures_curve
 from opsin.runs.replay import REPLAY, check_folder
 from opsin.runs.resume import configuration
 from opsin.runs.run import Run
+from opsin.training.create import create_trainer
 from opsin.training.events import Event, Finished
 from opsin.training.learning_curve import KEY
 from opsin.training.trainer import Trainer
@@ -37,7 +38,9 @@ def autotrain(
     budget: float | str | None = None,
     network: str | None = None,
     size: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
     epochs: int | None = None,
+    loss: str | None = None,
     learning_curve: bool = False,
     precision: str = Precision.FLOAT32.value,
     qat: bool = False,
@@ -56,8 +59,13 @@ def autotrain(
     With a number of `epochs` and no budget, the result depends on the data, the options and the seed alone, unless
     the precision is "auto".
 
+    With `weights`, a model file or the folder of a run, training begins with that model's layers; those that belong to
+    other labels are new.
+
     With `precision` "bf16" the training steps store feature maps as bfloat16, and with "auto" if a short training
     shows that this is faster and as good.
+
+    `loss` names one, for tasks that have several.
 
     With `qat` (quantization-aware training) the last epochs round as predictions in int8 do; the plan says how long
     that takes.
@@ -75,8 +83,8 @@ def autotrain(
     check_folder(replay, run)
     options = TrainOptions(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
-        epochs=epochs, seed=seed, threads=threads, learning_curve=learning_curve, precision=precision,
-        qat=qat,
+        epochs=epochs, seed=seed, threads=threads, loss=loss, learning_curve=learning_curve,
+        precision=precision, qat=qat, weights=None if weights is None else os.fspath(weights),
     )  # fmt: skip
     target_file = None if out is None else Path(out)
     if target_file:
@@ -97,7 +105,7 @@ def autotrain(
     ).with_evidence(result.reasons, result.evidence)  # fmt: skip
     if on_plan:
         on_plan(plan)
-    trainer = Trainer(plan.plan, result.data, out=target_file, deadline=plan.deadline, threads=threads)
+    trainer = create_trainer(plan.plan, result.data, out=target_file, deadline=plan.deadline, threads=threads)
     if run is not None:
         described = configuration(plan.plan, result.data, os.fspath(source), target_file, request)
         described |= {"deadline": plan.deadline, KEY: measures_curve(options, result.data), REPLAY: replay}
@@ -106,7 +114,7 @@ def autotrain(
     for last in trainer:
         if on_event:
             on_event(last)
-    if isinstance(last, Finished) and measures_curve(options, result.data):
+    if isinstance(last, Finished) and isinstance(trainer, Trainer) and measures_curve(options, result.data):
         for event in CurveRun.of(trainer, plan.deadline):
             if on_event:
                 on_event(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -24,20 +25,32 @@ class LockHeld(Exception):
 
 
 class Lock:
-    """Holds `path`, a file that is created if needed, until it is closed. `LockHeld` if another process holds it."""
+    """Holds `path`, a file that is created if needed, until it is closed. `LockHeld` if another process holds it.
 
-    def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        in_child(self, Lock.close)  # Otherwise a forked process would hold the lock after this one has ended.
+    The file is removed at the end if it is `temporary`.
+    """
+
+    def __init__(self, path: Path, *, temporary: bool = False) -> None:
+        self._path, self._temporary = path, temporary
         deadline = time.monotonic() + RETRY_SECONDS
-        while not _try(self._handle):
+        while True:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            if _try(self._handle) and _is_file(self._handle, path):
+                break
+            self._release()
             if time.monotonic() > deadline:
-                os.close(self._handle)
                 raise LockHeld
             time.sleep(0.01)
+        in_child(self, Lock._release)  # Otherwise a forked process would hold the lock after this one has ended.
 
     def close(self) -> None:
         """Release the lock, if it is still held."""
+        if self._temporary and self._handle >= 0:
+            with suppress(OSError):  # Windows does not remove a file that is open.
+                os.unlink(self._path)
+        self._release()
+
+    def _release(self) -> None:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
@@ -61,6 +74,14 @@ def is_held(path: Path) -> bool:
         return not _try(handle)
     finally:
         os.close(handle)
+
+
+def _is_file(handle: int, path: Path) -> bool:
+    """Return whether `path` is still the open file: the process that held it before may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except OSError:
+        return False
 
 
 def _try(handle: int) -> bool:

@@ -22,9 +22,9 @@ from opsin.model.pretrained import preprocessing_of
 from opsin.runs.log import last_event
 from opsin.runs.run import MODEL, Run, made_with
 from opsin.tasks.registry import CLASSIFICATION
+from opsin.training.create import AnyTrainer, create_trainer
 from opsin.training.events import DIVERGED, LOG_NAMES, Finished
 from opsin.training.plan import TrainingPlan
-from opsin.training.trainer import Trainer
 
 
 def reopen(
@@ -34,7 +34,7 @@ def reopen(
     network: nn.Layer | None = None,
     threads: int | None = None,
     engine: Engine = compile_native,
-) -> Trainer:
+) -> AnyTrainer:
     """Return a trainer for the run in `folder`, at its last checkpoint.
 
     Raise `UsageError` if there is no run that can continue, and `DataError` if the images are not those that the run
@@ -48,7 +48,7 @@ def reopen(
             data = load_again(plan, described, folder)
         check_same(data, described)
         out, deadline = run.config.get("out"), run.config.get("deadline")
-        return Trainer(
+        return create_trainer(
             plan, data, network=network, run=run, out=Path(out) if out else None, deadline=deadline,
             threads=threads, engine=engine, warnings=changes(run),
         )  # fmt: skip
@@ -124,7 +124,9 @@ def load_again(plan: TrainingPlan, described: Mapping[str, Any], folder: Path) -
         raise UsageError(f"a program gave the run in {folder} its images; only that program can continue it")
     task, target = described.get("task", CLASSIFICATION), described.get("target", ())
     preprocessing = preprocessing_of(plan.network, plan.size) if plan.pretrained else None
-    if preprocessing and task != CLASSIFICATION:
+    if plan.weights:
+        preprocessing = plan.weights.preprocessing
+    elif preprocessing and task != CLASSIFICATION:
         preprocessing = replace(preprocessing, crop=Stretch())
     size = None if preprocessing else plan.size
     return load_data(source, preprocessing, size=size, pixel_range=pixel_range, task=task, target=target)

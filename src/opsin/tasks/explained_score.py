@@ -73,6 +73,23 @@ def class_scores(
     ]
 
 
+def vector_component(output: str, vector: NDArray[Any], label: str | None, count: int) -> list[ExplainedScore]:
+    """Return the `count` numbers of a vector, the output of this name, with the largest magnitudes.
+
+    With a `label`, return the one whose place it is, from 1. Raise `UsageError` if there is none.
+    """
+    if label is not None and not (label.isdecimal() and 1 <= int(label) <= len(vector)):
+        raise UsageError(f"a vector has the numbers 1 to {len(vector)} to explain, not '{label}'")
+    places = np.argsort(-np.abs(vector), kind="stable")[:count] if label is None else [int(label) - 1]
+    return [_component(output, vector, int(place)) for place in places]
+
+
+def _component(output: str, vector: NDArray[Any], place: int) -> ExplainedScore:
+    text = f"the magnitude of number {place + 1} of the vector"
+    weights = one_hot(vector.shape, place) * (1 if vector[place] >= 0 else -1)
+    return ExplainedScore(str(place + 1), text, {output: np.asarray(weights, np.float32)}, "identity")
+
+
 def one_hot(shape: tuple[int, ...], place: Any) -> NDArray[np.float32]:
     """Return zeros with a one at `place`."""
     weights = np.zeros(shape, np.float32)

@@ -44,6 +44,13 @@ class Geometry:
         mirrored: NDArray[np.bool_] = b * f - c * e < 0
         return mirrored
 
+    @property
+    def quarter_turns(self) -> NDArray[np.int32]:
+        """The multiple of 90°, 0 to 3, by which each image is turned to the left (N), after mirroring."""
+        _, by_row, by_column, *_ = self.maps.T
+        upright = np.abs(by_row) >= np.abs(by_column)
+        return np.asarray(np.where(upright, np.where(by_row >= 0, 0, 2), np.where(by_column > 0, 1, 3)), np.int32)
+
     def forward(self, image: NDArray[np.intp], points: Floats) -> Floats:
         """Map points of the input to the output.
 

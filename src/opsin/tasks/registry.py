@@ -11,6 +11,7 @@ from opsin.base.errors import UsageError
 from opsin.tasks.task import Task
 
 CLASSIFICATION, MULTILABEL, IDENTITY = "classification", "multilabel", "identity"
+SELF_SUPERVISED = "self-supervised"
 
 TASKS = {
     CLASSIFICATION: "Classification",
@@ -19,10 +20,12 @@ TASKS = {
     "segmentation": "SemanticSegmentation",
     "detection": "ObjectDetection",
     IDENTITY: "Identity",
+    SELF_SUPERVISED: "SelfSupervised",
 }
-"""The class of each task in the package of its name. It is imported on first use, so that starting stays cheap."""
+"""The class of each task in the package of its name, with _ for -. It is imported on first use, so that starting stays
+cheap."""
 
-ON_REQUEST = {IDENTITY}
+ON_REQUEST = {IDENTITY, SELF_SUPERVISED}
 """Tasks whose data looks like that of another one: folders of identities are also classes. Only --task selects them."""
 
 LABEL_KEYS = {CLASSIFICATION: "labels", MULTILABEL: "independent_labels"}
@@ -34,7 +37,7 @@ def find_task(name: str) -> type[Any]:
     if name not in TASKS:
         raise UsageError(f"there is no task '{name}'; the tasks are {', '.join(TASKS)}")
     with importing.lock:
-        task: type[Any] = getattr(import_module(f"opsin.tasks.{name}"), TASKS[name])
+        task: type[Any] = getattr(import_module(f"opsin.tasks.{name.replace('-', '_')}"), TASKS[name])
     return task
 
 

@@ -11,6 +11,7 @@ from opsin.data import Dataset
 from opsin.ir import Graph
 from opsin.model.file import check_writable
 from opsin.tasks.task import Task
+from opsin.tasks.views import ViewTask
 from opsin.training.plan import TrainingPlan
 
 
@@ -25,12 +26,23 @@ def check(plan: TrainingPlan, data: Dataset, out: Path | None, threads: int | No
         raise UsageError(f"there are {len(plan.class_weights)} class weights for {len(labels)} classes")
     if plan.tta:
         check_mirrors(data.task)
+    if any(stage.qat for stage in plan.stages):
+        check_qat(data.task)
 
 
 def check_mirrors(task: Task) -> None:
     """Raise `UsageError` if the outputs of mirror images cannot be averaged."""
     if not task.mirrors:
         raise UsageError(f"test-time augmentation by mirror images is not possible for {task.name}; leave it out")
+
+
+def check_qat(task: Task) -> None:
+    """Raise `UsageError` if a step of the task cannot simulate 8-bit integers."""
+    if isinstance(task, ViewTask):
+        raise UsageError(
+            f"quantization-aware training (qat) is not possible for {task.name}; leave it out, and round when the "
+            "network learns from labels"
+        )
 
 
 def with_signs(data: Dataset, signed: Sequence[str]) -> Dataset:

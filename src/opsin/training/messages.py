@@ -17,6 +17,14 @@ MAX_NAMES = 8
 """At most so many images are named."""
 
 
+def collapsed(problem: str) -> str:
+    """Return why a run ends whose features became useless, and what to do."""
+    return (
+        f"the features collapsed: {problem}, so that nothing can be told apart by them; try a tenth of the learning "
+        "rate, a larger batch, or another --loss. If all images look alike, nothing can be learned from them"
+    )
+
+
 def diverged(
     stage: Stage, before: TrainerState, step: int, origin: NonFiniteOrigin | None, problem: str, names: Sequence[str]
 ) -> str:

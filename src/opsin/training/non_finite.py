@@ -31,6 +31,10 @@ class Diverged(TrainingError):
         self.model = model
 
 
+class Collapsed(Diverged):
+    """Training cannot continue: the network gives the same features for all images."""
+
+
 @dataclass(frozen=True)
 class NonFiniteOrigin:
     """The first step, counted from 1, that made a value NaN or infinite, and the layer in which that happened."""

@@ -17,6 +17,7 @@ from opsin.compiler.precision import Precision
 from opsin.data.augment import LEVELS
 from opsin.ir.arguments import instance, sequence
 from opsin.ir.checked import check_fields
+from opsin.model.model_weights import ModelWeights
 
 SCHEDULES = ("one_cycle", "cosine", "step", "constant")
 """One cycle rises to the learning rate and falls (Smith & Topin 2018). The others begin with a linear warm-up: cosine
@@ -101,27 +102,30 @@ class Stage:
 class TrainingPlan:
     """A run: `network`, a name of the zoo or a class of your own, trained stage after stage.
 
-    `pretrained`: training begins with published weights. `size`: the side, in pixels, to which images of any size are
-    scaled; None keeps the data's own. `momentum` is for the optimizers in `MOMENTUM`; `nesterov` (Nesterov's rule) and
-    `norm_bias_lr_scale` (the factor of the learning rate of batch normalization's biases) are for SGD alone.
-    `label_smoothing` is the share of each label that is spread over all classes. `ema` is the decay of the exponential
-    moving average of the parameters that becomes the model; 0: the parameters themselves do. `class_weights` has one
-    weight a class, `logit_adjustment` one number a class that is added to the logits in the loss (see
-    `class_balance`). `loss` names one, for tasks that have several. `patience`: a stage ends after so many epochs
-    without a better result on validation, and the best model is kept. `tta` is the test-time augmentation: "hflip"
-    averages the logits of an image and its mirror image, which takes twice as long; None or "none" takes the image
-    alone. `signed` names the quantities of a regression that change their sign in mirror images, such as a steering
-    angle; `flip` in a stage then shows both. `winograd` allows Winograd's algorithm, which rounds differently.
-    `conv_algorithms` names algorithms by convolution in place of the default ones (see
+    `pretrained`: training begins with published weights; `weights`: with those of a model file. `size`: the side, in
+    pixels, to which images of any size are scaled; None keeps the data's own. `momentum` is for the optimizers in
+    `MOMENTUM`; `nesterov` (Nesterov's rule) and `norm_bias_lr_scale` (the factor of the learning rate of batch
+    normalization's biases) are for SGD alone. `label_smoothing` is the share of each label that is spread over all
+    classes. `ema` is the decay of the exponential moving average of the parameters that becomes the model; 0: the
+    parameters themselves do. `class_weights` has one weight a class, `logit_adjustment` one number a class that is
+    added to the logits in the loss (see `class_balance`). `loss` names one, for tasks that have several. `patience`: a
+    stage ends after so many epochs without a better result on validation, and the best model is kept. `tta` is the
+    test-time augmentation: "hflip" averages the logits of an image and its mirror image, which takes twice as long;
+    None or "none" takes the image alone. `signed` names the quantities of a regression that change their sign in mirror
+    images, such as a steering angle; `flip` in a stage then shows both. `winograd` allows Winograd's algorithm, which
+    rounds differently. `conv_algorithms` names algorithms by convolution in place of the default ones (see
     `compiler.lower.conv_algorithms`), as tuned when the plan was made. `precision` "bf16" stores the feature maps of
-    training steps, and their gradients, as bfloat16 (see `compiler.precision`); the model is evaluated in float32.
-    `evidence` is what short trials of other plans showed, one mapping each; training does not depend on it.
+    training steps, and their gradients, as bfloat16 (see `compiler.precision`); the model is evaluated in float32. With
+    `few_shot` the last layer is computed from the features of all images (see `few_shot`), and the only stage says
+    nothing else. `evidence` is what short trials of other plans showed, one mapping each; training does not depend on
+    it.
     Raises `UsageError` for values that make no sense.
     """
 
     network: str
     stages: tuple[Stage, ...]
     pretrained: bool = False
+    weights: ModelWeights | None = None
     size: int | None = None
     seed: int = 0
     optimizer: str = "adamw"
@@ -141,6 +145,7 @@ class TrainingPlan:
     winograd: bool = True
     conv_algorithms: Mapping[str, str] = field(default_factory=dict, hash=False)
     precision: str = Precision.FLOAT32.value
+    few_shot: bool = False
     evidence: tuple[Mapping[str, Any], ...] = field(default=(), hash=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -155,6 +160,10 @@ class TrainingPlan:
         if self.size is not None and self.size < 1:
             raise UsageError(f"the side of the images must be at least 1 pixel, not {self.size}")
         check_seed(self.seed)
+        if self.weights is not None:
+            instance("the weights of a plan", self.weights, ModelWeights, "ModelWeights.open(FILE)")
+            if self.pretrained:
+                raise UsageError("a plan begins with published weights or with those of a model file, not with both")
         _check_one_of("optimizer", self.optimizer, OPTIMIZERS)
         if not (isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise UsageError(f"the weight decay must be a number of at least 0, not {self.weight_decay:g}")
@@ -182,6 +191,11 @@ class TrainingPlan:
             _check_one_of("test-time augmentation (tta)", self.tta, ("none", *TTA))
 
     @property
+    def is_transfer(self) -> bool:
+        """Whether training begins with trained weights."""
+        return self.pretrained or self.weights is not None
+
+    @property
     def balances(self) -> bool:
         """Whether rare classes count as much as common ones."""
         return self.class_weights is not None or self.logit_adjustment is not None
@@ -204,6 +218,10 @@ class TrainingPlan:
             data[name] = None if data[name] is None else list(data[name])
         if not self.signed:
             del data["signed"]  # Opsin 0.1.0 does not know it.
+        if self.weights is None:
+            del data["weights"]
+        if not self.few_shot:
+            del data["few_shot"]
         if self.precision == Precision.FLOAT32:
             del data["precision"]  # Earlier versions know no other one.
         return data
@@ -214,7 +232,8 @@ class TrainingPlan:
         try:
             data = upgraded_plan(data)
             stages = tuple(Stage(**_field_values(Stage, stage, ("frozen",))) for stage in data["stages"])
-            return cls(**{**_field_values(cls, data, TUPLES), "stages": stages})
+            weights = ModelWeights.from_data(data["weights"]) if data.get("weights") else None
+            return cls(**{**_field_values(cls, data, TUPLES), "stages": stages, "weights": weights})
         except (KeyError, TypeError, AttributeError):
             raise UsageError("the plan is not described completely") from None
 

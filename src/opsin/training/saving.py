@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from opsin.base.errors import CompileError, DataError, ModelError
+from opsin.base.spread import spread
 from opsin.data import Dataset
 from opsin.model import Model
-from opsin.model.int8 import spread
 from opsin.model.record import held_out, held_out_split, measured_on
 from opsin.tasks.score import Score
 from opsin.training.events import Epoch
@@ -21,11 +21,15 @@ from opsin.training.state import ModelState, State
 
 
 class ModelWriter:
-    """Makes a state of the network the run's `model`, and writes it; `path` is then where the model was saved last."""
+    """Makes a state of the network the run's `model`, and writes it; `path` is then where the model was saved last.
+
+    The training record gets further `facts`.
+    """
 
     def __init__(self, plan: TrainingPlan, data: Dataset, model: Model) -> None:
         self.plan, self.data, self.model = plan, data, model
         self.path: Path | None = None
+        self.facts: dict[str, Any] = {}
 
     def load(self, state: ModelState) -> None:
         """Load a state into the model and calibrate the model's probabilities on the validation images."""
@@ -50,7 +54,7 @@ class ModelWriter:
                 self.model.quantize(observed, compared)
             else:
                 self.model.adopt(learned, compared)
-        except (CompileError, DataError) as error:
+        except (CompileError, DataError, ModelError) as error:
             self.model.quantization = None
             logging.getLogger("opsin").info("no ranges for int8 were recorded: %s", error)
 
@@ -63,7 +67,7 @@ class ModelWriter:
         score: Score | None = None,
     ) -> None:
         """Save the model, loaded from `state`, under all `paths`. Raise `ModelError` if that fails."""
-        self.model.record = training_record(self.plan, self.data, history, state.steps, ending, score)
+        self.model.record = training_record(self.plan, self.data, history, state.steps, ending, score) | self.facts
         for path in paths:
             save_model(self.model, path)
             self.path = path

@@ -28,7 +28,10 @@ from opsin.nn.schedules import step as step_schedule
 from opsin.tasks.registry import is_annotated
 from opsin.tasks.score import Score
 from opsin.tasks.task import Evaluation, LossOptions, Task
+from opsin.tasks.views import views_of
 from opsin.training.features import FeatureCache, FeatureExtractor, FeatureScore
+from opsin.training.messages import collapsed
+from opsin.training.non_finite import Collapsed
 from opsin.training.plan import Stage, TrainingPlan
 from opsin.training.quantization import simulated_step
 from opsin.training.state import State, TrainerState
@@ -59,12 +62,14 @@ class Feed(Protocol):
 class StageRuntime:
     """A stage ready to run.
 
-    `network_values` takes the network's variables from the program's; `score` measures such values on the held-out
-    images; `outside` are the network's variables that the program does not hold; `image_numbers` gives the numbers of
-    the images in a step (from 0) of an epoch of the run (from 1).
+    A step takes `batch` images, perhaps several views of each. `network_values` takes the network's variables from the
+    program's; `score` measures such values on the held-out images; `outside` are the network's variables that the
+    program does not hold; `image_numbers` gives the numbers of the images in a step (from 0) of an epoch of the run
+    (from 1).
     """
 
     stage: Stage
+    batch: int
     program: Program
     feed: Feed
     schedule: Schedule
@@ -103,14 +108,15 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
     """Compile `stage`, which begins with the network's variables `initial`."""
     plan, data, model = context.plan, context.data, context.model
     preprocessing = stage_preprocessing(stage, model.preprocessing)
-    augmentation = augment.policy_for(stage.augment, data.train, preprocessing, stage.flip)
+    views = views_of(data.task, plan.loss)
+    augmentation = augment.policy_for(stage.augment, data.train, preprocessing, stage.flip, views)
     batch = min(stage.batch, len(data.train))
     begin = perf_counter()
     shape = preprocessing.input_shape
     extractor_graph, graph, ranges = _step_graphs(context, stage, shape, augmentation.mixes, initial)
     program = (model.engine if stage.qat else context.engine)(graph, batch, context.threads)
     program.load_state(_initial_program_values(graph, plan.seed, initial) | dict(ranges))
-    batches = Batches(data.train, preprocessing, batch, plan.seed, augmentation, stage.images)
+    batches = Batches(data.train, preprocessing, batch, plan.seed, augmentation, stage.images, views.count)
     feed: Feed = batches
     evaluate: Callable[[State], Evaluation] | None = None
     if extractor_graph and is_annotated(data.task):
@@ -131,6 +137,8 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
     def score(values: State) -> Score:
         model.load_state(values)
         evaluation: Evaluation = evaluate(values) if evaluate else model.evaluate(held_out(data))
+        if problem := getattr(evaluation, "collapse", ""):
+            raise Collapsed(collapsed(problem), None)
         return evaluation.score
 
     def image_numbers(epoch: int, step: int) -> NDArray[np.intp]:
@@ -139,7 +147,9 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
         return batches.order(epoch)[step * batch : (step + 1) * batch]
 
     schedule = schedule_of(stage, stage.epochs * len(feed))
-    return StageRuntime(stage, program, feed, schedule, network_values, score, image_numbers, outside, compile_seconds)
+    return StageRuntime(
+        stage, batch, program, feed, schedule, network_values, score, image_numbers, outside, compile_seconds
+    )
 
 
 def stage_preprocessing(stage: Stage, preprocessing: Preprocessing) -> Preprocessing:
@@ -165,7 +175,8 @@ def _step_graphs(
     if stage.features:
         graphs = nn.tapped_graphs if is_annotated(task) else nn.features_graphs
         return *graphs(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen), {}
-    return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen), {}
+    views = views_of(task, plan.loss).count
+    return None, nn.training_graph(layer, shape, optimizer, loss, ema=plan.ema, frozen=stage.frozen, views=views), {}
 
 
 def _tap_cache(context: TrainingContext, stage: Stage, graph: Graph, batches: Batches, initial: State) -> TapCache:
@@ -192,8 +203,10 @@ def epoch_batches(feed: Feed, number: int, start: int) -> Iterator[Iterator[Batc
 
 
 def preprocessing_for(plan: TrainingPlan, data: Dataset) -> Preprocessing:
-    """Return the preprocessing of the network's published weights, or one by the statistics of `data`."""
-    if plan.pretrained:
+    """Return the preprocessing of the weights that training begins with, or one by the statistics of `data`."""
+    if plan.weights is not None:
+        preprocessing = plan.weights.for_images(*data.train.single().shape).preprocessing
+    elif plan.pretrained:
         preprocessing = preprocessing_of(plan.network, max(data.shape[1:]))
     else:
         preprocessing = Preprocessing.of(data.train)
@@ -204,7 +217,7 @@ def preprocessing_for(plan: TrainingPlan, data: Dataset) -> Preprocessing:
 def initial_values(layer: nn.Layer, graph: Graph, plan: TrainingPlan, data: Dataset) -> dict[str, NDArray[Any]]:
     """Return the first values of every variable of the network's inference `graph`; some depend on the images."""
     state = initial_state(layer, graph, plan.seed)
-    return state if plan.pretrained else state | nn.fit_whitening(layer, partial(_sample, plan, data))
+    return state if plan.is_transfer else state | nn.fit_whitening(layer, partial(_sample, plan, data))
 
 
 def _sample(plan: TrainingPlan, data: Dataset) -> NDArray[np.float32]:

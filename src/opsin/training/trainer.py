@@ -12,8 +12,10 @@ from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
 from opsin.data import Dataset
 from opsin.model import Engine, Model
+from opsin.model.pretrained import place_weights, starting_network
 from opsin.model.record import held_out, held_out_split, measured_images, measured_on
 from opsin.tasks.score import Score
+from opsin.tasks.task import Task
 from opsin.training.backend import engine_for, evaluation_engine_for
 from opsin.training.checkpointer import Checkpointer
 from opsin.training.checks import check, inference_graph, with_signs
@@ -85,7 +87,7 @@ class Trainer:
     ) -> None:
         data = with_signs(data.stacked(zoo.frames(plan.network)).for_network(plan.network), plan.signed)
         check(plan, data, out, threads)
-        layer = network or zoo.find(plan.network)(data.task.outputs, pretrained=plan.pretrained, task=data.task.name)
+        layer = _network(plan, data.task, network)
         graph = inference_graph(layer, data)
         self.plan, self.data, self.out, self.warnings = plan, data, out, tuple(warnings)
         self.model = Model(
@@ -103,12 +105,14 @@ class Trainer:
         self.replay: ReplayRecorder | None = None
 
         checkpoint = run.resume() if run else None
-        self.values: State = initial_values(layer, graph, plan, data)
         self.state = TrainerState(best_loss=self.guard.chance_loss)
+        self.values: State
         if checkpoint:
             self.state = checkpoint.state
             checkpoint_values = {**checkpoint.outside, **checkpoint.values}
-            self.values = {name: checkpoint_values[name] for name in self.values}
+            self.values = {name: checkpoint_values[name] for name in graph.variables}
+        else:
+            self.values = initial_values(layer, graph, plan, data)
         self.runtime: StageRuntime | None = prepare(self.context, plan.stages[self.state.stage], self.values)
         if checkpoint:
             self.runtime.program.load_state(checkpoint.values)
@@ -184,7 +188,7 @@ class Trainer:
         stage, program, state = runtime.stage, runtime.program, self.state
         parameters = sum(map(element_count, program.graph.parameters.values()))
         yield StageStarted(
-            stage.name, state.stage + 1, stage.epochs, len(runtime.feed), program.batch, parameters, state.epoch,
+            stage.name, state.stage + 1, stage.epochs, len(runtime.feed), runtime.batch, parameters, state.epoch,
             runtime.compile_seconds, stage.views if stage.features else 0,
         )  # fmt: skip
         self.deadline.on_stage_start(state)
@@ -207,7 +211,7 @@ class Trainer:
                 rate = runtime.learning_rate(self.state, self.state.step)
                 outputs = program.run(inputs=images, **targets, learning_rate=rate)
                 loss, correct = float(outputs["loss"]), int(outputs["correct"]) if "correct" in outputs else None
-                self.state = self.state.after_step(loss, correct, len(images))
+                self.state = self.state.after_step(loss, correct, runtime.batch)
                 verdict = self.guard.on_step(loss, self.state.step, steps, program.state)
                 if isinstance(verdict, Divergence):
                     yield self._roll_back(runtime, verdict.text)
@@ -216,7 +220,7 @@ class Trainer:
                     yield from self._record_frame(runtime.network_values(program.state()))
                 if verdict:
                     yield from self._take_snapshot(runtime, verdict)
-                yield Step(self.state.epoch + 1, self.state.steps, loss, correct, program.batch)
+                yield Step(self.state.epoch + 1, self.state.steps, loss, correct, runtime.batch)
         yield from self._end_epoch(runtime)
 
     def _run_epoch(self, state: TrainerState) -> int:
@@ -258,7 +262,7 @@ class Trainer:
         score = runtime.score(values)
         is_best = self.early_stopping.is_best(self.state, score)
         self.state = self.state.after_seconds(self.stopwatch.lap())
-        self.state = self.state.after_epoch(runtime.stage.name, runtime.program.batch, score, is_best)
+        self.state = self.state.after_epoch(runtime.stage.name, runtime.batch, score, is_best)
         if is_best and self.plan.patience is not None and not runtime.stage.qat:
             best = ModelState(self.state.steps, values)
         stop_event = self.early_stopping.on_epoch(self.state)
@@ -342,3 +346,12 @@ class Trainer:
         """Save the model, which is `state`, in the run's folder and in the file that was asked for."""
         paths = ([self.run.model] if self.run else []) + ([self.out] if self.out else [])
         self.writer.save(paths, state, self.state.history, ending, score)
+
+
+def _network(plan: TrainingPlan, task: Task, own: nn.Layer | None) -> nn.Layer:
+    """Return the network of a plan, or the user's own, marked with the weights that it begins with."""
+    if own is None:
+        return starting_network(plan.network, task, plan.pretrained, plan.weights)
+    if plan.weights is not None:
+        place_weights(own, plan.weights)
+    return own

@@ -11,6 +11,7 @@ from opsin.base.errors import UsageError
 from opsin.ir.arguments import MAX_SIZE, flag, one_of, text, whole
 from opsin.nn import ImageShape, Layer, named_layers
 from opsin.zoo.embedder import Embedder
+from opsin.zoo.feature_network import FeatureNetwork
 from opsin.zoo.weights import find_weights
 
 Constructor = Callable[[int], Layer]
@@ -23,6 +24,9 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 MIN_CLASSES: dict[str, int] = {"classification": 2, "segmentation": 2, "regression": 1, "detection": 1}
 """One class is no question, except of numbers, and of objects, which may be anywhere."""
+
+WRAPPERS: dict[str | None, Callable[[Layer], Layer]] = {"identity": Embedder, "self-supervised": FeatureNetwork}
+"""What turns a classifier into the network of another task."""
 
 _entries: dict[str, Entry] = {}
 
@@ -48,7 +52,8 @@ class Entry:
         """Create the network for `classes` classes, or outputs; with `pretrained`, it starts from published weights.
 
         `task` is what it is to be trained for, if not what it was designed for: most classifiers give numbers as well,
-        and for "identity" they give unit vectors of so many dimensions (see `zoo.embedder`).
+        for "identity" they give unit vectors of so many dimensions (see `zoo.embedder`), and for "self-supervised" the
+        features that their last layer would read (see `zoo.feature_network`).
         Raise `UsageError` if there are fewer classes than the task needs, two for most, or no such weights.
         """
         count = self.classes if classes is None else whole("the number of classes", classes, maximum=MAX_SIZE)
@@ -60,7 +65,7 @@ class Entry:
             source = self.backbone or self.name
             find_weights(source)
             (named_layers(network)["backbone"] if self.backbone else network).pretrained = source
-        return Embedder(network) if task == "identity" else network
+        return WRAPPERS[task](network) if task in WRAPPERS else network
 
     def _too_few(self, count: int, needed: int) -> str:
         if needed > 1:
@@ -101,6 +106,19 @@ def find(name: str) -> Entry:
 def frames(name: str) -> int:
     """Return the frames of a film that the network called `name` takes at once; 1 for a network of one's own."""
     return _entries[name].frames if name in _entries else 1
+
+
+def trunk(name: str) -> str:
+    """Return the network that the backbone of the network called `name` is of; `name` itself if it has none."""
+    backbone = _entries[name].backbone if name in _entries else None
+    return (backbone or name).partition(".")[0]
+
+
+def trunk_renames(name: str) -> tuple[tuple[str, str], ...]:
+    """Return patterns and replacements that turn the names of the weights of a network's backbone into its trunk's."""
+    backbone = _entries[name].backbone if name in _entries else None
+    _, _, layer = (backbone or "").partition(".")
+    return ((r"^backbone\.", f"{layer}."),) if layer else ()
 
 
 def create(name: str, classes: int | None = None) -> Layer:

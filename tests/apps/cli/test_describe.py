@@ -33,9 +33,7 @@ def test_another_image_size_and_number_of_classes(describe: Any) -> None:
     assert describe("lenet5", "--input", "3×32×20", "--classes", 26).out == out
 
 
-@pytest.mark.parametrize(
-    "size", ["224", "3x224", "3x0x224", "axbxc", "3x224x224x1", "3x-1x5", "3x1e2x5", "3x70000x5", ""]
-)
+@pytest.mark.parametrize("size", ["224", "3x224", "3x0x224", "axbxc", "3x224x224x1", "3x-1x5", "3x1e2x5", "3x70000x5"])
 def test_invalid_sizes(describe: Any, size: str) -> None:
     code, out, err = describe("lenet5", f"--input={size}")
     assert (code, out) == (2, "")

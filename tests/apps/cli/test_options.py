@@ -54,6 +54,18 @@ def test_shown_defaults_are_those_that_are_used() -> None:
     assert parse_bytes(CACHE_SIZE) == store.CACHE_SIZE
 
 
+def test_empty_values_are_refused(cli: Any) -> None:
+    """In every command: an empty path would be the current folder."""
+    for arguments, text in {
+        ("ship", "a.opsin", "--to", "c", "--out", ""): "--out is empty; give one, or leave it out",
+        ("train", "digits", "--run", ""): "--run is empty; give one, or leave it out",
+        ("predict", "a.opsin", "a.png", ""): "IMAGE is empty; give one",
+        ("gallery", "add", "", "Ann", "a.png"): "GALLERY is empty; give one",
+    }.items():
+        result = cli(*arguments)
+        assert result.code == 2 and text in result.err
+
+
 def test_values_are_parsed_and_bounded(cli: Any) -> None:
     assert cli("train", "digits", "--budget", "soon").err == (
         "Error: 'soon' is not a duration; write 90s, 10min or 1h30min\n"

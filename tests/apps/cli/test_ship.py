@@ -57,7 +57,9 @@ def test_a_model_that_does_not_fit_is_refused(
     ship: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("opsin.zoo.registry.names", lambda: ["lenet5_1998"])
-    code, out, _ = ship(model, "--to", "c", "--fit", "64KB RAM, 256KB flash", "--stream")
+    monkeypatch.setattr("opsin.export.c.format.LARGE_WEIGHTS", 10**5)
+    code, out, err = ship(model, "--to", "c", "--fit", "64KB RAM, 256KB flash", "--stream")
+    assert "246.8 kB of weights become about 691.1 kB of C; gcc needs about 0 s and 13.6 MB of memory" in err
     assert code == 0 and "It fits 64 KB of RAM and 256 KB of flash: float32, row by row, needs" in out
     code, _, err = ship(model, "--to", "c", "--fit", "1KB RAM", "--out", "other")
     assert code == 2 and "does not fit 1 KB of RAM" in err
@@ -65,7 +67,7 @@ def test_a_model_that_does_not_fit_is_refused(
     code, _, err = ship(model, "--to", "c", "--fit", "64 cats")
     assert code == 2 and "'64 cats' is no size of RAM or flash" in err
     code, _, err = ship(model, "--to", "web", "--fit", "64KB RAM")
-    assert code == 2 and "the format web has no option 'fit'" in err
+    assert code == 2 and "the format web takes no fit; leave it out, or choose the format c, which has it" in err
 
 
 def test_bad_requests_are_refused_before_the_model_is_read(ship: Any, tmp_path: Path) -> None:
@@ -75,7 +77,9 @@ def test_bad_requests_are_refused_before_the_model_is_read(ship: Any, tmp_path: 
     assert code == 2 and "choose such a name" in err
     assert ship("missing.opsin").code == 2
     code, _, err = ship("missing.opsin", "--to", "torch", "--precision", "int8")
-    assert code == 2 and "the format torch has no option 'precision'" in err
+    assert code == 2 and "the format torch takes no precision; leave it out, or choose the format web or js or" in err
+    code, _, err = ship("missing.opsin", "--to", "web", "--precision", "bf16")
+    assert code == 2 and "the precision of an export must be one of float32, int8, not 'bf16'" in err
     code, _, err = ship("missing.opsin", "--to", "web", "--max-drop", "2")
     assert code == 2 and "--max-drop is for predictions in 8-bit integers" in err
     assert not list(tmp_path.iterdir())

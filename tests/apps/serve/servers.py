@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import threading
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -22,8 +24,10 @@ pytest.importorskip("starlette", reason="Starlette is not installed: pip install
 pytest.importorskip("httptools", reason="httptools is not installed: pip install 'opsin[serve]'")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed: pip install 'opsin[serve]'")
 from opsin.apps.serve.application import Service
+from opsin.apps.serve.batching import Batcher
 from opsin.apps.serve.limits import Limits
-from opsin.apps.serve.models import open_models
+from opsin.apps.serve.messages import Channel, Setup
+from opsin.apps.serve.models import ServedModel, open_models, watching
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -86,6 +90,14 @@ class Client:
         return await self.ask("POST", path, [body], {key.replace("_", "-"): value for key, value in headers.items()})
 
 
+class TestedService(Service):
+    """A service, and what its other process has: here it is a thread."""
+
+    __test__ = False
+    served: dict[str, ServedModel]
+    batcher: Batcher
+
+
 @asynccontextmanager
 async def serving(
     models: Sequence[str] = ("small",),
@@ -93,17 +105,27 @@ async def serving(
     token: str | None = None,
     opened: Any = None,
     cores: int = 2,
-) -> AsyncIterator[tuple[Client, Service]]:
+) -> AsyncIterator[tuple[Client, TestedService]]:
     """A server of small models."""
 
     def open_model(name: str) -> Model:
         return small_model(seed=len(name)) if opened is None else opened(name)
 
     lines: list[str] = []
-    service = Service(open_models(models, open_model), limits or Limits(), token, cores, lines.append)
+    served, limits = open_models(models, open_model), limits or Limits()
+    (jobs, asking), (answers, answering) = os.pipe(), os.pipe()
+    channel = Channel(jobs, answering)
+    service = TestedService(Setup([each.data for each in served.values()], limits, token), answers, asking)
+    service.served, service.batcher = served, Batcher(served, channel, limits, cores, lambda: None)
+    computing = threading.Thread(target=service.batcher.run)
+    computing.start()
     application = service.application()
-    async with application.router.lifespan_context(application):
-        yield Client(application), service
+    with watching(served.values(), channel.send, lines.append):
+        async with application.router.lifespan_context(application):
+            yield Client(application), service
+    await asyncio.to_thread(computing.join)
+    os.close(jobs)
+    os.close(answering)
 
 
 def image_file(seed: int = 0, size: tuple[int, int] = (9, 8), format: str = "PNG") -> bytes:

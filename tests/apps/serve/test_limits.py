@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.apps.serve.servers import Limits, Service, form, image_file, run, serving
+from tests.apps.serve.servers import Limits, TestedService, form, image_file, run, serving
+
+from opsin.apps.serve.messages import READY  # isort: skip  (after the check for uvicorn)
 
 
 def bomb(side: int) -> bytes:
@@ -24,7 +26,7 @@ def bomb(side: int) -> bytes:
 
 
 @contextmanager
-def busy(service: Service) -> Iterator[None]:
+def busy(service: TestedService) -> Iterator[None]:
     """Keep the thread that computes busy."""
     begun, end = threading.Event(), threading.Event()
 
@@ -32,7 +34,8 @@ def busy(service: Service) -> Iterator[None]:
         begun.set()
         end.wait()
 
-    service.batcher._worker.submit(wait)
+    service.batcher.ready = wait
+    service.computer.send(READY)
     begun.wait()
     try:
         yield
@@ -127,7 +130,7 @@ def test_requests_beyond_the_queue_are_refused_with_a_time() -> None:
         async with serving(limits=Limits(requests=1)) as (client, service):
             with busy(service):
                 waiting = asyncio.create_task(client.post(image_file()))
-                while not service.batcher._waiting:
+                while not service.computer.jobs:
                     await asyncio.sleep(0.01)
                 answer = await client.post(image_file())
                 assert answer.status == 503 and "too many requests are waiting" in answer.error
@@ -147,7 +150,7 @@ def test_a_computation_that_takes_too_long_is_refused() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("count", [1, 7, 40])
+@pytest.mark.parametrize("count", [1, 7, 30])
 def test_requests_at_once_become_batches_with_their_own_answers(count: int) -> None:
     async def test() -> None:
         async with serving() as (client, service):
@@ -155,7 +158,7 @@ def test_requests_at_once_become_batches_with_their_own_answers(count: int) -> N
             before = sum(service.metrics.batches.counts[(("model", "small"),)])
             with busy(service):
                 tasks = [asyncio.create_task(client.post(image_file(number % 5))) for number in range(count)]
-                while len(service.batcher._waiting) < count:
+                while service.computer.jobs < count:
                     await asyncio.sleep(0.01)
             answers = [answer.data["results"] for answer in await asyncio.gather(*tasks)]
             for number, results in enumerate(answers):

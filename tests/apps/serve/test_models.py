@@ -15,7 +15,7 @@ from opsin.model import Model
 from tests.apps.serve.servers import image_file, run, serving
 from tests.model.networks import reference, small_model
 
-from opsin.apps.serve.models import ServedModel, open_models  # isort: skip
+from opsin.apps.serve.models import ServedModel, open_models, reload  # isort: skip
 
 
 def load(path: str) -> Model:
@@ -29,7 +29,7 @@ def test_a_file_is_read_again_when_it_has_changed_and_requests_go_on(tmp_path: P
 
     async def test() -> None:
         async with serving([str(path)], opened=load) as (client, service):
-            served = service.models["model"]
+            served = service.served["model"]
             before = (await client.post(image_file())).data["results"][0]["ranked"]
             assert not served.changed()
             shutil.copy(other, path)
@@ -57,13 +57,17 @@ def test_a_broken_file_leaves_the_earlier_model(tmp_path: Path) -> None:
     small_model(1).save(path)
 
     served = ServedModel("model", str(path), load)
-    model = served.model
-    path.write_bytes(path.read_bytes()[:-100])
+    model, content = served.model, path.read_bytes()
+    path.write_bytes(content[:-100])
     served.changed()
     assert served.changed()
     with pytest.raises(OpsinError, match="damaged"):
         served.reload()
     assert served.model is model and not served.changed()
+    path.write_bytes(content)
+    lines = list[str]()
+    assert reload(served, lines.append).result == "unchanged" and served.model is model
+    assert lines == [f"model was not replaced: {path} has the content of the model that is served"]
     os.unlink(path)
     assert not served.changed() and not served.changed()
 

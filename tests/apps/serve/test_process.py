@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -45,7 +46,7 @@ def process(*arguments: Any, before: str = "") -> Iterator[tuple[subprocess.Pope
         yield server, int(match[1])
     finally:
         server.kill()
-        server.communicate()
+        server.communicate()  # returns when the process that speaks HTTP has closed its standard error, too
 
 
 def connect(port: int) -> socket.socket:
@@ -151,6 +152,16 @@ def test_a_replaced_file_is_served_without_a_lost_request(model: Path, tmp_path:
         server.send_signal(signal.SIGINT)
         out, err = server.communicate(timeout=30)
         assert (server.returncode, err) == (0, "") and "ended" in out
+
+
+def test_a_process_ends_when_the_other_one_dies(model: Path) -> None:
+    with process(model) as (server, port):
+        (front,) = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        os.kill(int(front), signal.SIGKILL)
+        _, err = server.communicate(timeout=30)
+        assert server.returncode == 1 and "the process that speaks HTTP has ended with code -9" in err
+        with pytest.raises(OSError):
+            connect(port)
 
 
 def test_bad_arguments_are_refused(

@@ -13,6 +13,8 @@ def test_only_what_changes_is_said() -> None:
     )
     turned = describe(Augmentation(flip=True, quarter_turns=True, gamma=0.5))
     assert turned == "mirrored left to right, turned by multiples of 90°, gamma 0.67 to 1.5"
+    coloured = describe(Augmentation(saturation=0.4, hue=0.1, grey=0.2))
+    assert coloured == "saturation ±40%, hue turned by up to 36°, 20% of the images without colour"
     cropped = describe(
         Augmentation(crop_area=0.5, shift=0.1, scale=0.1, contrast=0.2, cutout=0.25, mixup=0.1, cutmix=0.3)
     )

@@ -128,6 +128,25 @@ def test_colours() -> None:
     np.testing.assert_allclose([spread.min(), spread.max()], [127.5, 382.5], rtol=0.01)
 
 
+def test_hues_turn_around_grey_and_keep_luma() -> None:
+    colours = draw.colour_matrices(Augmentation(hue=0.1), 3, 100.0, RANDOM)
+    np.testing.assert_allclose(colours @ np.array([80, 80, 80, 1]), 80, rtol=1e-4, err_msg="grey stays grey")
+    shown = colours @ np.array([200, 40, 90, 1])
+    np.testing.assert_allclose(shown @ np.array(draw.LUMA), np.array([200, 40, 90]) @ np.array(draw.LUMA), rtol=1e-4)
+    assert shown.std(axis=0).min() > 5
+    third = draw._hue_turns(np.array([2 * np.pi / 3]))[0] @ np.array([200.0, 40.0, 90.0])
+    luma = np.array([90.0, 200.0, 40.0]) @ np.array(draw.LUMA)
+    np.testing.assert_allclose(np.diff(third), np.diff([90, 200, 40]), err_msg="a third of a turn exchanges channels")
+    assert third @ np.array(draw.LUMA) != pytest.approx(luma)
+
+
+def test_some_images_lose_their_colours() -> None:
+    shown = draw.colour_matrices(Augmentation(grey=0.2, saturation=0.4), 3, 100.0, RANDOM) @ np.array([200, 40, 90, 1])
+    is_grey = np.ptp(shown, axis=1) < 1e-3
+    assert 0.18 < is_grey.mean() < 0.22
+    assert (draw.colour_matrices(Augmentation(grey=1.0), 1, 100.0, RANDOM) == [[1, 0]]).all()
+
+
 @pytest.mark.parametrize("goal", [(32, 32), (17, 40)])
 def test_boxes_without_content(goal: tuple[int, int]) -> None:
     top, bottom, left, right = draw.cutout_boxes(Augmentation(cutout=0.5), goal, RANDOM).T

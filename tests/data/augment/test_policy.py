@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import UsageError
 from opsin.data import AnnotatedImages, LabeledImages, Preprocessing
-from opsin.data.augment import LEVELS, Augmentation, policy_for, preset
+from opsin.data.augment import LEVELS, Augmentation, policy_for, preset, views_preset
 from opsin.tasks.detection import Boxes, ImageBoxes, ObjectDetection
 from opsin.tasks.segmentation import SemanticSegmentation
 from opsin.tasks.segmentation.masks import Masks
@@ -93,6 +93,15 @@ def test_the_preprocessing_says_what_is_dark() -> None:
     assert not policy_for("light", images, Preprocessing.of(images)).changes_colour
     bright = LabeledImages(255 - pixels, images.labels, images.classes)
     assert policy_for("light", bright, Preprocessing.of(bright)).changes_colour
+
+
+def test_views_of_grey_images_keep_no_colours_to_change() -> None:
+    strong, light = (views_preset(level, (3, 32, 32)) for level in ("strong", "light"))
+    assert strong.crop_area < light.crop_area and strong.brightness > light.brightness
+    assert (strong.hue, strong.grey) == (0.1, 0.2) and strong.flip
+    grey = views_preset("strong", (3, 32, 32), grey=True)
+    assert (grey.hue, grey.grey, grey.saturation) == (0, 0, 0) and grey == views_preset("strong", (1, 32, 32))
+    assert views_preset("none", (3, 32, 32)) == Augmentation()
 
 
 def test_unknown_levels_are_refused() -> None:

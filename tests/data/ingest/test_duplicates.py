@@ -61,6 +61,13 @@ def test_mirrored_and_recoloured_images_are_others() -> None:
     assert groups_of(original, Image.merge("RGB", (red, green, blue.point(lambda value: value // 3)))) == [0, 1]
 
 
+def test_mirror_images_are_found_where_they_count() -> None:
+    images = [photo(1), photo(1).transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((40, 50)), *map(photo, range(2, 20))]
+    hashes, sizes = np.stack([look_of(image) for image in images]), np.array([LARGE] * len(images), np.int32)
+    groups = near_duplicates(np.arange(len(images)), hashes, sizes, mirrors=True)
+    assert groups is not None and groups.tolist() == [0, 0, *range(2, 20)]
+
+
 def test_likeness_says_nothing_of_flat_and_of_small_images() -> None:
     flat = [Image.fromarray(np.full((64, 64), 250, np.uint8) - noise(seed, 64, 64) // 64) for seed in range(2)]
     assert groups_of(*flat) == [0, 1]

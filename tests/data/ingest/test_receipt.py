@@ -73,7 +73,7 @@ def test_the_receipt_as_data() -> None:
 
 
 def test_sound_data_is_called_sound() -> None:
-    receipt = load_source(photos(5), "files").receipt
+    receipt = load_source(photos(6), "files").receipt
     assert receipt is not None
     lines = receipt.text().splitlines()
     assert lines[1:] == [
@@ -81,9 +81,9 @@ def test_sound_data_is_called_sound() -> None:
         "Splits: made by Opsin: test is a fifth of each class, validation a tenth of the rest, always the same images.",
         "",
         "          train   validation   test",
-        "  cat         3            1      1",
-        "  dog         3            1      1",
-        "  total       6            2      2",
+        "  cat         4            1      1",
+        "  dog         4            1      1",
+        "  total       8            2      2",
         "",
         "Every file can be read, and no image occurs twice.",
     ]

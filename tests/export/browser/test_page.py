@@ -6,6 +6,7 @@ import base64
 import contextlib
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import opsin
 from opsin.export.web.document import WAITING
 from opsin.model import Model
 from tests.export.browser.conftest import Tab
-from tests.export.models import images, models
+from tests.export.models import classifier, images, make, models
 
 MAX_BYTES = 60_000
 """The size of a page, but for its weights."""
@@ -47,6 +48,7 @@ def test_a_chosen_image_gets_the_answer_of_portable_prediction(
     model = models()[name]
     model.portable = True
     with Tab(chromium, pages[name]) as tab:
+        first = None
         for number, image in enumerate(images()[2:5]):
             path = tmp_path / f"{number}.png"
             Image.fromarray(image).save(path)
@@ -60,7 +62,11 @@ def test_a_chosen_image_gets_the_answer_of_portable_prediction(
             expected = model.reader.read(path, path.name)
             np.testing.assert_array_equal(shown.transpose(2, 0, 1), np.broadcast_to(expected, (3, height, width)))
             (answer,) = model.predict(path)
-            _compare(text, answer, name)
+            if name == "vectors":
+                _compare_images(text, answer, first, model)
+                first = first or answer
+            else:
+                _compare(text, answer, name)
         assert tab.errors == []
 
 
@@ -87,6 +93,15 @@ def test_a_page_in_8_bit_integers_answers_as_prediction_in_int8(
         assert tab.errors == []
 
 
+def _compare_images(text: str, answer: Any, first: Any, model: Model) -> None:
+    if first is None:
+        assert text.startswith("first image")
+        return
+    comparison = model.task.compare(first, answer, model.calibration)
+    verdict = "the same" if comparison.same else "different"
+    assert text.startswith(f"{verdict}\nsimilarity {comparison.similarity:.3f}; ") and "Compared with 0.png" in text
+
+
 def _compare(text: str, answer: Any, name: str) -> None:
     if name == "grey":
         assert text.startswith(answer.label if answer.reliable else f"don\u2019t know\nperhaps {answer.label},")
@@ -99,6 +114,26 @@ def _compare(text: str, answer: Any, name: str) -> None:
         assert text.startswith(f"{float(f'{first.value:.4g}'):g} m") and "between" in text
     else:
         assert text.startswith(answer.classes[int(np.argmax(answer.shares))])
+
+
+def test_frames_of_a_film_are_compared_in_the_order_of_their_names(chromium: Any, tmp_path: Path) -> None:
+    numbers = models()["numbers"]
+    preprocessing = replace(numbers.preprocessing, frames=3)
+    model = make(classifier(2), preprocessing, numbers.task, calibration=numbers.calibration)
+    model.portable = True
+    opsin.ship(model, "web", tmp_path / "page.html")
+    paths = [tmp_path / f"{number}.png" for number in (2, 10, 9, 1)]
+    for path, image in zip(paths, images()[2:6], strict=True):
+        Image.fromarray(image).save(path)
+    film = sorted(paths, key=lambda path: int(path.stem))
+    with Tab(chromium, tmp_path / "page.html", width=360) as tab:
+        assert "Choose frames" in tab.page.locator("main").inner_text()
+        tab.page.set_input_files("#file", paths)
+        tab.page.wait_for_selector('.preview[aria-label="The image: 10.png"]')
+        _compare(tab.answer(), model.predict(film)[-1], "numbers")
+        _compare(tab.choose(film[0]), model.predict(film[0])[0], "numbers")  # the next film
+        assert "and the 2 before" in tab.page.locator("details").text_content()
+        assert tab.errors == [] and tab.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -153,6 +188,18 @@ def test_drawing_gets_an_answer(chromium: Any, pages: dict[str, Path]) -> None:
         assert tab.page.evaluate("pixelsOf(document.querySelector('.pad')).every((value) => value === 255)")
     with Tab(chromium, pages["stretched"]) as tab:
         assert not tab.page.locator("text=Draw").count()
+
+
+def test_a_comparison_can_be_started_again(chromium: Any, pages: dict[str, Path], tmp_path: Path) -> None:
+    for number in range(2):
+        Image.fromarray(images()[2 + number]).save(tmp_path / f"{number}.png")
+    with Tab(chromium, pages["vectors"], width=360) as tab:
+        assert "Says whether two images show the same." in tab.page.locator("header").inner_text()
+        assert tab.choose(tmp_path / "0.png").startswith("first image")
+        assert tab.choose(tmp_path / "1.png").startswith(("the same", "different"))
+        tab.page.click("text=Start again")
+        assert tab.choose(tmp_path / "0.png").startswith("first image")
+        assert tab.errors == []
 
 
 def test_the_camera_is_answered_until_it_is_stopped(chromium: Any, pages: dict[str, Path]) -> None:

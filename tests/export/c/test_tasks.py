@@ -13,6 +13,8 @@ from PIL import Image
 
 import opsin
 from opsin.base.errors import UsageError
+from opsin.tasks.identity.answers import Embedding
+from opsin.tasks.identity.task import unit
 from tests.backends.c.support import compiler
 from tests.export.c.support import CModel
 from tests.export.models import classifier, images, make, models
@@ -45,7 +47,8 @@ def test_outputs_and_answers(name: str, tmp_path: Path) -> None:
         read = model.reader.read(Image.fromarray(pixels), "image")[None]
         state, outputs = compiled.outputs(pixels)
         assert state == 0
-        assert outputs.tobytes() == np.moveaxis(model.outputs(read)["logits"], 1, -1)[0].tobytes(), pixels.shape
+        (expected_outputs,) = model.outputs(read).values()
+        assert outputs.tobytes() == np.moveaxis(expected_outputs, 1, -1)[0].tobytes(), pixels.shape
         (answer,) = model.predict(pixels)
         if name == "pixels":
             assert np.array_equal(classes(compiled, pixels, *pixels.shape[:2]), answer.ids)
@@ -54,6 +57,8 @@ def test_outputs_and_answers(name: str, tmp_path: Path) -> None:
         elif name == "numbers":
             expected = [quantity.value for quantity in answer.quantities]
             assert np.allclose(answers(compiled, "measure", pixels), expected, rtol=1e-6, atol=1e-6)
+        elif name == "vectors":
+            assert answers(compiled, "embed", pixels).tobytes() == answer.vector.tobytes()
         elif name == "labels":
             found = answers(compiled, "probabilities", pixels)
             assert np.allclose(found, [dict(answer.ranking)[label] for label in model.labels], atol=1e-6)
@@ -61,6 +66,24 @@ def test_outputs_and_answers(name: str, tmp_path: Path) -> None:
             best, probabilities = compiled.predict(pixels)
             assert model.labels[best] == answer.label
             assert np.allclose(probabilities, [dict(answer.ranking)[label] for label in model.labels], atol=1e-6)
+
+
+def test_vectors_are_compared(tmp_path: Path) -> None:
+    model = MODELS["vectors"]
+    compiled = CModel(model, tmp_path)
+    for function, count in (("similarity", 2), ("probability", 1)):
+        each = getattr(compiled.library, f"small_{function}")
+        each.restype = ctypes.c_float
+        each.argtypes = [ctypes.c_void_p] * 2 if count == 2 else [ctypes.c_float]
+    first, second = unit(np.random.default_rng(0).normal(size=(2, compiled.count)))
+    similarity = compiled.library.small_similarity(*(vector.ctypes.data for vector in (first, second)))
+    for value in (similarity, -1.0, 0.0, 1.0):
+        expected = model.calibration.probability(value)
+        assert compiled.library.small_probability(value) == pytest.approx(expected, abs=1e-6)
+    comparison = model.task.compare(Embedding(first), Embedding(second), model.calibration)
+    assert similarity == pytest.approx(comparison.similarity, abs=1e-7)
+    without = opsin.ship(replace(model, calibration=None), "c").files
+    assert b"small_similarity" in without["src/small.h"] and b"small_probability" not in without["src/small.h"]
 
 
 def test_units_thresholds_and_margins_are_exported() -> None:

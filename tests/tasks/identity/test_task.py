@@ -89,7 +89,7 @@ def test_options_of_classes_are_refused() -> None:
     task = Identity(members=(0, 1))
     with pytest.raises(UsageError, match="for classes"):
         task.objective(LossOptions(label_smoothing=0.1), False)
-    with pytest.raises(UsageError, match="there is no loss 'softmax' for identities; there are cosface"):
+    with pytest.raises(UsageError, match="there is no loss 'softmax' for identity; there are cosface"):
         task.objective(LossOptions(loss="softmax"), False)
     with pytest.raises(DataError, match="the training images show 1 identity; give images of at least four"):
         Identity(members=(0,)).objective(LossOptions(), False)

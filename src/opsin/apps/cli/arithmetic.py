@@ -11,8 +11,9 @@ import numpy as np
 
 from opsin.apps.cli.output import print_labelled
 from opsin.base.errors import DataError, UsageError
+from opsin.base.spread import spread
 from opsin.data.sources import image_files
-from opsin.model.int8 import INT8, MAX_IMAGES, accurate_record, agreement_of, model_precision, spread
+from opsin.model.int8 import INT8, MAX_IMAGES, accurate_record, agreement_of, model_precision
 
 if TYPE_CHECKING:
     from opsin.model import Model

@@ -13,6 +13,7 @@ from opsin.data import Preprocessing
 from opsin.data.augment import Augmentation, describe, policy_for, preset
 from opsin.report.contact_sheet import MAX_ROWS, contact_sheet
 from opsin.tasks.registry import is_annotated
+from opsin.tasks.views import views_of
 
 
 def run(
@@ -31,7 +32,7 @@ def run(
     dataset = load_as_trained(data, size, None, pixel_range, task_request(task, target))
     images, path = dataset.train, out or f"{dataset.name}-contact-sheet.png"
     preprocessing = Preprocessing.of(images)
-    augmentation = policy_for(augment, images, preprocessing)
+    augmentation = policy_for(augment, images, preprocessing, views=views_of(images.task, None))
     png = BytesIO()
     contact_sheet(images, preprocessing, augmentation, None if augment != "none" else 1).save(png, "PNG")
     write_file(path, png.getvalue())

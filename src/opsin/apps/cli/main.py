@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from opsin import __version__
-from opsin.apps.cli.arguments import bench, data, gallery, inspect, serve, ship, train, use
+from opsin.apps.cli.arguments import bench, data, explore, faces, gallery, inspect, serve, ship, train, use
 from opsin.apps.cli.arguments.renamed import Command
 from opsin.apps.cli.output import INTERRUPTED, print_error, print_warning
 from opsin.apps.cli.streams import OutputLost, prepare
@@ -47,8 +47,8 @@ app = typer.Typer(
 
 GROUPS: dict[str, tuple[Callable[..., int], ...]] = {
     "Train": (train.train, train.runs),
-    "Inspect": (use.see, inspect.describe, inspect.profile),
-    "Use": (use.predict, use.evaluate, gallery.identify, ship.ship, serve.serve),
+    "Inspect": (use.see, explore.explore, explore.similar, inspect.describe, inspect.profile),
+    "Use": (use.predict, use.evaluate, gallery.identify, faces.faces, ship.ship, serve.serve),
     "Machine": (inspect.tune, bench.bench),
 }
 """The commands in the groups of `opsin --help`."""

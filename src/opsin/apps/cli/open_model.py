@@ -19,9 +19,11 @@ UPDATE_INTERVAL = 2
 
 
 def open_model(name: str) -> Model:
-    """Return the model in an Opsin or ONNX file, or a network of the zoo with its published weights."""
+    """Return the model in a file of Opsin, ONNX or dlib, or a network of the zoo with its published weights."""
     if name.lower().endswith(".onnx"):
         return opsin.import_onnx(name)
+    if name.lower().endswith(".dat"):
+        return opsin.import_embedding(name)
     if os.path.exists(name) or name not in opsin.zoo.names():
         return opsin.load(name)
     return opsin.pretrained(name, on_progress=DownloadProgress(name) if is_live(sys.stderr) else None)

@@ -13,10 +13,11 @@ from opsin.apps.cli.images import paths_of, warn_about_frames
 from opsin.apps.cli.load_data import load_for_model
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import StatusLine, print_warning
-from opsin.base.errors import DataError, UsageError
+from opsin.base.errors import DataError
 from opsin.base.formatting import exact_size
-from opsin.inspection.api import check_data, check_target, inspect
+from opsin.inspection.api import check_data, inspect
 from opsin.inspection.images import NamedImages, check_count
+from opsin.inspection.page.target import check_name, check_target
 from opsin.model import Model
 from opsin.model.inputs import Sized
 from opsin.tasks.explained_score import known
@@ -24,8 +25,7 @@ from opsin.tasks.explained_score import known
 
 def run(name: str, images: Sequence[str], out: str, label: str | None, data: str | None, replay: str | None) -> int:
     """Write the page about a model and images to `out`, and say where it is."""
-    if not out.lower().endswith((".html", ".htm")):
-        raise UsageError(f"the page is an HTML file: call it {os.path.splitext(out)[0]}.html instead of {out}")
+    check_name(out)
     check_target(Path(out))
     with StatusLine() as line:
 

@@ -11,27 +11,31 @@ import typer
 import opsin
 from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.open_model import open_model
-from opsin.apps.cli.output import StatusLine
+from opsin.apps.cli.output import StatusLine, print_warning
 from opsin.base.formatting import exact_size
 from opsin.export.api import check_target
-from opsin.export.precision import FLOAT32
-from opsin.export.registry import find
+from opsin.export.precision import FLOAT32, export_precision
+from opsin.export.registry import check_options, find
 
 
 def run(name: str, to: str, out: str | None, arithmetic: ArithmeticOptions, options: Mapping[str, Any]) -> int:
     """Export a model, and say where the files are; options that were not given are None."""
     form = find(to)
-    settings = Arithmetic(*arithmetic).checked()
+    settings = Arithmetic(*arithmetic)
     given = {key: value for key, value in options.items() if value is not None}
     if settings.precision != FLOAT32:
-        given["precision"] = settings.precision
-    form.check_options(given)
+        given["precision"] = export_precision(settings.precision)
+    check_options(form, given)
+    settings.checked()
     if out is not None:
         check_target(form, Path(out))
     with StatusLine() as line:
         line.show("model …")
         model = open_model(name)
         settings.apply(model)
+        if warning := form.warning(model, **given):
+            line.show("")
+            print_warning(warning)
         line.show(f"{form.contents} …")
         export = opsin.ship(model, to, **given)
         path = export.save(out)

@@ -43,6 +43,8 @@ from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
 from opsin.tasks.score import ACCURACY, Score
 from opsin.training import Event, Finished, Interrupted, Started, Trainer
+from opsin.training.create import AnyTrainer, create_trainer
+from opsin.training.few_shot_trainer import FEW_SHOT
 from opsin.training.learning_curve import KEY, TRAININGS, DataCurve
 
 
@@ -68,10 +70,12 @@ def run(source: str | None, options: CommandOptions) -> int:
     if isinstance(last, Interrupted) and not last.step:
         return INTERRUPTED
     _print_end(last, folder)
+    if FEW_SHOT in trainer.model.record:
+        _print_left_out(trainer.model)
     if isinstance(last, Finished) and run:
-        if run.config.get(KEY):
+        if run.config.get(KEY) and isinstance(trainer, Trainer):
             _finish_curve(CurveRun.of(trainer, run.config.get("deadline")), folder, options.report)
-        elif options.report:
+        elif options.report and (FEW_SHOT not in trainer.model.record or trainer.data.test or trainer.history):
             _report(folder, trainer.model, trainer.data)
     return _print_model(trainer.saved_path or folder)
 
@@ -133,7 +137,7 @@ def _report(folder: Path, model: Model, data: Dataset) -> None:
         typer.secho(f"  opsin evaluate {folder / MODEL} {source} --report {folder / REPORT}", dim=True, err=True)
 
 
-def _start(source: str, options: CommandOptions) -> Trainer | None:
+def _start(source: str, options: CommandOptions) -> AnyTrainer | None:
     """Plan and create a new run; with --dry-run, print the plan and return None.
 
     Raise `OpsinError` for anything that cannot work, before there is a folder.
@@ -169,7 +173,7 @@ def _start(source: str, options: CommandOptions) -> Trainer | None:
         useful_seconds=result.useful_seconds,
     ).with_evidence(result.reasons, result.evidence)
     _print_plan(plan, measures_curve(requested, result.data))
-    trainer = Trainer(plan.plan, result.data, out=out, deadline=plan.deadline, threads=options.threads)
+    trainer = create_trainer(plan.plan, result.data, out=out, deadline=plan.deadline, threads=options.threads)
     config = configuration(plan.plan, result.data, source, out, request) | {
         "reasons": list(plan.reasons),
         "deadline": plan.deadline,
@@ -277,6 +281,22 @@ def _print_end(last: Event | None, folder: Path) -> None:
         typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} images/s.")
         if last.test:
             print_heading(*_result(last.test))
+
+
+def _print_left_out(model: Model) -> None:
+    """Print the result of a few-shot model on images that were left out."""
+    made = model.record[FEW_SHOT]
+    typer.echo(f"The last layer was computed by {made['method']}.")
+    result = made.get("left_out")
+    if result is None:
+        typer.echo("Each class has one image, so that none can be left out. To measure the model on other images:")
+        typer.secho(f"  opsin evaluate {model.name} DATA", dim=True)
+        return
+    low, high = percent(result["low"]), percent(result["high"])
+    print_heading(
+        f"{result['correct']:,} of {result['images']:,}",
+        f" images classified correctly by the others; of new ones, expect {low} to {high}.",
+    )
 
 
 def _result(score: Score) -> tuple[str, str]:

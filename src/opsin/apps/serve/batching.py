@@ -1,163 +1,173 @@
 """Answers for images, computed in batches that grow with the load and never wait for one.
 
 One thread decodes and computes. It takes everything that has arrived since, so that an image that arrives alone is
-answered at once, and the images that arrive during a computation form the next batch. More threads would only take
-turns: a computation uses every core, and Python runs one thread at a time. On computers with many cores others help to
-decode a batch, and large images are decoded apart, so that others do not wait for them.
+answered at once, and the images that arrive during a computation form the next batch. Others help to decode a batch,
+as many as half the cores. Large images are decoded apart, so that others do not wait for them.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
+import time
+import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
-from opsin.apps.serve.limits import Limits, too_busy
-from opsin.apps.serve.metrics import Metrics
-from opsin.base.errors import DataError
+from opsin.apps.answer_data import answer_data
+from opsin.apps.serve.json_text import dumps
+from opsin.apps.serve.limits import NO_MEMORY, Limits, Refusal, too_busy
+from opsin.apps.serve.messages import PIPE_BYTES, READY, Answer, Answers, Channel, Job
+from opsin.apps.serve.models import ServedModel
+from opsin.base.errors import DataError, OpsinError
 from opsin.data.decode.formats import declared_size, recognise
 from opsin.data.decode.read import read_header
 from opsin.model import Model
 from opsin.model.inputs import Sized
 
-MIN_CORES_FOR_HELPERS = 4
-"""With at least so many cores, half of them help to decode."""
-
 LARGE_PIXELS = 2**22
 """Images with more pixels are decoded apart. Four megapixels take about 50 ms."""
 
+LABELS = 5
+"""Labels for each image, if the request does not say how many."""
+
 
 @dataclass(eq=False)
-class Job:
-    """The images of a request. `results` has an answer or an error for each, when the future is done."""
+class Work:
+    """A job, and what has become of it. `results` has an answer or an error for each image."""
 
-    name: str
+    job: Job
     model: Model
-    images: Sequence[tuple[str, bytes]]
     top: int | None
-    future: asyncio.Future[None]
-    loop: asyncio.AbstractEventLoop
     inputs: list[Sized] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
-    is_decoded: bool = False
+
+    def answer(self) -> Answer:
+        """Return the answer to the client."""
+        job, results = self.job, self.results
+        if len(results) == 1 and isinstance(results[0], DataError):
+            return Answer(job.id, 422, str(results[0]).encode())
+        data = [answer_data(name, result) for (name, _), result in zip(job.images, results, strict=True)]
+        return Answer(job.id, 200, dumps({"model": job.model, "task": self.model.task.name, "results": data}))
+
+    def refused(self, error: Exception) -> Answer:
+        """Return the answer if there is none because of `error`."""
+        if isinstance(error, Refusal):
+            return Answer(self.job.id, error.status, error.text.encode())
+        text = NO_MEMORY if isinstance(error, MemoryError) else str(error)
+        if not isinstance(error, OpsinError | MemoryError):
+            text = f"the server has a fault: {type(error).__name__}; its log says more"
+            traceback.print_exception(error)
+        return Answer(self.job.id, 500, text.encode())
 
 
 class Batcher:
     """Computes the answers of all models, one batch at a time."""
 
-    def __init__(self, limits: Limits, metrics: Metrics, cores: int) -> None:
-        self.limits, self.metrics = limits, metrics
-        self.jobs = 0
-        self._waiting: deque[Job] = deque()
-        self._lock, self._is_running = Lock(), False
-        self._worker, self._large = ThreadPoolExecutor(1, "compute"), ThreadPoolExecutor(1, "large images")
-        self._helpers = ThreadPoolExecutor(cores // 2, "decode") if cores >= MIN_CORES_FOR_HELPERS else None
+    def __init__(
+        self, models: Mapping[str, ServedModel], channel: Channel, limits: Limits, cores: int,
+        ready: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """`ready` is called when the process at the other end accepts connections."""
+        self.models, self.limits, self.ready = models, limits, ready
+        self._channel = channel
+        self._waiting: deque[Work] = deque()
+        self._large = ThreadPoolExecutor(1, "large images")
+        self._helpers = cores // 2
+        self._decoders = ThreadPoolExecutor(max(1, self._helpers), "decode")
 
-    async def answers(self, name: str, model: Model, images: Sequence[tuple[str, bytes]], top: int | None) -> list[Any]:
-        """Return the answer, or a `DataError`, for each image. Raise `Refusal` (503) if too many requests wait."""
-        if self.jobs >= self.limits.requests:
-            raise too_busy("too many requests are waiting")
-        loop = asyncio.get_running_loop()
-        job = Job(name, model, images, top, loop.create_future(), loop)
-        self.jobs += 1
+    def run(self) -> None:
+        """Answer jobs until the channel ends."""
         try:
-            self._enqueue(job)
-            async with asyncio.timeout(self.limits.seconds):
-                await job.future
-        except TimeoutError:
-            raise too_busy("there was no time to compute an answer") from None
+            while True:
+                self._receive(wait=not self._waiting)
+                if batch := self._next_batch():
+                    self._compute(batch)
+        except EOFError:
+            pass
         finally:
-            self.jobs -= 1
-        return job.results
+            for pool in (self._large, self._decoders):
+                pool.shutdown(cancel_futures=True)
 
-    def close(self) -> None:
-        """End the threads when they have answered what is waiting."""
-        for pool in (self._large, self._worker, self._helpers):
-            if pool is not None:
-                pool.shutdown()
-
-    def _enqueue(self, job: Job) -> None:
-        with self._lock:
-            self._waiting.append(job)
-            is_running, self._is_running = self._is_running, True
-        if not is_running:
-            self._worker.submit(self._run_all)
-
-    def _run_all(self) -> None:
-        """Compute batches until no job is waiting."""
-        while self._is_running:
-            with self._lock:
-                jobs = self._next_jobs()
-                self._is_running = bool(jobs)
-            self._run(jobs)
-
-    def _run(self, jobs: Sequence[Job]) -> None:
-        """Decode and compute jobs of one batch."""
-        try:
-            pool = self._helpers if len(jobs) > 1 else None
-            is_here = list((pool.map if pool else map)(self._decode_here, jobs))
-            jobs = [job for job, here in zip(jobs, is_here, strict=True) if here]
-            inputs = [each for job in jobs for each in job.inputs]
-            if inputs:
-                self._answer(jobs, inputs)
-        except BaseException as error:
-            _finish(jobs, error)
-        else:
-            _finish(jobs)
-
-    def _next_jobs(self) -> list[Job]:
-        """Take the oldest job and those that can be computed with it, up to a full batch; none if no job is waiting."""
-        jobs, count, others = list[Job](), 0, list[Job]()
-        for _ in range(len(self._waiting)):
-            job = self._waiting.popleft()
-            if job.future.cancelled():
+    def _receive(self, wait: bool) -> None:
+        """Queue the jobs that have arrived."""
+        for message in self._channel.receive(wait):
+            if message == READY:
+                self.ready()
                 continue
-            fits = not jobs or (job.model is jobs[0].model and job.top == jobs[0].top)
-            if fits and (not jobs or count + len(job.images) <= job.model.largest_batch):
-                jobs.append(job)
-                count += len(job.images)
+            job = Job(*message)
+            model = self.models[job.model].model
+            top = LABELS if job.top is None and hasattr(model.task, "probabilities") else job.top
+            self._waiting.append(Work(job, model, top))
+
+    def _next_batch(self) -> list[Work]:
+        """Take the oldest job and those that can be computed with it, up to a full batch; none if no job is waiting."""
+        batch, count, others = list[Work](), 0, list[Work]()
+        for _ in range(len(self._waiting)):
+            work = self._waiting.popleft()
+            fits = not batch or (work.model is batch[0].model and work.top == batch[0].top)
+            if fits and (not batch or count + len(work.job.images) <= work.model.largest_batch):
+                batch.append(work)
+                count += len(work.job.images)
             else:
-                others.append(job)
+                others.append(work)
                 if fits:
                     break
         self._waiting.extendleft(reversed(others))
-        return jobs
+        return batch
 
-    def _decode_here(self, job: Job) -> bool:
-        """Decode the images of a job; return False if another thread does because they are large."""
-        if job.is_decoded:
-            return True
-        sizes = [self._size(name, content) for name, content in job.images]
-        if any(not isinstance(size, DataError) and size > LARGE_PIXELS for size in sizes):
-            self._large.submit(self._decode_apart, job, sizes)
-            return False
-        self._decode(job, sizes)
+    def _compute(self, batch: Sequence[Work]) -> None:
+        """Decode and answer the jobs of a batch."""
+        rest, decoded = deque(batch), list[Work]()
+        helpers = min(self._helpers, len(batch) - 1)
+        others = [self._decoders.submit(self._decode_some, rest, decoded) for _ in range(helpers)]
+        while self._decode_some(rest, decoded, PIPE_BYTES // 2):
+            self._receive(wait=False)  # before the pipe is full
+        for each in others:
+            each.result()
+        if decoded:
+            self._answer(decoded)
+
+    def _decode_some(self, rest: deque[Work], decoded: list[Work], size: float = math.inf) -> bool:
+        """Move jobs from `rest` to `decoded`, as other threads do, until there are none; return False then.
+
+        Return True earlier, after about `size` bytes.
+        """
+        while size > 0:
+            try:
+                work = rest.popleft()
+            except IndexError:
+                return False
+            if self._decode_here(work):
+                decoded.append(work)
+            size -= sum(len(content) for _, content in work.job.images)
         return True
 
-    def _decode_apart(self, job: Job, sizes: Sequence[int | DataError]) -> None:
-        try:
-            if not job.future.cancelled():
-                self._decode(job, sizes)
-                self._enqueue(job)
-        except BaseException as error:
-            _finish([job], error)
-            raise
+    def _decode_here(self, work: Work) -> bool:
+        """Decode the images of a job; return False if it is answered elsewhere, because they are large or refused."""
+        sizes = [self._size(name, content) for name, content in work.job.images]
+        if any(not isinstance(size, DataError) and size > LARGE_PIXELS for size in sizes):
+            self._large.submit(self._answer_apart, work, sizes)
+            return False
+        return self._decode(work, sizes)
 
-    def _decode(self, job: Job, sizes: Sequence[int | DataError]) -> None:
-        """Set the inputs of a job, and errors as results for images that cannot be read."""
-        for (name, content), size in zip(job.images, sizes, strict=True):
-            try:
-                if isinstance(size, DataError):
-                    raise size
-                job.inputs.append(job.model.reader.read_with_size(content, name))
-                job.results.append(None)
-            except DataError as error:
-                job.results.append(error)
-        job.is_decoded = True
+    def _answer_apart(self, work: Work, sizes: Sequence[int | DataError]) -> None:
+        if self._decode(work, sizes):
+            self._answer([work])
+
+    def _decode(self, work: Work, sizes: Sequence[int | DataError]) -> bool:
+        """Set the inputs of a job, and errors as results for images that cannot be read. Return False if refused."""
+        try:
+            for (name, content), size in zip(work.job.images, sizes, strict=True):
+                if time.monotonic() > work.job.deadline:
+                    raise too_busy("there was no time to compute an answer")
+                work.results.append(_read(work, name, content) if isinstance(size, int) else size)
+        except Exception as error:
+            self._channel.send(Answers(work.job.model, 0, [work.refused(error)]))
+            return False
+        return True
 
     def _size(self, name: str, content: bytes) -> int | DataError:
         """Return the pixels that an image declares, or why it is refused."""
@@ -171,25 +181,32 @@ class Batcher:
             return DataError(f"{text}; make it smaller")
         return size.width * size.height
 
-    def _answer(self, jobs: Sequence[Job], inputs: list[Sized]) -> None:
-        answers = iter(jobs[0].model.answers(inputs, jobs[0].top))
-        for job in jobs:
-            job.results = [next(answers) if result is None else result for result in job.results]
-        self.metrics.observe(self.metrics.batches, len(inputs), model=jobs[0].name)
-        self.metrics.count(self.metrics.images, len(inputs), model=jobs[0].name)
+    def _answer(self, batch: Sequence[Work]) -> None:
+        """Compute and send the answers of jobs of one model."""
+        inputs = [each for work in batch for each in work.inputs]
+        try:
+            answers = iter(_answers(batch[0].model, inputs, batch[0].top))
+            for work in batch:
+                work.results = [next(answers) if result is None else result for result in work.results]
+            replies = [work.answer() for work in batch]
+        except Exception as error:
+            replies = [work.refused(error) for work in batch]
+        self._channel.send(Answers(batch[0].job.model, len(inputs), replies))
 
 
-def _finish(jobs: Sequence[Job], error: BaseException | None = None) -> None:
-    """Wake the requests of jobs, in one call to their loop."""
-    if jobs:
-        jobs[0].loop.call_soon_threadsafe(_wake, jobs, error)
+def _answers(model: Model, inputs: Sequence[Sized], top: int | None) -> list[Any]:
+    """Return the answers of a model. Less than half a batch is computed one by one, because batches are padded."""
+    largest = model.largest_batch
+    rest = len(inputs) % largest
+    full = len(inputs) - rest if rest <= largest // 2 else len(inputs)
+    singles = [answer for each in inputs[full:] for answer in model.answers([each], top)]
+    return [*model.answers(inputs[:full], top), *singles]
 
 
-def _wake(jobs: Sequence[Job], error: BaseException | None) -> None:
-    for job in jobs:
-        if job.future.done():
-            continue
-        if error is None:
-            job.future.set_result(None)
-        else:
-            job.future.set_exception(error)
+def _read(work: Work, name: str, content: bytes) -> DataError | None:
+    """Add the pixels of an image to the inputs of a job, or return why it cannot be read."""
+    try:
+        work.inputs.append(work.model.reader.read_with_size(content, name))
+    except DataError as error:
+        return error
+    return None

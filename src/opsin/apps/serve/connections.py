@@ -1,4 +1,4 @@
-"""Connections with limits that uvicorn does not have, and the server process.
+"""Connections with limits that uvicorn does not have, and the server of an application.
 
 A connection waits for its client until its request is complete. If there are too many, the one that has waited longest
 is closed: clients that send slowly, or nothing, cannot keep others out.
@@ -7,11 +7,13 @@ is closed: clients that send slowly, or nothing, cannot keep others out.
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from uvicorn import Config, Server
@@ -20,18 +22,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from opsin.apps.serve.bodies import COMPLETE
 from opsin.apps.serve.limits import Limits
 from opsin.apps.serve.metrics import Metrics
-from opsin.base.errors import UsageError
+from opsin.apps.serve.sockets import BACKLOG
 
 KEEP_ALIVE_SECONDS = 15
-BACKLOG = 4096
-"""Connections that the system accepts before the server does."""
-
 ACCEPTED_AT_ONCE = 64
 """Connections that are accepted before what others have sent is read. Were it more than there may be, a flood would
 push out connections that have not had a turn yet."""
-
-RESERVED_FILES = 64
-"""Files that a process needs besides its connections."""
 
 
 class JoinedWrites:
@@ -191,37 +187,14 @@ def server(application: Any, limits: Limits, metrics: Metrics, ready: Callable[[
     result = GracefulServer(config)
     result.ready = ready
     metrics.gauges["opsin_connections"] = "Open connections.", lambda: len(result.server_state.connections)
-    metrics.gauges["process_resident_memory_bytes"] = "Memory of the process.", _resident_bytes
+    metrics.gauges["process_resident_memory_bytes"] = "Memory of both processes.", _resident_bytes
     return result
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raise `UsageError` if the address cannot be used."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"--host {host} --port {port}: {reason}; give another address") from None
-
-
-def allow_files(connections: int) -> None:
-    """Raise the limit of open files so that this many connections fit, as far as the system permits."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + RESERVED_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-        if limit < needed:
-            raise UsageError(
-                f"--max-connections {connections}: the system permits {limit} open files; give at most "
-                f"{limit - RESERVED_FILES}"
-            )
-
-
 def _resident_bytes() -> float:
+    """Return the memory of this process and of the one that computes, which has started it."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
+        pages = [Path(f"/proc/{process}/statm").read_bytes().split()[1] for process in ("self", os.getppid())]
+        return sum(map(int, pages)) * resource.getpagesize()
     except (OSError, ValueError, IndexError):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from opsin.data.decode.read import MAX_PIXELS
+from opsin.base.image_limits import MAX_PIXELS
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class Limits:
 
     requests: int = 1024
     """Requests that wait for an answer."""
+
+
+NO_MEMORY = "there is not enough memory for the images"
 
 
 @dataclass

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from opsin import __version__
 from opsin.apps.serve.limits import Limits
-from opsin.apps.serve.models import ServedModel
 
 ERRORS = {
     "400": "The request or its form is broken.",
@@ -22,7 +21,7 @@ ERRORS = {
 IMAGE = {"schema": {"type": "string", "format": "binary"}}
 
 
-def describe(models: Mapping[str, ServedModel], limits: Limits, has_token: bool) -> dict[str, Any]:
+def describe(models: Iterable[str], limits: Limits, has_token: bool) -> dict[str, Any]:
     """Return the description as data for JSON."""
     security: dict[str, Any] = {"security": [{"token": []}]} if has_token else {}
     names = list(models)

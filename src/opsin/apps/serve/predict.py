@@ -1,19 +1,17 @@
-"""The answer to a POST request: its images, checked and read, and what a model says about them."""
+"""The answer to a POST request: its images, checked and sent to the process that computes, and what that says."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs
 
-from opsin.apps.answer_data import answer_data
-from opsin.apps.serve.batching import Batcher
 from opsin.apps.serve.bodies import COMPLETE, Bodies, Receive
+from opsin.apps.serve.computer import Computer
 from opsin.apps.serve.limits import Limits, Refusal
-from opsin.apps.serve.models import ServedModel
+from opsin.apps.serve.messages import ModelData
 from opsin.apps.serve.multipart import parse_form
-from opsin.base.errors import DataError
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -23,9 +21,6 @@ FORM = "multipart/form-data"
 ACCEPTED_TYPES = ("", "application/octet-stream", "application/x-www-form-urlencoded", "binary/octet-stream", FORM)
 """Content types of images besides image/*. The third is what curl calls the bytes of a file."""
 
-LABELS = 5
-"""Labels for each image, if the request does not say how many."""
-
 MAX_NAME = 200
 """Characters of a file's name that an answer repeats."""
 
@@ -33,26 +28,26 @@ MAX_NAME = 200
 class Predictor:
     """Answers requests about images."""
 
-    def __init__(self, limits: Limits, batcher: Batcher) -> None:
-        self.limits, self.batcher = limits, batcher
+    def __init__(self, limits: Limits, computer: Computer) -> None:
+        self.limits, self.computer = limits, computer
         self.bodies = Bodies(limits)
 
-    async def answer(self, served: ServedModel, scope: Scope, receive: Receive) -> bytes:
-        """Return the answer as JSON. Raise `Refusal` for a request that has none."""
+    async def answer(self, model: str, scope: Scope, receive: Receive) -> bytes:
+        """Return the answer of a model as JSON. Raise `Refusal` for a request that has none."""
         headers = dict(scope["headers"])
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         check_type(content_type)
-        model = served.model
-        top = _top(scope["query_string"], model.task)
-        with self.bodies.upload() as upload:
+        top = _top(scope["query_string"])
+        with ExitStack() as stack:
+            upload = stack.enter_context(self.bodies.upload())
             body = await self.bodies.read(receive, headers, upload, scope.get(COMPLETE, False))
             images = self._images(body, content_type)
-            del body
-            results = await self.batcher.answers(served.name, model, images, top)
-        if len(results) == 1 and isinstance(results[0], DataError):
-            raise Refusal(422, str(results[0]))
-        data = [answer_data(name, result) for (name, _), result in zip(images, results, strict=True)]
-        return dumps({"model": served.name, "task": model.task.name, "results": data})
+            answer = self.computer.ask(model, images, top, stack.pop_all().close)
+        del body, images
+        _, status, content = await answer
+        if status != 200:
+            raise Refusal(status, content.decode())
+        return content
 
     def _images(self, body: bytes, content_type: str) -> list[tuple[str, bytes]]:
         """Return the name and the bytes of each image of a request."""
@@ -77,32 +72,26 @@ def check_type(content_type: str) -> None:
         raise Refusal(415, f"a body of the type {kind[:80]!r} is no image; send the bytes of an image, or a form")
 
 
-def _top(query: bytes, task: Any) -> int | None:
-    """Return the number of labels that the address asks for; raise `Refusal` (400) if it is none."""
+def _top(query: bytes) -> int | None:
+    """Return the number of labels that the address asks for, if any; raise `Refusal` (400) if it is none."""
     if not query:
-        return LABELS if hasattr(task, "probabilities") else None
+        return None
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=10)
-    text = values.pop("top", [str(LABELS)])[-1]
+    top = values.pop("top", None)
     if values:
         raise Refusal(400, f"there is no parameter {min(values)[:80]!r}; there is top, the number of labels")
+    if top is None:
+        return None
+    text = top[-1]
     if not text.isascii() or not text.isdigit() or not 0 < int(text[:10]) <= 10**6:
         raise Refusal(400, f"top is a number of labels from 1, not {text[:80]!r}")
     return int(text)
 
 
-ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-
-
-def dumps(data: Any) -> bytes:
-    """Return JSON as UTF-8."""
-    return ENCODER.encode(data).encode("utf-8", "replace")
-
-
-def model_data(served: ServedModel) -> Mapping[str, Any]:
-    """Return what clients need to know of a model."""
-    model = served.model
-    channels, height, width = model.preprocessing.shape
+def model_data(data: ModelData) -> Mapping[str, Any]:
+    """Return what clients need to know of a model, for JSON."""
+    channels, height, width = data.shape
     return {
-        "name": served.name, "task": model.task.name, "network": model.network, "labels": list(model.labels),
+        "name": data.name, "task": data.task, "network": data.network, "labels": data.labels,
         "input": {"channels": channels, "height": height, "width": width},
     }  # fmt: skip

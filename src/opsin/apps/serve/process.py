@@ -1,19 +1,34 @@
-"""The process of a server: it opens the models, listens, and ends when its requests are answered."""
+"""The processes of a server: this one opens the models and computes, another one speaks HTTP.
+
+Two processes, because Python runs one thread at a time: the work of HTTP would delay the computation, and the other way
+round. This process gets the signals and passes them on; the other one ends when its requests are answered, and then
+this one does. If one of them dies, the pipes between them close, and the other one ends.
+"""
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from opsin.apps.serve.application import Service
-from opsin.apps.serve.connections import allow_files, listen, server
+from opsin.apps.serve.batching import Batcher
 from opsin.apps.serve.limits import Limits
-from opsin.apps.serve.models import Open, open_models
+from opsin.apps.serve.messages import Channel, Setup
+from opsin.apps.serve.models import Open, open_models, watching
+from opsin.apps.serve.sockets import allow_files, listen
+from opsin.base.errors import OpsinError
+from opsin.base.processes import start
 from opsin.base.processors import processors
 
 SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while others wait; Python's 5 ms would show in every answer."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -38,18 +53,57 @@ def run(
     Raise `UsageError` if the address cannot be used, and `OpsinError` if a model cannot.
     """
     allow_files(limits.connections)
-    socket = listen(address.host, address.port)
-    with socket:
-        service = Service(open_models(paths, open_model), limits, token, processors(), report)
-        here = Address(address.host, socket.getsockname()[1])
-
-        def ready() -> None:
-            report(f"{', '.join(service.models)}: {here.url} (Ctrl-C ends the server)")
-
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(SWITCH_SECONDS)
-        try:
-            server(service.application(), limits, service.metrics, ready).run(sockets=[socket])
-        finally:
-            sys.setswitchinterval(interval)
+    with listen(address.host, address.port) as listening, _front(listening) as front:
+        models = open_models(paths, open_model)
+        names, here = ", ".join(models), Address(address.host, listening.getsockname()[1])
+        assert front.stdin is not None and front.stdout is not None
+        channel = Channel(front.stdout.fileno(), front.stdin.fileno())
+        channel.send(Setup([served.data for served in models.values()], limits, token))
+        batcher = Batcher(
+            models, channel, limits, processors(), lambda: report(f"{names}: {here.url} (Ctrl-C ends the server)")
+        )
+        with _signals_to(front), _short_switches(), watching(models.values(), channel.send, report):
+            batcher.run()
+        if (code := front.wait()) and -code not in SIGNALS:
+            raise OpsinError(f"the process that speaks HTTP has ended with code {code}; start the server again")
     report("ended; every request was answered")
+
+
+@contextmanager
+def _front(listening: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the process that speaks HTTP. Signals of the terminal do not reach it."""
+    file, pipe = listening.fileno(), subprocess.PIPE
+    front = start(
+        "opsin.apps.serve.front", "main", str(file), stdin=pipe, stdout=pipe, pass_fds=[file], start_new_session=True,
+        bufsize=0,
+    )  # fmt: skip
+    with front:
+        try:
+            yield front
+        finally:
+            front.kill()
+
+
+@contextmanager
+def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Pass signals on."""
+
+    def pass_on(number: int, _: Any) -> None:
+        process.send_signal(number)
+
+    before = {each: signal.signal(each, pass_on) for each in SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _short_switches() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)

@@ -1,7 +1,7 @@
 """Kernels that C programs have a function for: one for all calls, with the sizes of each in a structure.
 
-The texts in `functions/` compute what the kernels of the same names in `kernels/windows.py` do. They have variants for
-Arm's DSP and MVE extensions and for vectors, and plain C, which defines them.
+The texts in `functions/` compute what the kernels of the same names in `kernels/windows.py` and `kernels/quantized.py`
+do. They have variants for Arm's DSP and MVE extensions and for vectors, and plain C, which defines them.
 """
 
 from __future__ import annotations
@@ -18,28 +18,34 @@ SCALAR_FUNCTIONS = ("i_add", "i_mul", "i_sar")
 class SharedKernel:
     """The files of a function, the names of its pointers in order, and the `functions` of the prelude that it calls.
 
-    The structure is the first argument, and `begin`, `end` and `scratch` the last ones.
+    The `structure` of sizes is the first argument, and `begin`, `end` and `scratch` the last ones.
     """
 
     texts: tuple[str, ...]
     pointers: tuple[str, ...]
     functions: tuple[str, ...]
+    structure: str = "window"
 
     def call(self, name: str, arguments: Mapping[str, str], numbers: Mapping[str, int], blocks: int) -> str:
         """Return the statement of a call; pointers that the kernel does not have are null."""
         fields = ", ".join(f".{key} = {value}" for key, value in numbers.items() if value)
         pointers = [arguments.get(pointer, "NULL") for pointer in self.pointers]
         values = ", ".join(["&n", *pointers, "0", str(blocks), arguments["scratch"]])
-        return f"{{\n    static const window n = {{{fields}}};\n    {name}({values});\n  }}"
+        return f"{{\n    static const {self.structure} n = {{{fields}}};\n    {name}({values});\n  }}"
 
 
 SHARED_KERNELS = {
     "conv_windows": SharedKernel(
-        ("window.c", "conv_windows.c"),
+        ("extensions.c", "window.c", "convolve.c", "convolve_dsp.c", "convolve_mve.c", "conv_windows.c"),
         ("x", "u", "skip", "y"),
         (*SCALAR_FUNCTIONS, *VECTOR_FUNCTIONS),
     ),
-    "depthwise_windows": SharedKernel(("window.c", "depthwise_windows.c"), ("x", "u", "y"), SCALAR_FUNCTIONS),
+    "depthwise_windows": SharedKernel(
+        ("extensions.c", "window.c", "depthwise.c", "depthwise_mve.c", "depthwise_windows.c"),
+        ("x", "u", "y"),
+        SCALAR_FUNCTIONS,
+    ),
+    "lookup_bytes": SharedKernel(("extensions.c", "lookup_bytes.c"), ("x", "table", "y"), (), "lookup_size"),
 }
 
 

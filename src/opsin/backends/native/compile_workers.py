@@ -6,18 +6,17 @@ more. Kernels that a worker fails to return, for whatever reason, are compiled b
 
 from __future__ import annotations
 
-import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock, Thread
 from typing import IO, TypeAlias
 
 from opsin.backends.native import codegen
 from opsin.backends.native.render import render
+from opsin.base.processes import start
 from opsin.base.processors import processors
 from opsin.kernels.ir import Target
 from opsin.kernels.spec import KernelSpec
@@ -80,14 +79,9 @@ class _Worker:
         self._thread.start()
 
     def _work(self, queue: _Queue, target: Target) -> None:
-        paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        command = [sys.executable, "-c", "from opsin.backends.native.compile_workers import serve; serve()"]
         pipe = subprocess.PIPE
         try:
-            with subprocess.Popen(
-                command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
-            ) as process:
+            with start(__name__, "serve", stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
                 assert process.stdin and process.stdout
                 while jobs := queue.take():
                     _send((jobs, target), process.stdin)

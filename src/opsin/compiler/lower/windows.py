@@ -16,8 +16,8 @@ from opsin.kernels.spec import KernelSpec
 from opsin.kernels.tile import Epilogue
 from opsin.kernels.windows import (
     ADD_WORDS,
-    PAIRS,
-    QUADS,
+    BY_CHANNEL,
+    DENSE,
     SCALE_WORDS,
     ConvWindows,
     ConvWindowsAdd,
@@ -72,7 +72,7 @@ def convolve(
     """Return the calls for one group of channels, with the weights w (K C kh kw) in the order kh kw C K."""
     filters, channels = geometry.filters, geometry.window.channels
     terms, step = channels * geometry.kernel[0] * geometry.kernel[1], filters * geometry.groups
-    u, packing = _packed(lowering, w, epilogue, PAIRS, (terms, filters, step))
+    u, packing = _packed(lowering, w, epilogue, DENSE, (terms, filters, step))
     spec = ConvWindowsAdd() if len(epilogue.operands) > 2 else ConvWindows()
     words = _window_words(geometry, x_zero) | {"channels": channels, "filters": filters, "out_pixel": step} | words
     return [packing, _call(lowering, spec, x, u, epilogue, words, spec.scratch_words(terms), macs)]
@@ -86,7 +86,7 @@ def depthwise(
     attrs: dict[str, Any] = node.attrs
     geometry = Geometry(x.shape, w.shape[0], w.shape[2:], (out_height, out_width), attrs)  # type: ignore[arg-type]
     taps, channels, spec = geometry.kernel[0] * geometry.kernel[1], x.shape[1], DepthwiseWindows()
-    u, packing = _packed(lowering, w, epilogue, QUADS, (taps, channels, channels))
+    u, packing = _packed(lowering, w, epilogue, BY_CHANNEL, (taps, channels, channels))
     words, macs = _window_words(geometry, attrs["x_zero"]) | words, int(node.op.macs(node))  # type: ignore[arg-type]
     return [packing, _call(lowering, spec, x, u, epilogue, words, spec.scratch_words(channels, taps), macs)]
 

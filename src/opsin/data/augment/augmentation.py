@@ -23,8 +23,10 @@ class Augmentation:
     between pixels; otherwise the nearest pixel is taken.
 
     Colour: `brightness`, `contrast` and `saturation` are multiplied by a factor between 1 - x and 1 + x. Contrast
-    scales the distance from the mean of all images, or with `own_contrast` from the image's own mean. `gamma` raises
-    the values of each image, as shares of its largest, to a power between 1 / (1 + x) and 1 + x.
+    scales the distance from the mean of all images, or with `own_contrast` from the image's own mean. `hue` turns the
+    colours around the grey axis by an angle between minus and plus this share of a full turn. The share `grey` of the
+    images loses its colours. `gamma` raises the values of each image, as shares of its largest, to a power between
+    1 / (1 + x) and 1 + x.
 
     Occlusion and mixing: `cutout` is the side of an empty box, as a share of the shorter side (DeVries & Taylor 2017).
     `mixup` and `cutmix` are the shares of the images that are blended with another image (Zhang et al. 2018) or have a
@@ -45,6 +47,8 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     own_contrast: bool = False
+    hue: float = 0.0
+    grey: float = 0.0
     gamma: float = 0.0
     cutout: float = 0.0
     mixup: float = 0.0
@@ -63,7 +67,7 @@ class Augmentation:
 
     @property
     def changes_colour(self) -> bool:
-        return bool(self.brightness or self.contrast or self.saturation)
+        return bool(self.brightness or self.contrast or self.saturation or self.hue or self.grey)
 
     @property
     def mixes(self) -> bool:

@@ -7,7 +7,7 @@ reproduced alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, pi
+from math import log, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ WORDS = 20
 """Random numbers per image; a multiple of the numbers that one step of the counter gives."""
 
 FLIP, ROTATION, SCALE, SHIFT_Y, SHIFT_X, CROP_AREA, ASPECT, BRIGHTNESS, CONTRAST, SATURATION = range(10)
-BOX_Y, BOX_X, MIX_KIND, MIX_SHARE, MIX_Y, MIX_X, TURN, GAMMA = range(10, 18)
+BOX_Y, BOX_X, MIX_KIND, MIX_SHARE, MIX_Y, MIX_X, TURN, GAMMA, HUE, GREY = range(10, 20)
 """The use of each random number."""
 
 LUMA = (0.299, 0.587, 0.114)
@@ -117,12 +117,29 @@ def colour_matrices(
     brightness = 1 + random[BRIGHTNESS] * policy.brightness
     contrast = 1 + random[CONTRAST] * policy.contrast
     saturation = 1 + random[SATURATION] * policy.saturation if channels == 3 else np.ones_like(brightness)
+    if policy.grey and channels == 3:
+        saturation = np.where((random[GREY] + 1) / 2 < policy.grey, 0.0, saturation)
     luma = np.array(LUMA if channels == 3 else (0.0,) * channels)
     mixed = saturation[:, None, None] * np.eye(channels) + (1 - saturation)[:, None, None] * luma
+    if policy.hue and channels == 3:
+        mixed = mixed @ _hue_turns(random[HUE] * policy.hue * 2 * pi)
     matrices = np.empty((len(brightness), channels, channels + 1), np.float32)
     matrices[:, :, :-1] = (brightness * contrast)[:, None, None] * mixed
     matrices[:, :, -1] = ((1 - contrast) * mean_value)[:, None]
     return matrices
+
+
+def _hue_turns(angles: Array) -> Array:
+    """Return matrices, N × 3 × 3, that turn colours around the grey axis and keep their luma.
+
+    With luma l = w · v, a colour v becomes l + R (v - l), where R is the turn around (1, 1, 1) by Rodrigues' formula,
+    made to keep the luma.
+    """
+    cos, sin = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
+    cross = np.array(((0.0, -1.0, 1.0), (1.0, 0.0, -1.0), (-1.0, 1.0, 0.0))) / sqrt(3)
+    turns = cos * np.eye(3) + sin * cross + (1 - cos) / 3
+    luma = np.tile(np.array(LUMA), (3, 1))
+    return np.asarray(luma + (np.eye(3) - luma) @ turns @ (np.eye(3) - luma))
 
 
 def cutout_boxes(policy: Augmentation, size: tuple[int, int], random: Array) -> Boxes:

@@ -32,6 +32,10 @@ def _changes(policy: Augmentation) -> Iterator[str]:
     for name in ("brightness", "contrast", "saturation"):
         if share := getattr(policy, name):
             yield f"{name} ±{share:.0%}"
+    if policy.hue:
+        yield f"hue turned by up to {360 * policy.hue:.0f}°"
+    if policy.grey:
+        yield f"{policy.grey:.0%} of the images without colour"
     if policy.gamma:
         yield f"gamma {1 / (1 + policy.gamma):.2g} to {1 + policy.gamma:.2g}"
     if policy.cutout:

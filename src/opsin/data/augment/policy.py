@@ -13,6 +13,7 @@ from opsin.data.augment.augmentation import Augmentation
 from opsin.data.augment.orientation import has_orientation
 from opsin.data.dataset import Samples
 from opsin.data.preprocessing import Preprocessing
+from opsin.tasks.views import ONE_VIEW, Views
 
 LEVELS = ("none", "light", "strong")
 
@@ -89,11 +90,37 @@ def dense_preset(level: str, classes: Sequence[str] = (), *, turn: bool = False)
     )  # fmt: skip
 
 
-def policy_for(level: str, images: Samples, preprocessing: Preprocessing, flip: bool | None = None) -> Augmentation:
+def views_preset(level: str, shape: tuple[int, int, int], *, grey: bool = False) -> Augmentation:
+    """Return the augmentation of `level` for several views of an image, which shall be recognised as the same image.
+
+    Views are small sections in other colours: what two of them share is what the image shows (Chen et al., "A simple
+    framework for contrastive learning of visual representations", 2020, section 3 and appendix A). Raise `UsageError`
+    for an unknown level.
+    """
+    if preset(level, shape) == Augmentation():
+        return Augmentation()
+    is_strong, has_colour = level == "strong", shape[0] == 3 and not grey
+    amount = 0.4 if is_strong else 0.2
+    return Augmentation(
+        flip=True, crop_area=0.2 if is_strong else 0.4, aspect=4 / 3, bilinear=True, brightness=amount,
+        contrast=amount, own_contrast=True, saturation=amount if has_colour else 0.0, hue=0.1 if has_colour else 0.0,
+        grey=(0.2 if is_strong else 0.1) if has_colour else 0.0,
+    )  # fmt: skip
+
+
+def policy_for(
+    level: str, images: Samples, preprocessing: Preprocessing, flip: bool | None = None, views: Views = ONE_VIEW
+) -> Augmentation:
     """Return the `preset` for these images, without changes that the targets of their task cannot follow.
 
-    Colour files without colour count as grey; `flip` overrides mirroring.
+    Colour files without colour count as grey; `flip` overrides mirroring. `views` are those of a step.
     """
+    if views.count > 1:
+        policy = views_preset(level, preprocessing.shape, grey=level != "none" and _all_grey(images))
+        return policy if flip is None else replace(policy, flip=flip)
+    if views.turned:
+        policy = policy_for(level, images, preprocessing, flip)
+        return replace(policy, quarter_turns=True, rotation=0.0)
     if images.task.dense:
         turn = level != "none" and flip is not False and not has_orientation(images.pixels)
         policy = dense_preset(level, images.task.labels, turn=turn)

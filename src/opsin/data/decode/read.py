@@ -18,6 +18,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from opsin.base.concurrency import ForkLock
+from opsin.base.image_limits import MAX_PIXELS
 from opsin.data.decode.bit_depth import PixelRange, value_range
 from opsin.data.decode.fit import Crop, Framing, Portable, fit
 from opsin.data.decode.formats import DECODERS, declared_size, describe, recognise, unsupported
@@ -29,9 +30,6 @@ from opsin.data.items import DAMAGED, EMPTY, NOT_AN_IMAGE, TOO_LARGE, FileProble
 
 ImageSource: TypeAlias = "Path | bytes"
 """An image file, or its bytes."""
-
-MAX_PIXELS = 2**26
-"""Largest number of pixels of an image: 67 million, such as 8,192 × 8,192."""
 
 MAX_DRAFT_PIXELS = 2**28
 """Largest number of pixels of a JPEG that is shrunk while it is decoded, and never whole in memory: 268 million."""

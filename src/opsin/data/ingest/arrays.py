@@ -8,14 +8,13 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.base.errors import DataError
 from opsin.data.dataset import Dataset, Samples
 from opsin.data.ingest import class_names
 from opsin.data.ingest.duplicate_groups import DuplicateGroups
 from opsin.data.ingest.duplicates import MIN_COMPARED_SIDE
 from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.receipt import Receipt
-from opsin.data.ingest.split import assign_splits, counts_by_class, index_ranks
+from opsin.data.ingest.split import FEW_IMAGES, assign_splits, counts_by_class, index_ranks
 from opsin.data.ingest.thumbnail_hash import HASH_BYTES, thumbnail_hashes
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION
 from opsin.data.pixels import chunks
@@ -42,12 +41,11 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
         names = list(images.names)
     groups = _duplicate_groups(images)
     strata, classes = images.targets.strata(), images.task.labels
-    splits, split_note = assign_splits(source_splits, strata, groups.near, index_ranks(len(images), seed))
+    rank = index_ranks(len(images), seed)
+    splits, split_note = assign_splits(source_splits, strata, groups.near, rank, few=FEW_IMAGES)
     labels = [classes[label] for label in strata]
     named = images.changed(images.pixels, images.targets, tuple(names))
     train, validation, test = (named.take(np.flatnonzero(splits == split)) for split in (TRAIN, VALIDATION, TEST))
-    if not len(test):
-        raise DataError(f"{data.name} has one image of each class; at least two are needed, one to measure with")
     size = data.shape[1:]
     total = np.bincount(strata, minlength=len(classes))
     receipt = Receipt(
@@ -58,8 +56,8 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
         pixel_range=data.pixel_range, high_depth={data.depth: len(images)} if data.depth else {},
     )  # fmt: skip
     return Dataset(
-        data.name, train, test, data.predefined_split, validation if len(validation) else None, receipt,
-        pixel_range=data.pixel_range,
+        data.name, train, test if len(test) else None, data.predefined_split,
+        validation if len(validation) else None, receipt, pixel_range=data.pixel_range,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.high_depth import HighDepth
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.ingest.scan import Scan
-from opsin.data.ingest.split import assign_splits, content_ranks, counts_by_class
+from opsin.data.ingest.split import FEW_IMAGES, assign_splits, content_ranks, counts_by_class
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, Source
 from opsin.data.pixels import Pixels, take
 from opsin.data.preprocessing import Inverted, Preprocessing
@@ -82,12 +82,11 @@ class ClassIngest:
         digests = index.digests[usable]
         groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
         source_splits = [item.split for item in self.items]
-        splits, split_note = assign_splits(source_splits, labels, groups.near, content_ranks(digests, self.seed))
+        rank = content_ranks(digests, self.seed)
+        splits, split_note = assign_splits(source_splits, labels, groups.near, rank, few=FEW_IMAGES)
         invert = self.preprocessing is not None and self.preprocessing.dark_background
         pixels = Inverted.invert(self.pixels) if invert else self.pixels
         train, validation, test = (self._images(pixels, labels, splits == split) for split in (TRAIN, VALIDATION, TEST))
-        if not len(test):
-            raise DataError(f"{self.path} has one image of each class; at least two are needed, one to measure with")
         total = np.bincount(labels, minlength=len(classes))
         names = [item.name for item in self.items]
         depth = HighDepth.of(index, usable, names, self.pixel_range)
@@ -101,8 +100,8 @@ class ClassIngest:
             depth.remarks,
         )  # fmt: skip
         return Dataset(
-            self.source.name, train, test, TEST in source_splits, validation if len(validation) else None, receipt,
-            self._content(source_splits), self.pixel_range,
+            self.source.name, train, test if len(test) else None, TEST in source_splits,
+            validation if len(validation) else None, receipt, self._content(source_splits), self.pixel_range,
         )  # fmt: skip
 
     def _images(self, pixels: Pixels, labels: NDArray[np.int32], selected: NDArray[np.bool_]) -> LabeledImages:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.ingest.thumbnail_hash import HEIGHT, WIDTH
+from opsin.data.ingest.thumbnail_hash import HEIGHT, WIDTH, mirrored
 
 MAX_HAMMING_DISTANCE = 7
 MIN_CORRELATION = 0.985
@@ -73,12 +73,12 @@ def exact_duplicates(digests: NDArray[np.uint8]) -> NDArray[np.intp]:
 
 
 def near_duplicates(
-    exact: NDArray[np.intp], thumbnail_hashes: NDArray[np.uint8], sizes: NDArray[np.int32]
+    exact: NDArray[np.intp], thumbnail_hashes: NDArray[np.uint8], sizes: NDArray[np.int32], mirrors: bool = False
 ) -> NDArray[np.intp] | None:
     """Return for each image the index of the first of its near-duplicates, or None if there are too many candidates.
 
     `exact` is the result of `exact_duplicates`, `thumbnail_hashes` are N×`HASH_BYTES` bytes, and `sizes` heights and
-    widths (N×2).
+    widths (N×2). With `mirrors`, mirror images count as well.
     """
     groups = DisjointSets(len(exact))
     for number, first in enumerate(exact.tolist()):
@@ -86,7 +86,10 @@ def near_duplicates(
     compared = np.flatnonzero(
         (exact == np.arange(len(exact))) & (sizes.min(axis=1, initial=2**30) >= MIN_COMPARED_SIDE)
     )
-    thumbnails = Thumbnails(thumbnail_hashes[compared])
+    hashes = thumbnail_hashes[compared]
+    if mirrors:
+        compared, hashes = np.tile(compared, 2), np.concatenate([hashes, mirrored(hashes)])
+    thumbnails = Thumbnails(hashes)
     textured = np.flatnonzero(thumbnails.deviation >= MIN_CONTRAST)
     pairs = candidates(thumbnails.hashes()[textured])
     if pairs is None:
@@ -120,10 +123,15 @@ class Thumbnails:
 
     def match(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return whether pairs of thumbnails correlate and have the same colour."""
+        is_similar: NDArray[np.bool_] = self.correlation(first, second) >= MIN_CORRELATION
+        return is_similar & _same_colour(self.colours[first], self.colours[second])
+
+    def correlation(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the correlation of pairs of thumbnails, which must not be uniform."""
         one, other = (self.thumbnails[which] - self.mean[which, None] for which in (first, second))
         products = np.einsum("ij,ij->i", one, other) / (HEIGHT * WIDTH)
-        is_similar: NDArray[np.bool_] = products / (self.deviation[first] * self.deviation[second]) >= MIN_CORRELATION
-        return is_similar & _same_colour(self.colours[first], self.colours[second])
+        correlation: NDArray[np.float32] = products / (self.deviation[first] * self.deviation[second])
+        return correlation
 
 
 def _same_colour(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:

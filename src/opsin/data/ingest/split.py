@@ -20,6 +20,9 @@ VALIDATION_SHARE = 0.1
 MAX_VALIDATION_IMAGES = 5000
 """More images hardly make the validation accuracy more precise."""
 
+FEW_IMAGES = 5
+"""If no class has more training images, none is held out: they are measured by leaving out one after the other."""
+
 FRACTION_NAMES = {0.5: "half", 0.25: "quarter", 0.2: "fifth", 0.1: "tenth"}
 
 
@@ -45,15 +48,19 @@ def assign_splits(
     rank: NDArray[np.uint64],
     whole: str = "each class",
     min_groups: int = 1,
+    few: int = 0,
 ) -> tuple[NDArray[np.str_], str]:
     """Return the split of each image, and a sentence about the origin of the splits.
 
     `source_splits` are the splits that the source gives. A missing test split is held out of the training images, and
     then a missing validation split out of the remaining ones. Images with a split in the source stay there. The
-    sentence says that shares are of `whole`. `min_groups` is as in `held_out`.
+    sentence says that shares are of `whole`. `min_groups` is as in `held_out`. If no class has more than `few` training
+    images, and no validation split is given, nothing is held out.
     """
     splits = np.array([TRAIN if split == UNSPLIT else split for split in source_splits], dtype="<U10")
     predefined = [split for split in SPLITS if split in source_splits]
+    if VALIDATION not in predefined and np.bincount(labels[splits == TRAIN], minlength=1).max() <= few:
+        return splits, f"no class has more than {few} training images: all are trained on, and none is held out"
     for split, share, limit in (
         (TEST, TEST_SHARE, None),
         (VALIDATION, VALIDATION_SHARE, MAX_VALIDATION_IMAGES),

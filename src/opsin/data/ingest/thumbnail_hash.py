@@ -36,6 +36,12 @@ def thumbnail_hash(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
     return result, grey
 
 
+def mirrored(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the hashes (N×`HASH_BYTES`) of the mirror images."""
+    cells = hashes[:, :-3].reshape(-1, HEIGHT, WIDTH)[:, :, ::-1].reshape(-1, HEIGHT * WIDTH)
+    return np.concatenate([cells, hashes[:, -3:]], axis=1)
+
+
 @cache
 def _samples(side: int, cells: int) -> NDArray[np.intp]:
     """Return evenly spaced rows or columns of an image, equally many in each cell."""

@@ -11,23 +11,26 @@ from opsin.export.c.names import string
 from opsin.export.c.program import Shipment
 from opsin.export.c.templates import asset, floats, renamed
 from opsin.model import Model
+from opsin.tasks.identity.calibration import SameThreshold
 from opsin.tasks.regression.intervals import LEVEL
 
 DONT_KNOW = '  if (values[best] < MODEL_THRESHOLD) printf("don\'t know, perhaps ");\n'
 DEFAULT_THRESHOLD = 0.5
+OTHER_IMAGE = " [OTHER.ppm]"
 
 
 @dataclass(frozen=True)
 class Answers:
     """Parts of the `.h` file, of the `.c` file, and of the `main` of the program for a PC.
 
-    `arguments` are what that program takes after the image.
+    `arguments` are what that program takes after the image, and `functions` those of the prelude that the source calls.
     """
 
     header: str
     source: str
     main: str
     arguments: str = ""
+    functions: frozenset[str] = frozenset()
 
 
 def check_task(model: Model) -> None:
@@ -89,10 +92,23 @@ def _detection(shipment: Shipment) -> Answers:
     return Answers(detection.header(shipment), detection.source(shipment), asset("pc/detect.txt", shipment))
 
 
+def _identity(shipment: Shipment) -> Answers:
+    same: SameThreshold | None = shipment.model.calibration
+    header, code, text = asset("compare.h", shipment), asset("compare.c", shipment), ""
+    if same is not None:
+        header += asset("same.h", shipment, threshold=floats([same.threshold]))
+        code += asset("exponential.c", shipment)
+        code += asset("same.c", shipment, slope=floats([same.slope]), offset=floats([same.offset]))
+        text = asset("pc/same.txt", shipment)
+    main = asset("pc/vectors.txt", shipment, same=text)
+    return Answers(header, code, main, OTHER_IMAGE, frozenset({"f_sqrt"}))
+
+
 ANSWERS: dict[str, Callable[[Shipment], Answers]] = {
     "classification": _classification,
     "multilabel": _multilabel,
     "regression": _regression,
     "segmentation": _segmentation,
     "detection": _detection,
+    "identity": _identity,
 }

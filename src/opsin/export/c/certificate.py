@@ -30,7 +30,7 @@ def certificate(folder: Folder, fit: str = "") -> str:
         "ram_bytes": ram_bytes(shipment),
         "weights_bytes": len(program.constants),
         "weights_checksum": f"0x{shipment.checksum:08x}",
-        "goldens": len(shipment.goldens.images),
+        "goldens": len(shipment.goldens.values),
         "rows_at_a_time": program.stream.layers if program.stream else 0,
         "layers": [{"layer": scope, "operation": label, "macs": macs} for scope, label, macs in shipment.layers],
         "compilers": [each.to_data() for each in folder.measurements],

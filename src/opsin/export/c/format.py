@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from opsin.base.formatting import exact_size
 from opsin.export.c.answers import check_task
 from opsin.export.c.certificate import certificate
+from opsin.export.c.fit import BYTES
 from opsin.export.c.fit import COMPILERS as MICROCONTROLLERS
 from opsin.export.c.fit import fit as fit_folder
 from opsin.export.c.fit import summary as fit_summary
@@ -17,6 +19,10 @@ from opsin.export.precision import FLOAT32
 from opsin.model import Model
 
 CERTIFICATE = "certificate.json"
+
+LARGE_WEIGHTS = 4 * 10**6
+TEXT_BYTES, COMPILE_SECONDS, COMPILE_BYTES = 2.8, 0.9e-6, 55
+"""Bytes of C for a byte of weights, and what GCC 12 needs for it on a processor of 2.6 GHz."""
 
 
 def export(
@@ -45,4 +51,16 @@ def summary(files: Files) -> str:
     return str(json.loads(files[CERTIFICATE])["fit"])
 
 
-C = Format("c", "a C project", "", export, summary)
+def warning(model: Model, *, precision: str = FLOAT32, **_: object) -> str:
+    """Return how large the text of large weights will be, and what a compiler needs for it."""
+    size = sum(array.size for array in model.state.values()) * BYTES[precision]
+    if size < LARGE_WEIGHTS:
+        return ""
+    text, memory = exact_size(size * TEXT_BYTES), exact_size(size * COMPILE_BYTES)
+    return (
+        f"{exact_size(size)} of weights become about {text} of C; gcc needs about {size * COMPILE_SECONDS:.0f} s and "
+        f"{memory} of memory for it{'; --precision int8 takes a quarter' if precision == FLOAT32 else ''}"
+    )
+
+
+C = Format("c", "a C project", "", export, summary, warning, CERTIFICATE)

@@ -36,7 +36,7 @@ def header(shipment: Shipment, answers: Answers) -> str:
     return asset(
         "header.h", shipment, head=head(shipment), width=width, height=height, channels=channels,
         outputs=shipment.outputs, labels=_labels(shipment), ram=ram_bytes(shipment),
-        weights=len(shipment.program.constants), goldens=len(shipment.goldens.images),
+        weights=len(shipment.program.constants), goldens=len(shipment.goldens.values),
         streamed=int(shipment.is_streamed), rows=renamed(ROWS, shipment) if shipment.is_streamed else "",
         predict=renamed(_film(shipment) + OUTPUTS, shipment) + answers.header,
     )  # fmt: skip
@@ -49,5 +49,7 @@ def _film(shipment: Shipment) -> str:
 
 def _labels(shipment: Shipment) -> str:
     count = len(shipment.model.labels)
+    if not count:
+        return ""
     of = "each of them is about" if count == shipment.outputs else "they are about"
     return renamed(f"\n/* What {of}, in UTF-8. */\nextern const char *const model_labels[{count}];\n", shipment)

@@ -8,8 +8,9 @@ import numpy as np
 
 from opsin.backends.portable import COMPACT, Array, PortableProgram, portable_program, streamed_program
 from opsin.base.errors import UsageError
-from opsin.export.c.goldens import Goldens, make_goldens
+from opsin.export.c.goldens import GoldenValues, golden_values
 from opsin.export.c.names import prefix_of
+from opsin.export.goldens import make_goldens
 from opsin.export.precision import FLOAT32, Network, network_of
 from opsin.ir import show
 from opsin.kernels.ir import ELEMENT_BYTES, PORTABLE, PORTABLE_SMALL
@@ -18,7 +19,7 @@ from opsin.model.int8 import INT8
 
 INPUT, OUTPUT = "inputs", "logits"
 OFFSETS = "box_offsets"
-SHAPES = {"segmentation": {OUTPUT: 3}, "detection": {"class_logits": 2, OFFSETS: 2}}
+SHAPES = {"segmentation": {OUTPUT: 3}, "identity": {"embeddings": 1}, "detection": {"class_logits": 2, OFFSETS: 2}}
 """The outputs of a task and their numbers of axes, without that of the batch; for others a row of numbers."""
 CHECKSUM_FACTOR = 0x01000193
 """An odd number: a bit that changes in any word changes the sum of words times its powers."""
@@ -33,7 +34,7 @@ class Shipment:
     network: Network
     program: PortableProgram
     prefix: str
-    goldens: Goldens
+    goldens: GoldenValues
 
     @property
     def model(self) -> Model:
@@ -103,7 +104,7 @@ def prepare(model: Model, precision: str, stream: bool = False) -> Shipment:
         _streamed(network) if stream else portable_program(network.graph, network.state, COMPACT, TARGETS[precision])
     )
     _check_layout(model, program)
-    return Shipment(network, program, prefix_of(model), make_goldens(network, list(expected)))
+    return Shipment(network, program, prefix_of(model), golden_values(make_goldens(network), list(expected)))
 
 
 def _streamed(network: Network) -> PortableProgram:

@@ -30,7 +30,7 @@ def source(shipment: Shipment, answers: Answers) -> str:
         head(shipment),
         f'#include "{shipment.prefix}.h"\n',
         asset("settings.c", shipment, **_settings(shipment)),
-        prelude(program.functions),
+        prelude(program.functions | answers.functions),
         program.memory,
         "/* ---- Weights, as words -------------------------------------------------------------------------- */\n",
         program.constants,
@@ -88,7 +88,7 @@ def _settings(shipment: Shipment) -> dict[str, object]:
         "dark_background": int(model.preprocessing.dark_background),
         "mirrored": int(model.tta is not None),
         "mirrored_back": _mirrored_back(shipment),
-        "values": goldens.outputs.shape[1],
+        "values": goldens.values.shape[1],
         "golden_at": _golden_at(shipment),
     }
 
@@ -111,12 +111,14 @@ def _mirrored_back(shipment: Shipment) -> str:
 
 
 def _labels(shipment: Shipment) -> str:
+    if not shipment.model.labels:
+        return ""
     names = ",\n".join(f"  {string(label)}" for label in shipment.model.labels)
     return f"const char *const {shipment.prefix}_labels[{len(shipment.model.labels)}] = {{\n{names},\n}};\n"
 
 
 def _golden_bits(shipment: Shipment) -> str:
-    rows = shipment.goldens.outputs.view(np.uint32).tolist()
+    rows = shipment.goldens.values.view(np.uint32).tolist()
     texts = [
         textwrap.fill(", ".join(f"0x{word:08x}" for word in row), 110, initial_indent="   ", subsequent_indent="   ")
         for row in rows

@@ -18,6 +18,7 @@ ANSWER_TYPES = {
     "regression": "Regression",
     "segmentation": "Segmentation",
     "detection": "Detection",
+    "identity": "Identity",
 }
 
 
@@ -43,4 +44,4 @@ def export(model: Model, *, precision: str = FLOAT32) -> Files:
     }
 
 
-JS = Format("js", "a JavaScript module", "", export)
+JS = Format("js", "a JavaScript module", "", export, main_file="module.wasm")

@@ -39,7 +39,7 @@ def export(
     With `preprocessing`, the input is "images": uint8 N × H × W × C of the network's size, which the file normalizes.
     Frames of films stay N × C × H × W. With `resize`, images may have any size, and the file resizes them as well.
     Without both, the input is "inputs", the normalized images, float32 N × C × H × W. With `tta`, the outputs for an
-    image and for its mirror image are averaged; by default, if the model does that.
+    image and for its mirror image are averaged; by default, if the model does that. Vectors keep length 1.
     """
     mirrored = model.tta == "hflip" if tta is None else flag("tta", tta)
     if mirrored and not model.task.mirrors:
@@ -55,7 +55,7 @@ def export(
     data = onnx.to_bytes(
         network.graph, network.state, name=model.network, metadata=metadata, description=description,
         byte_input=byte_input(model, resize) if prepares else None, mirrored=mirrored,
-        rounded=network.rounded,
+        unit_length=model.task.name == "identity", rounded=network.rounded,
     )  # fmt: skip
     return {"model.onnx": data}
 

@@ -102,5 +102,5 @@ def input_description(model: Model) -> dict[str, Any]:
 def _test_pixels(model: Model) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Return the pixels that the network takes for the noise that the script makes, too."""
     width, height = TEST_IMAGE
-    image = Image.frombytes("RGB", TEST_IMAGE, noise(3 * width * height).tobytes())
+    image = Image.frombytes("RGB", TEST_IMAGE, noise(0, 3 * width * height).tobytes())
     return portable_preprocessing(model.preprocessing).read(image, "the test image")

@@ -10,6 +10,7 @@ from opsin.model import Model
 from opsin.tasks.detection.calibration import DEFAULT_SCORE
 from opsin.tasks.detection.heads import AnchorHead, Layout
 from opsin.tasks.detection.results import MAX_CANDIDATES, MAX_DETECTIONS, MAX_OVERLAP
+from opsin.tasks.identity.calibration import SameThreshold
 from opsin.tasks.multilabel.calibration import LabelThresholds
 from opsin.tasks.segmentation.colours import colour_of
 
@@ -83,10 +84,18 @@ def _levels(layout: Layout, height: int, width: int) -> list[dict[str, Any]]:
     return levels
 
 
+def _identity(model: Model) -> dict[str, Any]:
+    calibration: SameThreshold | None = model.calibration
+    if calibration is None:
+        return {"same": None}
+    return {"same": {name: getattr(calibration, name) for name in ("threshold", "slope", "offset")}}
+
+
 DESCRIPTIONS: dict[str, Callable[[Model], dict[str, Any]]] = {
     "classification": _classification,
     "multilabel": _multilabel,
     "regression": _regression,
     "segmentation": _segmentation,
     "detection": _detection,
+    "identity": _identity,
 }

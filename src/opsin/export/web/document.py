@@ -24,7 +24,7 @@ from opsin.export.web.packing import Packed, pack
 from opsin.model import Model
 from opsin.viz.page_style import base_style
 
-SCRIPTS = ("dom.js", "answer.js", "sources.js", "page.js")
+SCRIPTS = ("dom.js", "answer.js", "identity.js", "sources.js", "page.js")
 WAITING = (
     "The model is being checked. If this text stays, the page was changed or damaged, or this browser runs no scripts: "
     "get the page again, or use another browser."

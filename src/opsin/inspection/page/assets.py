@@ -1,4 +1,4 @@
-"""The script and the style sheet of a page, joined from the files of this package."""
+"""The script and the style sheet of a page, joined from the files of this package and of its views."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ SHARED_SCRIPTS = (
 """Scripts whose names all views see, in this order; the start comes last."""
 
 
-def script(views: Sequence[str]) -> str:
-    """Return the script of a page with these views. What a view's file declares stays inside it."""
-    root = _root()
-    shared = [_text(root / "assets" / name) for name in SHARED_SCRIPTS]
-    parts = [f"{{\n{_text(file)}}}\n" for name in views for file in _files(root / "views" / name, ".js")]
-    return "\n".join(["'use strict';", *shared, *parts, _text(root / "assets" / "start.js")])
+def script(views: Sequence[Traversable], more: Sequence[Traversable] = ()) -> str:
+    """Return the script of a page with the views in these folders. What a view's file declares stays inside it.
+
+    `more` are further files whose names all views see.
+    """
+    assets = files("opsin.inspection") / "assets"
+    shared = [_text(file) for file in (*(assets / name for name in SHARED_SCRIPTS), *more)]
+    parts = [f"{{\n{_text(file)}}}\n" for folder in views for file in _files(folder, ".js")]
+    return "\n".join(["'use strict';", *shared, *parts, _text(assets / "start.js")])
 
 
-def style(views: Sequence[str], more: str = "") -> str:
-    """Return the style sheet of a page with these views."""
-    root = _root()
-    parts = [_text(file) for name in views for file in _files(root / "views" / name, ".css")]
-    return "\n".join([base_style(), _text(root / "assets" / "page.css"), more, *parts])
+def style(views: Sequence[Traversable], more: str = "") -> str:
+    """Return the style sheet of a page with the views in these folders."""
+    parts = [_text(file) for folder in views for file in _files(folder, ".css")]
+    return "\n".join([base_style(), _text(files("opsin.inspection") / "assets" / "page.css"), more, *parts])
 
 
-def _root() -> Traversable:
-    return files("opsin.inspection")
+def view_folder(name: str, package: str = "opsin.inspection") -> Traversable:
+    """Return the folder of a view, which is in the folder `views` of a package."""
+    return files(package) / "views" / name
 
 
 def _files(folder: Traversable, suffix: str) -> list[Traversable]:

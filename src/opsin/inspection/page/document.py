@@ -12,8 +12,11 @@ from typing import Any
 
 from opsin import __version__
 
-GENERATOR = "opsin see"
-"""The name in the file by which such pages are recognised."""
+SEE = "opsin see"
+"""The command that makes such pages; they are recognised by its name in the file."""
+
+NOTEBOOK_HEIGHT = 860
+"""Pixels of the page in a notebook."""
 
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """Characters of JSON that could end a script element, or that scripts read as line ends."""
@@ -29,9 +32,19 @@ class Section:
 
 
 def document(
-    title: str, lead: str, sections: Iterable[Section], data: Any, arrays: str, script: str, style: str
+    title: str,
+    lead: str,
+    sections: Iterable[Section],
+    data: Any,
+    arrays: str,
+    script: str,
+    style: str,
+    generator: str = SEE,
 ) -> str:
-    """Return the page. `data` is written as JSON, `arrays` is the text of `Arrays.encoded`."""
+    """Return the page. `data` is written as JSON, `arrays` is the text of `Arrays.encoded`.
+
+    `generator` is the command that makes the page.
+    """
     policy = (
         f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -43,7 +56,7 @@ def document(
         '<html lang="en"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f'<meta name="generator" content="{GENERATOR} {__version__}">',
+        f'<meta name="generator" content="{generator} {__version__}">',
         f"<title>{escape(title)}</title><style>{style}</style></head>",
         '<body><a class="skip" href="#main">Skip to the content</a>',
         f'<header><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p><div id="images"></div></header>',
@@ -61,6 +74,14 @@ def document(
         "",
     ]
     return "\n".join(parts)
+
+
+def notebook_frame(html: str, generator: str = SEE) -> str:
+    """Return the page as an element of a notebook."""
+    return (
+        f'<iframe srcdoc="{escape(html)}" sandbox="allow-scripts" title="{generator}" '
+        f'style="width: 100%; height: {NOTEBOOK_HEIGHT}px; border: 0"></iframe>'
+    )
 
 
 def _section(section: Section, first: bool) -> str:

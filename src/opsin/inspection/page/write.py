@@ -48,7 +48,8 @@ def make_page(subject: Subject, views: Sequence[View] = VIEWS) -> Page:
         "views": dict.fromkeys(names), "index": arrays.size, "leftOut": _left_out(data), "version": __version__,
     }  # fmt: skip
     sections = [Section(view.name, view.title, view.markup(subject)) for view in shown]
-    script, style = assets.script(names), assets.style(names, f".architecture {{ {diagram_svg.style()} }}")
+    folders = [assets.view_folder(name) for name in names]
+    script, style = assets.script(folders), assets.style(folders, f".architecture {{ {diagram_svg.style()} }}")
     html = document(title(subject), lead(subject), sections, content, arrays.encoded(index), script, style)
     if (size := len(html.encode("utf-8"))) > MAX_BYTES:
         raise UsageError(

@@ -90,11 +90,17 @@ class Network:
 
 @checked
 def read(
-    path: str | os.PathLike[str], input_shape: tuple[int, int, int] | None = None, *, classifier: bool = False
+    path: str | os.PathLike[str],
+    input_shape: tuple[int, int, int] | None = None,
+    *,
+    classifier: bool = False,
+    other_size: bool = False,
 ) -> Network:
     """Return the network in an ONNX file; its outputs have their names in the file.
 
-    `input_shape` (channels, rows, columns) is required if the file leaves these sizes free.
+    `input_shape` (channels, rows, columns) is required if the file leaves these sizes free. With `other_size`, its rows
+    and columns take the place of those in the file: exporters write the size of an example into files of networks that
+    take any.
 
     With `classifier`, the network has one output, "logits", N × classes: the first output of the file with floats,
     before a final softmax or sigmoid. A single output becomes two classes; softmax of their logits gives 1 - p and p.
@@ -119,6 +125,7 @@ def read(
         description = read_description(record.metadata)
         own = None if description is None else OwnGraph.of(description)
         importer = Importer(graph, opset, TensorLoader(place.parent, len(data)), own)
+        importer.other_size = other_size
         converted_graph = importer.network(input_shape, classifier)
     except ModelError as error:
         raise ModelError(f"{path} {error}") from None
@@ -145,6 +152,7 @@ class Importer:
 
     def __init__(self, record: GraphRecord, opset: int, arrays: TensorLoader, own: OwnGraph | None = None) -> None:
         self.record, self.opset, self.arrays, self.own = record, opset, arrays, own
+        self.other_size = False
         self.folded_elements = 0
         self.batch: int | None = None
         self.state: dict[str, NDArray[np.float32]] = {}
@@ -216,7 +224,7 @@ class Importer:
             values = by_class(results["logits"])
             results["logits"], self.independent = to_logits(values, self.output)
             self.conversion = conversion(self.output, values.shape[1] == 1)
-        elif self.own is None:
+        elif self.own is None and not self.other_size:
             self._check_declared_shapes(results)
         return Graph((images,), results).verify()
 
@@ -246,6 +254,8 @@ class Importer:
             and all(d is None or d > max(CHANNEL_COUNTS) for d in dims[1:3])
         )
         sizes = (dims[3], *dims[1:3]) if is_channels_last else dims[1:]
+        if self.other_size and len(sizes) == 3:
+            sizes = (sizes[0], None, None)
         images = input_tensor("inputs", (BATCH, *image_shape(sizes, input_shape)))
         self._check_size(images)
         self.values[record.name] = self._channels_last(images, record.name) if is_channels_last else images

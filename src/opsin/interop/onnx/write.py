@@ -49,15 +49,16 @@ def to_bytes(
     description: Mapping[str, Any] | None = None,
     byte_input: ByteInput | None = None,
     mirrored: bool = False,
+    unit_length: bool = False,
     rounded: Mapping[str, RoundedVariable] | None = None,
 ) -> bytes:
     """Return the ONNX file of an inference graph with the variables `state`; equal networks give equal bytes.
 
     The names of outputs, variables and layers are those of the graph, and a free batch stays free. With `byte_input`,
     the input is "images", uint8, and the file normalizes it. If `mirrored`, the outputs are the means of those of an
-    image and of its mirror image. Variables in `rounded` are stored as whole numbers with their scales. `metadata` are
-    entries for other programs. `description` is data for JSON that `read` returns; its entry "graph" says which part of
-    the file is the network itself.
+    image and of its mirror image, with `unit_length` divided by their lengths. Variables in `rounded` are stored as
+    whole numbers with their scales. `metadata` are entries for other programs. `description` is data for JSON that
+    `read` returns; its entry "graph" says which part of the file is the network itself.
 
     Raise `UsageError` for an operation that ONNX does not have, and if the file would be larger than 2 GiB. Raise
     `ModelError` if a variable has no value.
@@ -73,7 +74,7 @@ def to_bytes(
         value = write_byte_input(writer, byte_input, input_name)
     own_outputs = outputs = writer.graph(graph, {images: value})
     if mirrored:
-        outputs = writer.mean_with_mirrored(graph, images, value, own_outputs)
+        outputs = writer.mean_with_mirrored(graph, images, value, own_outputs, unit_length)
     for output, result in outputs.items():
         writer.rename(result, output)
     own: dict[str, Any] = {"frozen": [each for each in graph.variables if each not in graph.parameters]}
@@ -174,14 +175,16 @@ class GraphWriter:
         return name
 
     def mean_with_mirrored(
-        self, graph: Graph, images: Tensor, value: str, outputs: Mapping[str, str]
+        self, graph: Graph, images: Tensor, value: str, outputs: Mapping[str, str], unit_length: bool
     ) -> dict[str, str]:
-        """Write the graph again for the mirrored images; return the names of the means of both outputs."""
+        """Write the graph again for the mirrored images; return the names of the means of both outputs, which have
+        length 1 along axis 1 if that is asked."""
         mirrored = self.graph(graph, {images: self._mirror(value)})
         result = {}
         for name, other in mirrored.items():
             back = self._mirror(other) if graph.outputs[name].rank == 4 else other
-            result[name] = self.emit("Mul", [self.emit("Add", [outputs[name], back]), self.constant(0.5)])
+            mean = self.emit("Mul", [self.emit("Add", [outputs[name], back]), self.constant(0.5)])
+            result[name] = self.emit("LpNormalization", [mean], {"axis": 1, "p": 2}) if unit_length else mean
         return result
 
     def _mirror(self, value: str) -> str:

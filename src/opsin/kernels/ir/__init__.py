@@ -1,10 +1,10 @@
 """The kernel IR, a small language of vector loops that does not depend on the processor.
 
-`nodes` defines it, `builder` builds kernels, `interpreter` runs them in NumPy, `bfloat16` and `integers` define the
-narrow types, `target` describes processors, and `functions` has the transcendental functions.
+`nodes` defines it, `builder` builds kernels of `values`, `interpreter` runs them in NumPy, `bfloat16` and `integers`
+define the narrow types, `target` describes processors, and `functions` has the transcendental functions.
 """
 
-from opsin.kernels.ir.builder import Builder, Operand, Pointer, Register, Value
+from opsin.kernels.ir.builder import Builder
 from opsin.kernels.ir.interpreter import DTYPES, interpret
 from opsin.kernels.ir.nodes import (
     BF16,
@@ -32,6 +32,7 @@ from opsin.kernels.ir.nodes import (
     ScalarType,
 )
 from opsin.kernels.ir.target import PORTABLE, PORTABLE_SMALL, TARGETS, Target, best_target, usable_targets
+from opsin.kernels.ir.values import Operand, Pointer, Register, Value
 
 __all__ = [
     "BF16",

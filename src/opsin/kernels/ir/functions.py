@@ -8,7 +8,8 @@ Abramowitz & Stegun (absolute error 1.5e-7), and its Taylor series near zero.
 
 from __future__ import annotations
 
-from opsin.kernels.ir.builder import Builder, Value
+from opsin.kernels.ir.builder import Builder
+from opsin.kernels.ir.values import Value
 
 
 def polynomial(k: Builder, x: Value, coefficients: tuple[float, ...]) -> Value:

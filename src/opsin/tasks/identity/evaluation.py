@@ -12,9 +12,11 @@ from opsin.base.concurrency import lazy
 from opsin.base.formatting import percent
 from opsin.tasks.identity import sections
 from opsin.tasks.identity.calibration import SameThreshold
+from opsin.tasks.identity.groups import GroupRates, group_rates
 from opsin.tasks.identity.identification import Identification, identify
 from opsin.tasks.identity.pairs import FOLDS, Pairs
-from opsin.tasks.identity.verification import Floats, Roc, fold_accuracies
+from opsin.tasks.identity.targets import Identities
+from opsin.tasks.identity.verification import Floats, Roc, best_threshold, fold_accuracies
 from opsin.tasks.score import Score
 from opsin.tasks.section import Section
 
@@ -23,14 +25,13 @@ VERIFICATION = "verification_accuracy"
 
 @dataclass(frozen=True, eq=False)
 class IdentityEvaluation:
-    """Unit vectors of N images with their identities, and the `pairs` of them that are compared.
+    """Unit vectors of N images with their `targets`, and the `pairs` of them that are compared.
 
     `listed` says whether a file names the pairs; otherwise they are all pairs, of at most `MAX_IMAGES` images.
     """
 
     embeddings: NDArray[np.float32]
-    identities: NDArray[np.int32]
-    names: tuple[str, ...]
+    targets: Identities
     pairs: Pairs
     listed: bool = False
     calibration: SameThreshold | None = None
@@ -69,7 +70,17 @@ class IdentityEvaluation:
     @lazy
     def identification(self) -> Identification | None:
         """The rates of a gallery with one image of each identity; None for listed pairs, or if none has a second."""
-        return None if self.listed else identify(self.embeddings, self.identities)
+        return None if self.listed else identify(self.embeddings, self.targets.numbers)
+
+    @property
+    def threshold(self) -> float:
+        """The similarity from which pairs are taken for the same: the model's, or the best for these pairs."""
+        return self.calibration.threshold if self.calibration else best_threshold(self.similarities, self.pairs.same)
+
+    @lazy
+    def groups(self) -> list[GroupRates]:
+        """The errors of each group that the data names, at the threshold."""
+        return group_rates(self.targets.columns, self.targets.numbers, self.pairs, self.similarities >= self.threshold)
 
     @property
     def score(self) -> Score:
@@ -108,6 +119,7 @@ class IdentityEvaluation:
             "folds": self.folds.tolist(), "roc_area": self.roc.area, "equal_error_rate": self.roc.equal_error_rate,
             "true_accepts": [{"false_accepts": far, "true_accepts": tar} for far, tar in self.roc.stated_rates()],
             "identification": self.identification.to_data() if self.identification else None,
+            **({"groups": [rates.to_data() for rates in self.groups]} if self.groups else {}),
         }  # fmt: skip
 
     def __str__(self) -> str:

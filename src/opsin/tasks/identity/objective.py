@@ -55,5 +55,5 @@ class IdentityObjective:
 def check_loss(name: str) -> str:
     """Return the name of a loss. Raise `UsageError` if there is none."""
     if name not in LOSSES:
-        raise UsageError(f"there is no loss '{name}' for identities; there are {', '.join(LOSSES)}")
+        raise UsageError(f"there is no loss '{name}' for identity; there are {', '.join(LOSSES)}")
     return name

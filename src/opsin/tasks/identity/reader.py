@@ -9,6 +9,7 @@ from opsin.base.errors import DataError
 from opsin.base.formatting import listed
 from opsin.base.path_words import is_image, split_named
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
+from opsin.tasks.identity.groups import read_groups
 from opsin.tasks.problems import UNREADABLE_IMAGE, printable
 
 FORM = "a folder for each identity"
@@ -46,7 +47,9 @@ def read(files: Files, image_size: ImageSize) -> Annotations | None:
             f"Identities in more than one split: {len(both):,}, such as {listed(map(printable, both), 3)}; scores on "
             "identities that were trained on are too good."
         )
-    return Annotations(images, {"names": tuple(sorted(counts))}, problems, notes, FORM)
+    names = tuple(sorted(counts))
+    groups, unused, about_groups = read_groups(files, names)
+    return Annotations(images, {"names": names, "groups": groups}, [*problems, *unused], [*notes, *about_groups], FORM)
 
 
 def identity_of(path: str) -> tuple[str, str]:

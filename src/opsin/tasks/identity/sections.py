@@ -29,7 +29,9 @@ GROUPS_NOTE = (
 
 def sections(evaluation: IdentityEvaluation) -> list[Section]:
     """Return the sections, the most important first."""
-    return [_verification(evaluation), *_identification(evaluation), *_mistakes(evaluation)]
+    return [
+        _verification(evaluation), *_groups(evaluation), *_identification(evaluation), *_mistakes(evaluation)
+    ]  # fmt: skip
 
 
 def _verification(evaluation: IdentityEvaluation) -> Section:
@@ -56,7 +58,8 @@ def _verification(evaluation: IdentityEvaluation) -> Section:
         "; pairs of the same and of different identities count equally. At a given rate of false accepts, the number "
     )
     text += "of strangers who are accepted grows with the number of comparisons."
-    return Section("Verification", (text, GROUPS_NOTE), Table(("", "share"), tuple(rows)), (_curve(evaluation),))
+    notes = (text,) if evaluation.groups else (text, GROUPS_NOTE)
+    return Section("Verification", notes, Table(("", "share"), tuple(rows)), (_curve(evaluation),))
 
 
 def _curve(evaluation: IdentityEvaluation) -> str:
@@ -65,6 +68,28 @@ def _curve(evaluation: IdentityEvaluation) -> str:
     places = np.unique(np.searchsorted(roc.false, np.linspace(0, 1, MAX_POINTS), side="right") - 1)
     points = tuple((float(roc.false[place]), float(roc.true[place])) for place in places)
     return line_chart([Series("ROC", "first", points)], "false accepts", "true accepts", is_share=True)
+
+
+def _groups(evaluation: IdentityEvaluation) -> list[Section]:
+    """Return the errors of each group, if the data names groups."""
+    if not evaluation.groups:
+        return []
+    rows = [
+        (rates.column, rates.group, f"{rates.identities:,}", _interval(rates.false_accepts),
+         _interval(rates.false_rejects))
+        for rates in evaluation.groups
+    ]  # fmt: skip
+    text = (
+        f"Pairs inside each group that groups.csv names, at the similarity {evaluation.threshold:.3f} for all. False "
+        "accepts are shares of pairs of different identities, false rejects of pairs of the same. Intervals of 95% are "
+        "by a bootstrap over identities; a group with few pairs of a kind has no figure."
+    )
+    heads = ("", "group", "identities", "false accepts", "false rejects")
+    return [Section("By group", (text,), Table(heads, tuple(rows)))]
+
+
+def _interval(rate: Rate | None) -> str:
+    return f"{percent(rate.share)} ({percent(rate.low)} to {percent(rate.high)})" if rate else ""
 
 
 def _identification(evaluation: IdentityEvaluation) -> list[Section]:

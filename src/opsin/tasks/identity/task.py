@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from opsin.base.errors import DataError, ShapeError, UsageError
+from opsin.base.spread import spread
 from opsin.ir import Graph
 from opsin.nn import Objective
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
 from opsin.tasks.checks import check_same_task, outputs_text
 from opsin.tasks.drawing import add_caption, enlarged
-from opsin.tasks.explained_score import ExplainedScore
+from opsin.tasks.explained_score import ExplainedScore, vector_component
 from opsin.tasks.geometry import Geometry
 from opsin.tasks.identity.answers import Comparison, Embedding
 from opsin.tasks.identity.calibration import SameThreshold, fit_threshold
@@ -34,6 +35,9 @@ DIMENSIONS = 128
 
 MAX_SMALL_SIDE = 96
 """Images up to this side are trained on from scratch, at their own size."""
+
+MIN_LENGTH = np.float32(1e-12)
+"""Shorter vectors are not stretched to length 1."""
 
 Result = tuple[NDArray[np.float32], Identities]
 """Unit vectors, N × dimensions, and what the images show."""
@@ -54,6 +58,8 @@ class Identity:
     dense: ClassVar[bool] = False
     spatial: ClassVar[bool] = False
     losses: ClassVar[tuple[str, ...]] = LOSSES
+    vector_output: ClassVar[str] = "embeddings"
+    """The output with vectors by which images are compared (see `opsin.explain.features`)."""
 
     dimensions: int = DIMENSIONS
     members: tuple[int, ...] = field(default=(), compare=False, repr=False)
@@ -72,7 +78,8 @@ class Identity:
         """Return the identities of images."""
         names = tuple(settings["names"])
         places = {name: number for number, name in enumerate(names)}
-        return Identities(np.array([places[image.target] for image in images], np.int32), names)
+        numbers = np.array([places[image.target] for image in images], np.int32)
+        return Identities(numbers, names, dict(settings.get("groups", {})))
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], targets: Identities) -> Identity:
@@ -167,7 +174,7 @@ class Identity:
         Raise `DataError` if there are no two images of the same identity, or of different ones.
         """
         embeddings, targets = _concatenated(results)
-        chosen = np.unique(np.linspace(0, len(targets) - 1, min(MAX_IMAGES, len(targets))).astype(np.intp))
+        chosen = spread(len(targets), MAX_IMAGES)
         pairs = all_pairs(targets.numbers[chosen])
         if not 0 < pairs.same.sum() < len(pairs):
             raise DataError(
@@ -175,9 +182,7 @@ class Identity:
                 f"that no two are of {'different ones' if len(pairs) and pairs.same.all() else 'the same one'}; give "
                 "at least two images each of several identities"
             )
-        return IdentityEvaluation(
-            embeddings[chosen], targets.numbers[chosen], targets.names, pairs, calibration=calibration
-        )
+        return IdentityEvaluation(embeddings[chosen], targets.take(chosen), pairs, calibration=calibration)
 
     def read_pairs(self, text: str, source: str, names: Sequence[str]) -> Pairs:
         """Return the pairs that the content of the file `source` lists, of images with these names (see `pairs`)."""
@@ -188,13 +193,14 @@ class Identity:
     ) -> IdentityEvaluation:
         """Return the errors on given pairs of images that were reduced in parts."""
         embeddings, targets = _concatenated(results)
-        return IdentityEvaluation(embeddings, targets.numbers, targets.names, pairs, True, calibration)
+        return IdentityEvaluation(embeddings, targets, pairs, True, calibration)
 
     def calibrate(self, results: Sequence[Result]) -> SameThreshold | None:
         """Return the threshold for the same; None if the images have no pairs of both kinds."""
         embeddings, targets = _concatenated(results)
-        pairs = all_pairs(targets.numbers[:MAX_IMAGES])
-        return fit_threshold(similarities(embeddings, pairs), pairs.same)
+        chosen = spread(len(targets), MAX_IMAGES)
+        pairs = all_pairs(targets.numbers[chosen])
+        return fit_threshold(similarities(embeddings[chosen], pairs), pairs.same)
 
     def answers(
         self, outputs: Outputs, sizes: Sequence[Size], calibration: SameThreshold | None, top: int | None
@@ -222,11 +228,7 @@ class Identity:
         self, outputs: Outputs, label: str | None = None, count: int = 1, size: Size | None = None
     ) -> list[ExplainedScore]:
         """Return the numbers of the vector with the largest magnitudes, or the one whose place is the `label`."""
-        vector = outputs["embeddings"][0]
-        if label is not None and not (label.isdecimal() and 1 <= int(label) <= len(vector)):
-            raise UsageError(f"a vector has the numbers 1 to {len(vector)} to explain, not '{label}'")
-        places = np.argsort(-np.abs(vector), kind="stable")[:count] if label is None else [int(label) - 1]
-        return [_component(vector, int(place)) for place in places]
+        return vector_component("embeddings", outputs["embeddings"][0], label, count)
 
     def metric(self, balanced: bool) -> str:
         """Return the name of the verification accuracy."""
@@ -246,16 +248,14 @@ class Identity:
 
 
 def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Return vectors N × dimensions with length 1: the mean of two views is shorter."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+    """Return vectors N × dimensions, float32, with length 1: the mean of two views is shorter.
 
-
-def _component(vector: NDArray[Any], place: int) -> ExplainedScore:
-    weights = np.zeros(vector.shape, np.float32)
-    weights[place] = 1 if vector[place] >= 0 else -1
-    text = f"the magnitude of number {place + 1} of the vector"
-    return ExplainedScore(str(place + 1), text, {"embeddings": weights}, "identity")
+    Squares are added in their order in float64, and everything else is rounded to float32, so that those of exports to
+    C and JavaScript, which have no other order, are bit-identical.
+    """
+    rows = vectors.astype(np.float32)
+    squares = np.cumsum(np.square(rows, dtype=np.float64), axis=1)[:, -1:].astype(np.float32)
+    return np.asarray(rows / np.maximum(np.sqrt(squares), MIN_LENGTH), np.float32)
 
 
 def _concatenated(results: Sequence[Result]) -> Result:

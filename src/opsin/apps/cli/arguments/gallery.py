@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from opsin.apps.cli.arguments.faces import Detector, Threshold
 from opsin.apps.cli.arguments.renamed import Command
 from opsin.apps.cli.arguments.shared import Json
 from opsin.apps.cli.lazy import command
@@ -26,6 +27,10 @@ GalleryModel = Annotated[
         metavar="MODEL", show_default="the gallery's", help="The model; needed for a new gallery, or if it has moved."
     ),
 ]
+Faces = Annotated[
+    bool,
+    typer.Option("--faces", help="A new gallery: find the face in each image, and enrol it aligned."),
+]
 
 
 @app.callback()
@@ -34,9 +39,16 @@ def gallery() -> None:
 
 
 @app.command(cls=Command)
-def add(gallery: GalleryFile, name: Name, images: Images, model: GalleryModel = None) -> int:
+def add(
+    gallery: GalleryFile,
+    name: Name,
+    images: Images,
+    model: GalleryModel = None,
+    faces: Faces = False,
+    detector: Detector = None,
+) -> int:
     """Enrol the vectors of images under a name. The images themselves are not stored."""
-    return command("gallery")("add", gallery, name, images, model)
+    return command("gallery")("add", gallery, name, images, model, faces=faces, detector=detector)
 
 
 @app.command("list", cls=Command)
@@ -53,15 +65,14 @@ def remove(gallery: GalleryFile, name: Name) -> int:
 
 def identify(
     gallery: GalleryFile,
-    images: Images,
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE", help="Image files, folders of images, a video, or a camera: /dev/video0."),
+    ],
     model: GalleryModel = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            min=-1, max=1, metavar="NUMBER", show_default="the model's", help="The least similarity of a known entry."
-        ),
-    ] = None,
+    threshold: Threshold = None,
+    detector: Detector = None,
     json: Json = False,
 ) -> int:
     """Say whom or what images show, by a gallery, or "no one I know"."""
-    return command("identify")(gallery, images, model, threshold, json)
+    return command("identify")(gallery, images, model, threshold, json, detector)

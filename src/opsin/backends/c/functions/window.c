@@ -6,14 +6,6 @@ typedef struct {
   int32_t factor, skip_factor, skip_bias, shift, add_low, add_high;
 } window;
 
-#if defined(__GNUC__) && defined(__thumb__) && defined(__OPTIMIZE__)
-#if !defined(__clang__) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
-#define WINDOWS_MVE 1 /* and the instructions of DSP */
-#elif defined(__ARM_FEATURE_DSP)
-#define WINDOWS_DSP 1
-#endif
-#endif
-
 #if defined(__GNUC__)
 typedef uint32_t FOUR;
 typedef struct { uint32_t all[4]; } __attribute__((packed, may_alias)) sixteen;
@@ -107,35 +99,13 @@ INLINE void copy(int8_t *to, const int8_t *from, idx count, int wide)
   (void)wide;
 }
 
-/* Copy the bytes under the window of a result, `channels` of each pixel, or widen them if they are `wide`; `row` counts
-   the rows of all images. */
-static NOINLINE void gather(const window *n, const int8_t *x, idx channels, idx row, idx column, int8_t *to, int wide)
+/* The columns of results whose windows are inside the image, from `first` to before `stop`. */
+static void inside_columns(const window *n, idx *first, idx *stop)
 {
-  const idx run = n->dw == 1 && channels == n->pixel ? n->kw : 1; /* pixels that follow each other in memory */
-  const idx y0 = row % n->OH * n->sh - n->top, size = channels << (wide ? 2 : 0);
-  idx r, s;
-  x += row / n->OH * n->H * n->W * n->pixel;
-  for (s = 0; s < n->kw; s += run) {
-    const idx at = column * n->sw - n->left + s * n->dw;
-    idx first = at < 0 ? -at : 0, stop = n->W - at, y = y0;
-    int8_t *part = to + s * size;
-    if (at >= 0 && stop >= run && y >= 0 && y + (n->kh - 1) * n->dh < n->H) { /* all inside */
-      const int8_t *from = x + (y * n->W + at) * n->pixel;
-      for (r = n->kh; r; r--, from += n->dh * n->W * n->pixel, part += n->kw * size) copy(part, from, run * channels, wide);
-      continue;
-    }
-    if (first > run) first = run;
-    if (stop > run) stop = run;
-    if (stop < first) stop = first;
-    for (r = 0; r < n->kh; r++, y += n->dh, part += n->kw * size) {
-      const int8_t *const from = x + (y * n->W + at + first) * n->pixel;
-      const int is_outside = y < 0 || y >= n->H;
-      if (is_outside || first) fill(part, (is_outside ? run : first) * channels, n->x_zero, wide);
-      if (is_outside) continue;
-      copy(part + first * size, from, (stop - first) * channels, wide);
-      if (stop < run) fill(part + stop * size, (run - stop) * channels, n->x_zero, wide);
-    }
-  }
+  const idx last = n->W - (n->kw - 1) * n->dw - 1; /* where such a window may begin */
+  *first = (n->left + n->sw - 1) / n->sw;
+  *stop = last >= 0 ? (last + n->left) / n->sw + 1 : 0;
+  if (*stop > n->OW) *stop = n->OW;
 }
 
 INLINE int32_t limited(int32_t a, int32_t low, int32_t high) { return a < low ? low : a > high ? high : a; }

@@ -65,6 +65,21 @@ export interface Detection {
   }[]
 }
 
+/** The answer of a model for identities: the unit vector of the image. */
+export interface Identity {
+  readonly task: 'identity'
+  readonly embedding: Float32Array
+}
+
+/** Whether two images show the same. Without calibration, `probability` and `same` are null. */
+export interface Comparison {
+  /** The cosine of the vectors, -1 to 1. */
+  readonly similarity: number
+  /** The probability that the images show the same, if half of all pairs do. */
+  readonly probability: number | null
+  readonly same: boolean | null
+}
+
 /** The answer of this model. */
 export type Answer = ANSWER
 
@@ -74,6 +89,8 @@ export interface Model {
   readonly input: {readonly channels: number; readonly frames: number; readonly height: number; readonly width: number}
   /** Returns the answer for an upright image; the next frame of a film if the network compares frames. */
   predict(image: Pixels, width: number, height: number): Answer
+  /** Compares the vectors of two images. Throws an `OpsinError` unless the model is for identities. */
+  compare(first: Float32Array, second: Float32Array): Comparison
   /** Begins a new film: the next frame also stands for those before it. */
   restart(): void
   /** Returns the bytes that the network gets for an image, channel by channel. */

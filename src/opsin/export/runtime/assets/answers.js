@@ -8,6 +8,20 @@ const softmax = (values, temperature) => {
 }
 const sigmoid = (value) => value >= 0 ? 1 / (1 + Math.exp(-value)) : Math.exp(value) / (1 + Math.exp(value))
 
+/** Returns a vector with length 1, float32: with squares added in their order, it has the bits of `opsin predict`. */
+const unit = (vector) => {
+  const length = Math.fround(Math.sqrt(Math.fround(vector.reduce((sum, value) => sum + value * value, 0))))
+  return vector.map((value) => value / Math.max(length, Math.fround(1e-12)))
+}
+
+/** Returns how alike the vectors of two images are, and whether and with what probability they show the same, if half
+    of all pairs do; null without the calibration `same`. */
+function comparison(first, second, same) {
+  const similarity = first.reduce((sum, value, i) => sum + value * second[i], 0)
+  if (!same) return {similarity, probability: null, same: null}
+  return {similarity, probability: sigmoid(same.slope * similarity + same.offset), same: similarity >= same.threshold}
+}
+
 const ranked = (labels, probabilities) => labels
   .map((label, i) => ({label, probability: probabilities[i]}))
   .sort((a, b) => b.probability - a.probability)
@@ -59,6 +73,7 @@ const ANSWERS = {
       ({label: task.labels[number], score, box: [left * width, top * height, right * width, bottom * height]}))
     return {detections, width, height}
   },
+  identity({embeddings}) { return {embedding: unit(embeddings)} },
 }
 
 /** Returns, for each of `count` pixels, the two of `size` samples that it lies between, and its position there. */

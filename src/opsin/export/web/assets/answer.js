@@ -30,6 +30,7 @@ const VIEWS = {
       ({label, probability: score, id: model.labels.indexOf(label)}))
     return [answerTitle(text || 'no objects', ''), bars(rows)]
   },
+  identity: ({embedding}, name, canvas) => compared(embedding, name, canvas),
 }
 
 function answerTitle(title, text) {

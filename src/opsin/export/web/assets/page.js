@@ -30,7 +30,7 @@ function answer(canvas, name, preview) {
   const time = performance.now() - start
   if (value.ids && preview) paintClasses(preview, value)
   if (value.detections && preview) paintBoxes(preview, value)
-  result.replaceChildren(...VIEWS[value.task](value), element('p', {class: 'note'}, `${name}, ${time.toFixed(time < 10 ? 1 : 0)} ms`))
+  result.replaceChildren(...VIEWS[value.task](value, name, canvas), element('p', {class: 'note'}, `${name}, ${time.toFixed(time < 10 ? 1 : 0)} ms`))
 }
 
 function predicted(canvas, preview) {
@@ -61,20 +61,23 @@ function source(name) {
 }
 
 function build() {
-  const {input, task} = model.description
-  const chooser = element('input', {type: 'file', accept: 'image/*', id: 'file', class: 'hidden',
-    onclick: () => { chooser.value = '' },
-    onchange: () => chooser.files[0] && guarded(() => { source('file'); return openFile(chooser.files[0]) })})
-  const buttons = [element('label', {class: 'button main', for: 'file'}, 'Choose an image'), chooser,
+  const {input, task} = model.description, isFilm = input.frames > 1
+  const chooser = element('input', {type: 'file', accept: 'image/*', id: 'file', class: 'hidden', multiple: isFilm,
+    onclick: () => { chooser.value = '' }, onchange: () => take(chooser.files)})
+  const buttons = [element('label', {class: 'button main', for: 'file'}, isFilm ? 'Choose frames' : 'Choose an image'), chooser,
     element('button', {type: 'button', 'data-source': 'camera', 'aria-pressed': 'false', onclick: toggleCamera}, 'Camera')]
-  if (input.channels === 1 && Math.max(input.height, input.width) <= 64) {
+  if (!isFilm && input.channels === 1 && Math.max(input.height, input.width) <= 64) {
     buttons.push(element('button', {type: 'button', 'data-source': 'draw', 'aria-pressed': 'false', onclick: draw}, 'Draw'))
   }
-  stage = element('div', {class: 'stage'}, element('p', {}, 'Drop an image here, choose one, or paste one.'))
+  if (task.name === 'identity') buttons.push(element('button', {type: 'button', onclick: startAgain}, 'Start again'))
+  const request = isFilm ? 'Drop the frames of a film here, or choose them. They are taken in the order of their names.'
+    : 'Drop an image here, choose one, or paste one.'
+  stage = element('div', {class: 'stage'}, element('p', {}, request))
   note = element('p', {class: 'warning', role: 'alert'})
   result = element('div', {'aria-live': 'polite'}, element('p', {class: 'note'}, 'The answer for an image appears here.'))
   seen = element('canvas', {class: 'seen', role: 'img', 'aria-label': 'The pixels that the network gets'})
-  const size = `${input.width} × ${input.height} pixels, ${input.channels === 1 ? 'grey' : 'colour'}`
+  const rest = isFilm ? `, and the ${input.frames - 1} before` : ''
+  const size = `${input.width} × ${input.height} pixels, ${input.channels === 1 ? 'grey' : 'colour'}${rest}`
   root.replaceChildren(
     element('header', {}, element('h1', {}, document.title), element('p', {class: 'lead'}, lead(task))),
     element('main', {class: 'columns'},
@@ -90,6 +93,7 @@ function build() {
 function lead({name, labels}) {
   const list = labels.length > 12 ? `${labels.slice(0, 10).join(', ')} and ${labels.length - 10} more` : labels.join(', ')
   const count = labels.length === 1 ? '' : `${labels.length} `
+  if (name === 'identity') return 'Says whether two images show the same.'
   const start = {classification: `Tells apart ${count}classes: `, multilabel: `Finds ${count}labels: `,
     segmentation: `Finds the pixels of ${count}classes: `, detection: `Finds objects of ${count}classes: `, regression: 'Measures '}
   return `${start[name]}${list}.`
@@ -119,15 +123,18 @@ function draw() {
   stage.replaceChildren(canvas, element('button', {type: 'button', onclick: clear}, 'Clear'))
 }
 
+/** Answers for those of some files that are images, or for the first one, which is then refused. */
+function take(files) {
+  const images = [...files].filter(({type}) => type.startsWith('image/'))
+  const chosen = images.length ? images : [...files].slice(0, 1)
+  if (chosen.length) guarded(() => { source('file'); return openFiles(chosen) })
+}
+
 function listen() {
   addEventListener('dragover', (event) => { event.preventDefault(); stage.classList.add('over') })
   addEventListener('dragleave', () => stage.classList.remove('over'))
-  const take = (data) => {
-    const file = [...data.files].find(({type}) => type.startsWith('image/')) ?? data.files[0]
-    if (file) guarded(() => { source('file'); return openFile(file) })
-  }
-  addEventListener('drop', (event) => { event.preventDefault(); stage.classList.remove('over'); take(event.dataTransfer) })
-  addEventListener('paste', (event) => take(event.clipboardData))
+  addEventListener('drop', (event) => { event.preventDefault(); stage.classList.remove('over'); take(event.dataTransfer.files) })
+  addEventListener('paste', (event) => take(event.clipboardData.files))
 }
 
 /** Makes the model from the parts of the page, and shows what it can be asked. */

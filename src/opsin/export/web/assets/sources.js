@@ -31,10 +31,12 @@ async function decoded(file) {
   return canvas
 }
 
-/** Shows the answer for an image file. */
-async function openFile(file) {
+/** Shows the answer for an image file; if the network compares frames of a film, for all files in the order of names. */
+async function openFiles(files) {
   model.restart()
-  show(await decoded(file), file.name || 'the image')
+  const byName = (a, b) => a.name.localeCompare(b.name, 'en', {numeric: true})
+  const frames = model.input.frames > 1 ? [...files].sort(byName) : [files[0]]
+  for (const file of frames) show(await decoded(file), file.name || 'the image')
 }
 
 /** The camera: the rear one of a phone. Frames are answered one after the other until it is stopped. */

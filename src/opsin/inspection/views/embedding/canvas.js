@@ -24,7 +24,7 @@ opsin.mapCanvas = (points, { onPoint, onBrush, colourOf, shapeOf, drawMark, warn
   const tools = h('div', { class: 'row screen' }, tool('larger', () => zoom(ZOOM_STEP)), tool('smaller', () => zoom(1 / ZOOM_STEP)), tool('show all', reset), brushButton);
   const element = h('div', {}, box, tools);
   const view = { scale: 1, x: 0, y: 0 };
-  let state = { positions: new Float32Array(0), colour: 'split', look: 'thumbnails', shown: [], chosen: -1 };
+  let state = { positions: new Float32Array(0), colour: 'part', look: 'thumbnails', shown: [], chosen: -1 };
   let [width, height, ratio, places, order, waiting, isStale] = [0, 0, 1, new Float32Array(0), [], false, true];
   const painter = opsin.mapPainter(points, { colourOf, shapeOf, drawMark, warning });
 

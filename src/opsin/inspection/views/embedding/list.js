@@ -6,7 +6,7 @@ const LISTED_AT_ONCE = 50;
 opsin.pointList = (points, onChoose) => {
   const body = h('tbody', {});
   const more = h('button', { type: 'button', class: 'quiet' });
-  const head = ['', 'name', ...(points.labelOf ? ['label', 'answer', 'doubt'] : ['split'])];
+  const head = ['', 'name', ...(points.labelOf ? ['label', 'answer', 'doubt'] : [points.division])];
   const count = h('p', { class: 'note', 'aria-live': 'polite' });
   const scroll = h('div', { class: 'map-list', tabindex: 0, role: 'group', 'aria-label': 'images of the map' }, h('table', {}, h('thead', {}, h('tr', {}, head.map((text) => h('th', { scope: 'col', text })))), body));
   const element = h('div', {}, count, scroll, more);
@@ -18,7 +18,7 @@ opsin.pointList = (points, onChoose) => {
     const suspect = points.isSuspect(n) ? ' ▲' : '';
     const facts = points.labelOf
       ? [points.classes[points.labelOf[n]] + suspect, points.classes[points.answerOf[n]] + wrong, rounded(points.doubtOf[n], 2)]
-      : [points.splitOf(n)];
+      : [points.partOf(n)];
     return h('tr', {}, h('td', {}, thumbnail(points.sprite, n, 32)), h('td', {}, name), facts.map((text) => h('td', { text })));
   }
 

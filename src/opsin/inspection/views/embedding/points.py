@@ -13,7 +13,7 @@ from opsin.base.errors import GraphError
 from opsin.data import Dataset, LabeledImages, Samples
 from opsin.data.batches import batch_size
 from opsin.explain.channels import MAX_BATCH, affordable_images
-from opsin.explain.features import penultimate_graph
+from opsin.explain.features import feature_graph
 from opsin.explain.observer import Floats
 from opsin.inspection.images import dataset_names
 from opsin.inspection.subject import Subject
@@ -69,7 +69,7 @@ def sample_points(subject: Subject, data: Dataset, macs: float = FEATURE_MACS) -
     """
     model = subject.model
     try:
-        graph = penultimate_graph(model.graph)
+        graph = feature_graph(model)
     except GraphError:
         return None
     limit = SMALL_MAX_POINTS if subject.is_small else MAX_POINTS

@@ -9,7 +9,7 @@ opsin.view({
   name: 'embedding',
   mount(root, data, page) {
     const points = pointsOf(data, page);
-    const start = data.labels === undefined ? 'split' : 'label';
+    const start = data.labels === undefined ? 'part' : 'label';
     const state = { map: 0, colour: start, look: 'thumbnails', show: 'all', text: '', brush: null, chosen: -1 };
     const list = opsin.pointList(points, (number) => page.set({ point: number }));
     const map = opsin.mapCanvas(points, {
@@ -46,7 +46,7 @@ opsin.view({
       root,
       h('p', { text: `${counted(data.count, 'image')} of ${data.data}${data.count < data.available ? `, a sample of ${data.available.toLocaleString('en')}` : ''}, placed by their features at the last layer of the network.` }),
       meaning, note,
-      h('div', { class: 'row screen' }, maps.element, colours.element, looks.element),
+      h('div', { class: 'row screen' }, maps.element, points.colours.length > 1 ? colours.element : null, looks.element),
       h('div', { class: 'map-of-data' },
         h('div', {}, map.element, key, detail),
         h('div', {},
@@ -66,7 +66,7 @@ opsin.view({
 /** Return the data of every point, with functions to colour, filter and describe them. */
 function pointsOf(data, page) {
   const read = (name) => (data[name] === undefined ? null : page.array(data[name]).data);
-  const [labels, answers, doubt, suspects, split] = ['labels', 'answers', 'doubt', 'suspects', 'split'].map(read);
+  const [labels, answers, doubt, suspects, part] = ['labels', 'answers', 'doubt', 'suspects', 'part'].map(read);
   const { labels: classes } = page.subject;
   const isWrong = (n) => labels !== null && labels[n] !== answers[n];
   const isSuspect = (n) => suspects !== null && suspects[n] === 1;
@@ -75,19 +75,19 @@ function pointsOf(data, page) {
   const filters = labels ? [['wrong', `wrong (${data.wrong.toLocaleString('en')})`], ['suspect', `suspects (${data.suspected.toLocaleString('en')})`]] : [];
   return {
     ...data, classes, isWrong, isSuspect, doubtOf: doubt, labelOf: labels, answerOf: answers,
-    splitOf: (n) => data.splits[split[n]],
-    colours: [...colours, ['split', 'split']],
+    partOf: (n) => data.parts[part[n]],
+    colours: [...colours, ['part', data.division]],
     filters: [['all', 'all'], ...filters, ['brush', 'area']],
     /** The number of a point's colour among those of `groupsOf`. */
     groupOf(n, colour) {
       if (colour === 'label') return labels[n];
       if (colour === 'answer') return answers[n];
       if (colour === 'doubt') return Math.min(DOUBTS - 1, Math.floor(doubt[n] * DOUBTS));
-      return split[n];
+      return part[n];
     },
     groupsOf(colour) {
       if (colour === 'doubt') return Array.from({ length: DOUBTS }, (_, n) => `${n * 10}–${(n + 1) * 10}%`);
-      return colour === 'split' ? data.splits : classes;
+      return colour === 'part' ? data.parts : classes;
     },
     filtered({ show, text, brush }) {
       const numbers = show === 'brush' && brush ? brush : data.names.map((_, n) => n);
@@ -158,7 +158,7 @@ function shapeOf(points, n) {
 
 /** Show the facts about one image. */
 function describe(points, n) {
-  const facts = [['split', points.splitOf(n)]];
+  const facts = [[points.division, points.partOf(n)]];
   if (points.labelOf) {
     facts.push(['label', points.classes[points.labelOf[n]] + (points.isSuspect(n) ? ' (suspect)' : '')]);
     facts.push(['answer', points.classes[points.answerOf[n]] + (points.isWrong(n) ? ' (wrong)' : '')]);

@@ -18,13 +18,53 @@ static long number(FILE *file)
   return value;
 }
 
+/* Read the pixels of an open PPM or PGM; if they cannot be used, say why and return NULL. */
+static uint8_t *read_pixels(FILE *file, const char *path, long *width, long *height, int *channels)
+{
+  uint8_t *pixels;
+  long depth;
+  size_t size;
+  int kind;
+  if (getc(file) != 'P' || ((kind = getc(file)) != '5' && kind != '6')) {
+    fprintf(stderr, "%s is not a binary PPM or PGM\n", path);
+    return NULL;
+  }
+  *channels = kind == '6' ? 3 : 1;
+  *width = number(file);
+  *height = number(file);
+  depth = number(file);
+  if (depth != 255 || *width < 1 || *height < 1 || *width > 65535 || *height > 65535) {
+    fprintf(stderr, "%s has an unknown header; its values must go to 255\n", path);
+    return NULL;
+  }
+  size = (size_t)*width * (size_t)*height * (size_t)*channels;
+  pixels = malloc(size);
+  if (!pixels || fread(pixels, 1, size, file) != size) {
+    fprintf(stderr, "%s is cut short\n", path);
+    free(pixels);
+    return NULL;
+  }
+  return pixels;
+}
+
+static uint8_t *read_image(const char *path, long *width, long *height, int *channels)
+{
+  FILE *const file = fopen(path, "rb");
+  uint8_t *pixels;
+  if (!file) {
+    fprintf(stderr, "%s cannot be opened\n", path);
+    return NULL;
+  }
+  pixels = read_pixels(file, path, width, height, channels);
+  fclose(file);
+  return pixels;
+}
+
 int main(int count, char **arguments)
 {
-  FILE *file;
   uint8_t *pixels;
-  long width, height, depth;
-  size_t size;
-  int channels, kind, i, best;
+  long width, height;
+  int channels, i, best;
   if (model_self_test() != MODEL_OK) {
     fprintf(stderr, "the self-test failed with %d: other bits than in Opsin\n", model_self_test());
     return 1;
@@ -33,31 +73,9 @@ int main(int count, char **arguments)
     printf("self-test passed\n");
     return 0;
   }
-  file = fopen(arguments[1], "rb");
-  if (!file) {
-    fprintf(stderr, "%s cannot be opened\n", arguments[1]);
-    return 2;
-  }
-  if (getc(file) != 'P' || ((kind = getc(file)) != '5' && kind != '6')) {
-    fprintf(stderr, "%s is not a binary PPM or PGM\n", arguments[1]);
-    return 2;
-  }
-  channels = kind == '6' ? 3 : 1;
-  width = number(file);
-  height = number(file);
-  depth = number(file);
-  if (depth != 255 || width < 1 || height < 1 || width > 65535 || height > 65535) {
-    fprintf(stderr, "%s has an unknown header; its values must go to 255\n", arguments[1]);
-    return 2;
-  }
-  size = (size_t)width * (size_t)height * (size_t)channels;
-  pixels = malloc(size);
-  if (!pixels || fread(pixels, 1, size, file) != size) {
-    fprintf(stderr, "%s is cut short\n", arguments[1]);
-    return 2;
-  }
+  pixels = read_image(arguments[1], &width, &height, &channels);
+  if (!pixels) return 2;
 @answer@
   free(pixels);
-  fclose(file);
   return 0;
 }

@@ -1,0 +1,1 @@
+"""What is learned without labels, one file per idea."""
