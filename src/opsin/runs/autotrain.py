@@ -63,7 +63,8 @@ def autotrain(
     the precision is "auto".
 
     If there is a folder `unlabelled` with at least 32 images next to those of classes, features are learned from it
-    first (see `runs.pretraining`), in a run of its own whose folder ends in "-unlabelled"; `on_plan` is called for both.
+    first (see `runs.pretraining`), in a run of its own whose folder ends in "-unlabelled"; `on_plan` is called for each
+    of the two.
 
     With `weights`, a model file or the folder of a run, training begins with that model's layers; those that belong to
     other labels are new.
