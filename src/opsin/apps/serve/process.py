@@ -7,6 +7,7 @@ this one does. If one of them dies, the pipes between them close, and the other 
 
 from __future__ import annotations
 
+import gc
 import socket
 import subprocess
 import sys
@@ -64,6 +65,8 @@ def run(
             _short_switches(),
             watching(models.values(), channel.send, report),
         ):
+            gc.collect()
+            gc.freeze()  # Otherwise garbage collection goes through all objects of the models, while a request waits.
             batcher.run()
         if (code := front.wait()) and -code not in SIGNALS:
             raise OpsinError(f"the process that speaks HTTP has ended with code {code}; start the server again")
