@@ -101,9 +101,6 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     assert (
         message(one) == f"{one} holds images of one class only ('cat'); training needs images of at least two classes"
     )
-    write_image(one / "dog" / "1.png", noise(0, 4, 4))
-    (one / "cat" / "2.png").unlink()
-    assert "has one image of each class; at least two are needed" in message(one)
 
     strange = tmp_path / "strange"
     write_stripes(strange / "train", 2)

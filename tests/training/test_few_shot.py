@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from opsin.training.few_shot import PENALTIES, PROTOTYPES, SCALE, _layer, choose, fit, left_out, scores_left_out
+from opsin.training.few_shot import PENALTIES, PROTOTYPES, SCALE, choose, fit, layer, left_out
 from opsin.training.few_shot import share_interval as interval
 
 Array = NDArray[np.float64]
@@ -20,42 +20,56 @@ def vectors(counts: tuple[int, ...], spread: float = 0.5, seed: int = 0) -> tupl
     return x / np.linalg.norm(x, axis=1, keepdims=True), labels
 
 
-@pytest.mark.parametrize("method", [PROTOTYPES, *PENALTIES])
-def test_scores_left_out_are_those_of_a_fit_without_the_image(method: str) -> None:
-    x, labels = vectors((4, 2, 3))
-    scores = scores_left_out(method, x @ x.T, labels, 3)
-    for image in range(len(x)):
-        others = np.delete(np.arange(len(x)), image)
-        weights, bias = _layer(method, x[others], labels[others], 3)
-        np.testing.assert_allclose(scores[image], x[image] @ weights.T + bias, atol=1e-9)
-
-
 def test_prototypes_are_the_nearest_means() -> None:
     x, labels = vectors((3, 3, 3))
-    weights, bias = _layer(PROTOTYPES, x, labels, 3)
+    weights, bias = layer(PROTOTYPES, x, labels, 3)
     means = np.stack([x[labels == label].mean(axis=0) for label in range(3)])
     queries = np.random.default_rng(1).standard_normal((50, 12))
     nearest = ((queries[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
     np.testing.assert_array_equal((queries @ weights.T + bias).argmax(axis=1), nearest)
 
 
-def test_the_method_of_an_image_is_chosen_without_it() -> None:
+@pytest.mark.parametrize("method", PENALTIES)
+def test_ridge_regression_is_at_its_minimum(method: str) -> None:
+    x, labels = vectors((4, 2, 3))
+    weights, bias = layer(method, x, labels, 3)
+    residuals = (x @ weights.T + bias) / SCALE - np.eye(3)[labels]
+    np.testing.assert_allclose(residuals.T @ x + PENALTIES[method] * weights / SCALE, 0, atol=1e-9)
+    np.testing.assert_allclose(residuals.sum(axis=0) + PENALTIES[method] * bias / SCALE, 0, atol=1e-9)
+
+
+def test_one_image_of_each_class_is_left_out_at_a_time() -> None:
     x, labels = vectors((3, 3), spread=2.0, seed=3)
-    products = x @ x.T
-    results = left_out(products, labels, 2)
-    for row, image in enumerate(results.images):
-        others = np.delete(np.arange(len(x)), image)
-        method = choose(products[np.ix_(others, others)], labels[others], 2)
-        np.testing.assert_allclose(results.logits[row], SCALE * scores_left_out(method, products, labels, 2)[image])
+    results = left_out(x, labels, 2)
+    assert results.images.tolist() == list(range(6))
+    for place in range(3):
+        out = [place, 3 + place]
+        others = np.delete(np.arange(6), out)
+        method = choose(x[others], labels[others], 2)  # without the images that are left out
+        weights, bias = layer(method, x[others], labels[others], 2)
+        np.testing.assert_allclose(results.logits[out], x[out] @ weights.T + bias)
 
 
 def test_only_images_with_others_of_their_class_are_left_out() -> None:
     x, labels = vectors((1, 3, 2))
     fitted = fit(x, labels, 3)
-    assert fitted.left_out.images.tolist() == [1, 2, 3, 4, 5] and np.isfinite(fitted.left_out.logits[:, 1:]).all()
+    assert fitted.left_out.images.tolist() == [1, 2, 3, 4, 5] and np.isfinite(fitted.left_out.logits).all()
     assert fitted.weights.shape == (3, 12) and np.isfinite(fitted.weights).all()
     lone = fit(*vectors((1, 1)), 2)
     assert len(lone.left_out) == 0 and lone.to_data() == {"method": PROTOTYPES}
+
+
+def test_the_estimate_is_that_of_one_image_fewer() -> None:
+    rng, estimated, measured = np.random.default_rng(5), 0.0, 0.0
+    for seed in range(60):
+        x, labels = vectors((22,) * 4, spread=1.6, seed=100 + seed)
+        chosen = np.concatenate([rng.choice(np.flatnonzero(labels == label), 2, replace=False) for label in range(4)])
+        others = np.setdiff1d(np.arange(len(labels)), chosen)
+        fitted = fit(x[chosen], labels[chosen], 4)
+        estimated += fitted.left_out.correct / len(fitted.left_out) / 60
+        weights, bias = layer(PROTOTYPES, x[chosen[::2]], labels[chosen[::2]], 4)
+        measured += float(((x[others] @ weights.T + bias).argmax(axis=1) == labels[others]).mean()) / 60
+    assert estimated == pytest.approx(measured, abs=0.05)
 
 
 def test_noise_scores_as_chance() -> None:

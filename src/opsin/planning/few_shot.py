@@ -60,7 +60,7 @@ def few_shot_plan(
         *choice.reasons,
         f"at most {FEW_IMAGES} images of each class: the last layer is computed at once from the features of all "
         f"{count} images; with --epochs N the network is trained instead",
-        "the score is that of images left out one after the other, each classified by the others"
+        "the score is that of images left out, one of each class at a time, which the others classify"
         if min(data.train.counts()) > 1
         else "the only image of a class cannot be left out to measure with: give a test split, or measure the model on "
         "other images",

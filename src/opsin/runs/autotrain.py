@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import mkdtemp
 from time import perf_counter
 
 from opsin.base.units import parse_seconds
 from opsin.compiler.precision import Precision
 from opsin.data import Dataset
+from opsin.data.items import Source
 from opsin.data.load import load_opened
 from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.ir.checked import checked
@@ -20,11 +22,12 @@ from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import search
 from opsin.runs.learning_curve import CurveRun, measures_curve
+from opsin.runs.pretraining import plan_pretraining, reason_against, unlabelled_folder, with_features
 from opsin.runs.replay import REPLAY, check_folder
 from opsin.runs.resume import configuration
 from opsin.runs.run import Run
 from opsin.training.create import create_trainer
-from opsin.training.events import Event, Finished
+from opsin.training.events import Event, Finished, Interrupted
 from opsin.training.learning_curve import KEY
 from opsin.training.trainer import Trainer
 
@@ -59,6 +62,10 @@ def autotrain(
     With a number of `epochs` and no budget, the result depends on the data, the options and the seed alone, unless
     the precision is "auto".
 
+    If there is a folder `unlabelled` with at least 32 images next to those of classes, features are learned from it
+    first (see `runs.pretraining`), in a run of its own whose folder ends in "-unlabelled"; `on_plan` is called for each
+    of the two.
+
     With `weights`, a model file or the folder of a run, training begins with that model's layers; those that belong to
     other labels are new.
 
@@ -92,6 +99,10 @@ def autotrain(
     request = TaskRequest(task, (target,) if isinstance(target, str) else tuple(target or ()))
     opened = open_source(source, None, request)
     choice = networks.choose_network(DatasetSummary.of(opened), options)
+    folder = unlabelled_folder(source)
+    if folder and reason_against(choice, options) is None:
+        options = _with_features(folder, opened, os.fspath(source), options, run, on_plan, on_event)
+        choice = networks.choose_network(DatasetSummary.of(opened), options)
 
     def load_for(other: NetworkChoice) -> Dataset:
         side = None if other.preprocessing else other.size
@@ -119,3 +130,29 @@ def autotrain(
             if on_event:
                 on_event(event)
     return trainer.model
+
+
+def _with_features(
+    folder: Path,
+    opened: Source | Dataset,
+    source: str,
+    options: TrainOptions,
+    run: str | os.PathLike[str] | None,
+    on_plan: Callable[[AutoPlan], None] | None,
+    on_event: Callable[[Event], None] | None,
+) -> TrainOptions:
+    """Learn without labels from a folder, and return options that begin with these features.
+
+    Without a run, the model is written to the system's folder for temporary files.
+    """
+    pretraining = plan_pretraining(folder, opened, source, options, 0.0)
+    if on_plan:
+        on_plan(pretraining.plan)
+    place = Path(mkdtemp(prefix="opsin-")) / folder.name if run is None else Path(f"{os.fspath(run)}-unlabelled")
+    trainer = pretraining.run(place, options.threads)
+    for event in trainer:
+        if on_event:
+            on_event(event)
+        if isinstance(event, Interrupted):
+            raise KeyboardInterrupt
+    return with_features(options, trainer.saved_path or Path())

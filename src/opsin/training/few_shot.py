@@ -3,16 +3,17 @@
 Two kinds are known. A *prototype* is the mean of the vectors of a class, and an image gets the class of the nearest one
 (Snell, Swersky & Zemel, "Prototypical networks for few-shot learning", 2017): the squared distance to the mean m is,
 up to a term that all classes share, -2 (x · m - m · m / 2), which is linear. *Ridge regression* fits the classes as
-numbers, 1 for the right one, with a penalty of the weights. Both have a score for an image that is left out without
-being fitted again: a mean loses one term, and the residual of ridge regression is divided by 1 - h, the leverage of the
-image (Allen 1974).
+numbers, 1 for the right one, with a penalty of the weights.
 
-The method with the fewest errors on images that are left out is chosen. As that choice depends on the images, it is
-made again for each image that is measured, without it (nested cross-validation, Stone 1974).
+Images are measured by leaving them out: in each round one image of every class, so that no class has fewer images than
+the others by that (stratified cross-validation, Stone 1974). If only one image were left out, its class would have one
+image fewer than all others, and lose for that reason alone. The method with the fewest errors is chosen. As that choice
+depends on the images, it is made again in each round, without those that are left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +30,6 @@ SCALE = 20.0
 
 PENALTIES = {"ridge regression, penalty 1": 1.0, "ridge regression, penalty 0.1": 0.1}
 
-MAX_NESTED_IMAGES = 200
-"""With more images, the choice of the method hardly depends on one of them, and is made once."""
-
 Z_95 = 1.959964
 """The 97.5% quantile of the standard normal distribution, for two-sided 95% intervals."""
 
@@ -41,7 +39,7 @@ Numbers = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class LeftOut:
-    """The logits of those `images` (their numbers) that can be left out, each by a fit without it, and their labels.
+    """The logits of those `images` (their numbers) that can be left out, each by a fit of others, and their labels.
 
     An image that is the only one of its class cannot be left out.
     """
@@ -103,76 +101,52 @@ def is_few(counts: Any) -> bool:
 def fit(vectors: NDArray[Any], labels: NDArray[Any], classes: int) -> Fitted:
     """Return the linear layer for unit vectors (N × F) with these labels (N), and how well images left out are told."""
     x, numbers = np.asarray(vectors, np.float64), np.asarray(labels, np.intp)
-    products = x @ x.T
-    method = choose(products, numbers, classes)
-    weights, bias = _layer(method, x, numbers, classes)
-    return Fitted(method, SCALE * weights, SCALE * bias, left_out(products, numbers, classes))
+    method = choose(x, numbers, classes)
+    return Fitted(method, *layer(method, x, numbers, classes), left_out(x, numbers, classes))
 
 
-def left_out(products: Floats, labels: Numbers, classes: int) -> LeftOut:
-    """Return the logits of images that are left out in turn, of which the `products` of all pairs are given (N × N)."""
-    images = _repeated(labels, classes)
-    if len(labels) > MAX_NESTED_IMAGES:
-        scores = scores_left_out(choose(products, labels, classes), products, labels, classes)[images]
-        return LeftOut(images, SCALE * scores, labels[images])
-    rows = [_nested(products, labels, classes, int(image)) for image in images]
-    return LeftOut(images, SCALE * np.array(rows).reshape(len(images), classes), labels[images])
+def left_out(x: Floats, labels: Numbers, classes: int) -> LeftOut:
+    """Return the logits of images, each by a fit of others that has also chosen its method."""
+
+    def logits(train: Numbers, test: Numbers) -> Floats:
+        method = choose(x[train], labels[train], classes)
+        weights, bias = layer(method, x[train], labels[train], classes)
+        return x[test] @ weights.T + bias
+
+    rounds = list(_rounds(labels, classes))
+    images = np.concatenate([np.empty(0, np.intp), *(test for _, test in rounds)])
+    rows = np.concatenate([np.empty((0, classes)), *(logits(*parts) for parts in rounds)])
+    order = np.argsort(images)
+    return LeftOut(images[order], rows[order], labels[images[order]])
 
 
-def choose(products: Floats, labels: Numbers, classes: int) -> str:
+def choose(x: Floats, labels: Numbers, classes: int) -> str:
     """Return the method with the fewest errors on images left out; the first of those that are as good."""
-    images = _repeated(labels, classes)
-    errors = {}
-    for method in (PROTOTYPES, *PENALTIES):
-        scores = scores_left_out(method, products, labels, classes)[images]
-        errors[method] = int((scores.argmax(axis=1) != labels[images]).sum()) if len(images) else 0
+    errors = dict.fromkeys((PROTOTYPES, *PENALTIES), 0)
+    for train, test in _rounds(labels, classes):
+        for method in errors:
+            weights, bias = layer(method, x[train], labels[train], classes)
+            errors[method] += int(((x[test] @ weights.T + bias).argmax(axis=1) != labels[test]).sum())
     return min(errors, key=lambda method: errors[method])
 
 
-def scores_left_out(method: str, products: Floats, labels: Numbers, classes: int) -> Floats:
-    """Return the score of each class (N × classes) for every image, by a fit of the other images."""
-    members = np.eye(classes)[labels]
-    if method == PROTOTYPES:
-        return _prototype_scores(products, members)
-    kernel = products + 1.0  # a bias
-    hat = kernel @ np.linalg.inv(kernel + PENALTIES[method] * np.eye(len(labels)))
-    leverage = np.diag(hat)[:, None]
-    return np.asarray((hat @ members - leverage * members) / (1 - leverage))
-
-
-def _prototype_scores(products: Floats, members: Floats) -> Floats:
-    """Return x · m - m · m / 2 for the mean m of each class without the image x; -inf for a class without others."""
-    totals, counts = products @ members, members.sum(axis=0)
-    squares = (members * totals).sum(axis=0)  # of the sum of each class
-    own = np.diag(products)[:, None] * members
-    left = counts - members
-    scores = np.full(totals.shape, -np.inf)
-    others = totals - own
-    sizes = squares - members * (2 * totals - own)
-    np.divide(others, left, out=scores, where=left > 0)
-    np.subtract(scores, sizes / np.maximum(left, 1) ** 2 / 2, out=scores, where=left > 0)
-    return scores
-
-
-def _nested(products: Floats, labels: Numbers, classes: int, image: int) -> Floats:
-    """Return the scores of an image by the method that the others choose."""
-    others = np.delete(np.arange(len(labels)), image)
-    method = choose(products[np.ix_(others, others)], labels[others], classes)
-    row: Floats = scores_left_out(method, products, labels, classes)[image]
-    return row
-
-
-def _repeated(labels: Numbers, classes: int) -> Numbers:
-    """Return the numbers of the images that are not the only ones of their class."""
-    return np.flatnonzero(np.bincount(labels, minlength=classes)[labels] > 1)
-
-
-def _layer(method: str, x: Floats, labels: Numbers, classes: int) -> tuple[Floats, Floats]:
-    """Return weights (classes × F) and bias (classes) of a method."""
+def layer(method: str, x: Floats, labels: Numbers, classes: int) -> tuple[Floats, Floats]:
+    """Return weights (classes × F) and bias (classes) of a method, for classes that have at least one image."""
     members = np.eye(classes)[labels]
     if method == PROTOTYPES:
         means = (members / members.sum(axis=0)).T @ x
-        return means, -(means**2).sum(axis=1) / 2
-    kernel = x @ x.T + 1.0
+        return SCALE * means, -SCALE * (means**2).sum(axis=1) / 2
+    kernel = x @ x.T + 1.0  # a bias
     duals = np.linalg.solve(kernel + PENALTIES[method] * np.eye(len(labels)), members)
-    return duals.T @ x, duals.sum(axis=0)
+    return SCALE * duals.T @ x, SCALE * duals.sum(axis=0)
+
+
+def _rounds(labels: Numbers, classes: int) -> Iterator[tuple[Numbers, Numbers]]:
+    """Yield the images to fit and those to leave out: in round r the image number r of each class that has others."""
+    places = np.empty(len(labels), np.intp)
+    counts = np.bincount(labels, minlength=classes)
+    for label in range(classes):
+        places[labels == label] = np.arange(counts[label])
+    places[counts[labels] < 2] = -1
+    for place in range(int(places.max(initial=-1)) + 1):
+        yield np.flatnonzero(places != place), np.flatnonzero(places == place)

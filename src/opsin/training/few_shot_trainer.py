@@ -167,8 +167,7 @@ def is_few_shot(model: Model) -> bool:
 def left_out_images(model: Model, images: Samples) -> LeftOut:
     """Return the results on the images that a few-shot model was made of, each by a fit of the others."""
     vectors = np.asarray(unit_features(model, images, model.state), np.float64)
-    labels = np.asarray(model.label_indices(images), np.intp)
-    return left_out(vectors @ vectors.T, labels, len(model.labels))
+    return left_out(vectors, np.asarray(model.label_indices(images), np.intp), len(model.labels))
 
 
 def _score(task: Classification, results: LeftOut) -> Score | None:

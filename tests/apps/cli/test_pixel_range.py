@@ -76,7 +76,7 @@ def test_the_receipt_has_the_upright_size(tmp_path: Path, capfd: pytest.CaptureF
     turned = chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0")
     for kind in ("a", "b"):
         (tmp_path / "data" / kind).mkdir(parents=True)
-        for number in range(4):
+        for number in range(6):
             values = noise(number + 9 * (kind == "a"), 8, 16, 3)
             (tmp_path / "data" / kind / f"{number}.png").write_bytes(png(values, after=[turned]))
     assert run(["data", "check", str(tmp_path / "data"), "--json"]) == 0

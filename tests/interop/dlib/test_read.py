@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from opsin.apps.cli.open_model import open_model
 from opsin.backends import reference
 from opsin.base.errors import ModelError, UsageError
 from opsin.faces.published import EMBEDDING
@@ -101,6 +102,7 @@ def test_a_file_becomes_a_model(example: tuple[Path, list[tuple[Array, ...]], Ar
     assert (model.task.name, model.task.dimensions, model.preprocessing.shape) == ("identity", 128, (3, 150, 150))
     assert model.record[TEMPLATE] == "dlib" and model.state.keys() == model.graph.variables.keys()
     assert model.calibration.probability(model.calibration.threshold) == pytest.approx(0.5, abs=0.01)
+    assert open_model(str(example[0])).network == model.network == "dlib_face_resnet"
     scale, shift = model.preprocessing.scale_and_shift
     np.testing.assert_allclose(scale * 122.782 + shift, [0, 5.781 / 256, 18.484 / 256], atol=1e-6)
     model.engine = reference.compile

@@ -37,6 +37,13 @@ from opsin.report.kinds import AnyReport
 from opsin.report.more_images import curve_text
 from opsin.runs import Run
 from opsin.runs.learning_curve import CurveRun, measures_curve, unfinished_curve
+from opsin.runs.pretraining import (
+    Pretraining,
+    plan_pretraining,
+    reason_against,
+    unlabelled_folder,
+    with_features,
+)
 from opsin.runs.replay import REPLAY
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
@@ -157,6 +164,12 @@ def _start(source: str, options: CommandOptions) -> AnyTrainer | None:
     request = task_request(options.task, options.target)
     opened = open_source(source, check_range(options.pixel_range), request)
     choice = networks.choose_network(DatasetSummary.of(opened), requested)
+    if pretraining := _pretraining(opened, source, choice, requested, perf_counter() - begin):
+        _print_plan(pretraining.plan, has_curve=False)
+        if options.dry_run:
+            return None
+        requested = with_features(requested, _pretrain(pretraining, source, options))
+        choice = networks.choose_network(DatasetSummary.of(opened), requested)
     data = _load(opened, source, choice, options)
     if options.dry_run:
         elapsed_seconds = perf_counter() - begin
@@ -185,6 +198,35 @@ def _start(source: str, options: CommandOptions) -> AnyTrainer | None:
     }
     trainer.run = _create_run(config, result.data, folder)
     return trainer
+
+
+def _pretraining(
+    opened: Source | Dataset, source: str, choice: NetworkChoice, requested: TrainOptions, elapsed_seconds: float
+) -> Pretraining | None:
+    """Return the training without labels that comes first, if there are images for it and it helps."""
+    folder = unlabelled_folder(source)
+    if folder is None:
+        return None
+    if reason := reason_against(choice, requested):
+        typer.echo(f"The images in {folder.name}/ are not used: {reason}.\n")
+        return None
+    return plan_pretraining(folder, opened, source, requested, elapsed_seconds)
+
+
+def _pretrain(pretraining: Pretraining, source: str, options: CommandOptions) -> Path:
+    """Learn without labels, show the progress, and return the path of the model."""
+    folder = Path(f"{options.run.rstrip('/')}-unlabelled") if options.run else None
+    trainer, last = pretraining.run(folder, options.threads), None
+    with (Bar if is_live(sys.stdout) else Lines)() as display:
+        for last in trainer:
+            display(last)
+    if isinstance(last, Interrupted):
+        if trainer.saved_path:
+            typer.echo("\nStopped before the training on labels. To begin that with the features so far:")
+            typer.secho(f"  opsin train {source} --weights {trainer.saved_path}", dim=True)
+        raise KeyboardInterrupt
+    print_heading(f"\n{trainer.saved_path}", " has the features.\n")
+    return trainer.saved_path or Path()
 
 
 def _create_run(config: dict[str, Any], data: Dataset, folder: Path | None) -> Run:

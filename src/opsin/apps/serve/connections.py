@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from opsin.apps.serve.bodies import COMPLETE
 from opsin.apps.serve.limits import Limits
 from opsin.apps.serve.metrics import Metrics
+from opsin.apps.serve.signals import handled
 from opsin.apps.serve.sockets import BACKLOG
 
 KEEP_ALIVE_SECONDS = 15
@@ -160,15 +160,8 @@ class GracefulServer(Server):
         for each in sockets or ():
             each.listen(BACKLOG)  # asyncio has set it to the number of connections that it accepts at once
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        signals = (signal.SIGINT, signal.SIGTERM)
-        before = {each: signal.signal(each, self.handle_exit) for each in signals}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return handled(self.handle_exit)
 
 
 def server(application: Any, limits: Limits, metrics: Metrics, ready: Callable[[], None]) -> Server:

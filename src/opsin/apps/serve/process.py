@@ -7,19 +7,19 @@ this one does. If one of them dies, the pipes between them close, and the other 
 
 from __future__ import annotations
 
-import signal
+import gc
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from opsin.apps.serve.batching import Batcher
 from opsin.apps.serve.limits import Limits
 from opsin.apps.serve.messages import Channel, Setup
 from opsin.apps.serve.models import Open, open_models, watching
+from opsin.apps.serve.signals import SIGNALS, handled
 from opsin.apps.serve.sockets import allow_files, listen
 from opsin.base.errors import OpsinError
 from opsin.base.processes import start
@@ -27,8 +27,6 @@ from opsin.base.processors import processors
 
 SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while others wait; Python's 5 ms would show in every answer."""
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,13 @@ def run(
         batcher = Batcher(
             models, channel, limits, processors(), lambda: report(f"{names}: {here.url} (Ctrl-C ends the server)")
         )
-        with _signals_to(front), _short_switches(), watching(models.values(), channel.send, report):
+        with (
+            handled(lambda number, _: front.send_signal(number)),
+            _short_switches(),
+            watching(models.values(), channel.send, report),
+        ):
+            gc.collect()
+            gc.freeze()  # Otherwise garbage collection goes through all objects of the models, while a request waits.
             batcher.run()
         if (code := front.wait()) and -code not in SIGNALS:
             raise OpsinError(f"the process that speaks HTTP has ended with code {code}; start the server again")
@@ -82,21 +86,6 @@ def _front(listening: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
             yield front
         finally:
             front.kill()
-
-
-@contextmanager
-def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass signals on."""
-
-    def pass_on(number: int, _: Any) -> None:
-        process.send_signal(number)
-
-    before = {each: signal.signal(each, pass_on) for each in SIGNALS}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def assign_splits(
     """
     splits = np.array([TRAIN if split == UNSPLIT else split for split in source_splits], dtype="<U10")
     predefined = [split for split in SPLITS if split in source_splits]
-    if VALIDATION not in predefined and np.bincount(labels[splits == TRAIN], minlength=1).max() <= few:
+    if few and VALIDATION not in predefined and np.bincount(labels[splits == TRAIN], minlength=1).max() <= few:
         return splits, f"no class has more than {few} training images: all are trained on, and none is held out"
     for split, share, limit in (
         (TEST, TEST_SHARE, None),

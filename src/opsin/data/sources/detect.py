@@ -31,7 +31,7 @@ from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import OPENERS, Tar
 from opsin.data.sources.zips import Zip
-from opsin.tasks.registry import CLASSIFICATION, find_task
+from opsin.tasks.registry import CLASSIFICATION, SELF_SUPERVISED, find_task
 
 SUPPORTED_SOURCES = (
     "'digits' (built in), a folder with one folder of images for each class, a CSV or TSV table of paths and labels, "
@@ -43,6 +43,9 @@ PARQUET = b"PAR1"
 IDX = (b"\0\0\x08\x01", b"\0\0\x08\x03")
 PARQUET_ENDINGS = (".parquet",)
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
+"""Folders next to those of classes whose images have no labels; features can be learned from them."""
+
 TAR_MARK = slice(257, 262)
 """Position of "ustar" in a tar."""
 
@@ -109,6 +112,8 @@ def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
     if idx_files:
         return idx.load_idx(folder, idx_files)
     walk = FolderWalk(folder)
+    if request.task != SELF_SUPERVISED:
+        walk.leave_out(UNLABELLED_FOLDERS)
     for endings in (PARQUET_ENDINGS, TAR_ENDINGS):
         paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
         if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):

@@ -50,6 +50,7 @@ class FolderWalk:
     folders: list[str] = field(default_factory=list)
     """Empty folders."""
     _ignored: IgnoredFiles = field(default_factory=IgnoredFiles)
+    _left_out: list[str] = field(default_factory=list)
     _followed: set[Identity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -62,8 +63,17 @@ class FolderWalk:
         self.files.sort(key=lambda path: path.split("/"))
 
     def notes(self) -> list[str]:
-        """Return sentences for the receipt about ignored files."""
-        return [note for note in (self._ignored.note(),) if note]
+        """Return sentences for the receipt about ignored files, and about folders that were left out."""
+        note = self._ignored.note()
+        return [*([note] if note else []), *self._left_out]
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Leave out the images in folders with these names, unless no others remain: they have no labels."""
+        for name in names:
+            inside = {path for path in self.files if path.startswith(f"{name}/")}
+            if inside and len(inside) < len(self.files):
+                self.files = [path for path in self.files if path not in inside]
+                self._left_out.append(f"The {len(inside):,} files in {name}/ have no labels.")
 
     def _enter(self, relative: str, chain: tuple[Identity, ...]) -> list[tuple[str, tuple[Identity, ...]]]:
         """Record the files in a folder, and return the folders in it that remain to be visited."""
