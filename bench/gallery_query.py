@@ -51,7 +51,9 @@ def main() -> int:
         each = times(call, queries)
         rows.append([name, *(f"{value:.2f} ms" for value in np.quantile(each, (0, 0.5, 0.99)))])
     finish(
-        options, record | print_table((f"{options.entries:,} × {options.dimensions}", "least", "median", "99 %"), rows)
+        options,
+        record
+        | print_table((f"{options.entries:,} × {options.dimensions}", "least", "median", "99th percentile"), rows),
     )
     return 0
 
