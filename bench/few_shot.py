@@ -56,7 +56,7 @@ class Draw:
 class Comparison:
     """The images of a folder, with the features of those that are drawn and of the test images."""
 
-    def __init__(self, folder: str, counts: Sequence[int], draws: int, threads: int | None, file: Path | None) -> None:
+    def __init__(self, folder: str, counts: Sequence[int], draws: int, threads: int | None, file: str | None) -> None:
         summary = DatasetSummary(50, 0, 10, 5, 224, grey=False, resizable=True, largest=5)
         self.options = TrainOptions(budget=HOUR, threads=threads)
         self.choice = networks.choose_network(summary, self.options)
@@ -65,7 +65,7 @@ class Comparison:
         whole = FewShotTrainer(plan, self.data, threads=threads)
         self.rows = {(count, seed): self._rows(count, seed) for count in counts for seed in range(draws)}
         self.images = np.unique(np.concatenate(list(self.rows.values())))
-        stored: Any = np.load(file) if file and file.exists() else {}
+        stored: Any = np.load(file) if file and Path(file).exists() else {}
         if not np.array_equal(stored.get("images"), self.images):
             train, test = self.data.train.take(self.images), self.data.require_test()
             features = (unit_features(whole.model, images, whole.values) for images in (train, test))
@@ -130,7 +130,7 @@ def main() -> None:
     options.add_argument("--draws", type=int, default=10)
     options.add_argument("--ordinary", type=int, default=10, help="draws that are also trained on as usual")
     options.add_argument("--threads", type=int)
-    options.add_argument("--features", type=Path, help="a file for the features")
+    options.add_argument("--features", help="a file for the features")
     args = options.parse_args()
     record, comparison = begin(args), Comparison(args.folder, args.counts, args.draws, args.threads, args.features)
     draws = {count: [comparison.draw(count, seed) for seed in range(args.draws)] for count in args.counts}
