@@ -1,6 +1,6 @@
 """One to five images of each class: prototypes on published features, against ordinary training on the same images.
 
-    python bench/few_shot.py FOLDER [--counts 1 2 5] [--draws 10] [--ordinary 10] [--threads N] [--json FILE]
+    python bench/few_shot.py FOLDER [--counts 1 2 5] [--draws 10] [--ordinary 10] [--features FILE] [--json FILE]
 
 FOLDER has class folders in train/ and test/. Each draw takes so many training images of each class at random.
 "Few-shot" is what `opsin train` does with them; "ordinary training" is the plan of `opsin train --no-search` on the
@@ -8,13 +8,16 @@ same images: the last layer is trained by gradient descent on features of severa
 weights of EfficientNet-Lite0. The first `--ordinary` draws are trained on as usual, too. Accuracies are those on all
 test images, the mean over the draws with its standard deviation. "Left out" is the mean of what the model says of
 itself: images that are left out in turn. "Within the bounds" counts the draws whose test accuracy lies in the 95
-percent interval that was given.
+percent interval that was given. With `--features`, the features are kept in a file for the next run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import begin, finish, parser, print_table
@@ -53,7 +56,7 @@ class Draw:
 class Comparison:
     """The images of a folder, with the features of those that are drawn and of the test images."""
 
-    def __init__(self, folder: str, counts: Sequence[int], draws: int, threads: int | None) -> None:
+    def __init__(self, folder: str, counts: Sequence[int], draws: int, threads: int | None, file: str | None) -> None:
         summary = DatasetSummary(50, 0, 10, 5, 224, grey=False, resizable=True, largest=5)
         self.options = TrainOptions(budget=HOUR, threads=threads)
         self.choice = networks.choose_network(summary, self.options)
@@ -62,8 +65,14 @@ class Comparison:
         whole = FewShotTrainer(plan, self.data, threads=threads)
         self.rows = {(count, seed): self._rows(count, seed) for count in counts for seed in range(draws)}
         self.images = np.unique(np.concatenate(list(self.rows.values())))
-        self.train = unit_features(whole.model, self.data.train.take(self.images), whole.values)
-        self.test = unit_features(whole.model, self.data.require_test(), whole.values)
+        stored: Any = np.load(file) if file and Path(file).exists() else {}
+        if not np.array_equal(stored.get("images"), self.images):
+            train, test = self.data.train.take(self.images), self.data.require_test()
+            features = (unit_features(whole.model, images, whole.values) for images in (train, test))
+            stored = {"images": self.images, **dict(zip(("train", "test"), features, strict=True))}
+            if file:
+                np.savez(file, **stored)
+        self.train, self.test = stored["train"], stored["test"]
 
     def _rows(self, count: int, seed: int) -> Numbers:
         """Return the numbers of `count` random images of each class."""
@@ -121,18 +130,22 @@ def main() -> None:
     options.add_argument("--draws", type=int, default=10)
     options.add_argument("--ordinary", type=int, default=10, help="draws that are also trained on as usual")
     options.add_argument("--threads", type=int)
+    options.add_argument("--features", help="a file for the features")
     args = options.parse_args()
-    record, comparison = begin(args), Comparison(args.folder, args.counts, args.draws, args.threads)
+    record, comparison = begin(args), Comparison(args.folder, args.counts, args.draws, args.threads, args.features)
     draws = {count: [comparison.draw(count, seed) for seed in range(args.draws)] for count in args.counts}
-    print_table(COLUMNS, [row(count, draws[count]) for count in args.counts])
+    save(args, record, draws)
     for seed in range(min(args.ordinary, args.draws)):
         for count in args.counts:
             draws[count][seed] = comparison.with_ordinary(draws[count][seed])
-        table = print_table(COLUMNS, [row(count, draws[count]) for count in args.counts])
-        details = {
-            str(count): [{**vars(draw), "rows": draw.rows.tolist()} for draw in draws[count]] for count in args.counts
-        }
-        finish(args, record | table | {"draws": details})
+            save(args, record, draws)
+
+
+def save(args: Namespace, record: dict[str, Any], draws: Mapping[int, Sequence[Draw]]) -> None:
+    """Print the table so far, and write the record."""
+    table = print_table(COLUMNS, [row(count, draws[count]) for count in draws])
+    details = {str(count): [{**vars(draw), "rows": draw.rows.tolist()} for draw in draws[count]] for count in draws}
+    finish(args, record | table | {"draws": details})
 
 
 if __name__ == "__main__":

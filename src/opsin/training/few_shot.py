@@ -1,9 +1,9 @@
 """Classes with a few images each: a linear layer on unit vectors of features, computed in closed form.
 
-Two kinds are known. A *prototype* is the mean of the vectors of a class, and an image gets the class of the nearest one
-(Snell, Swersky & Zemel, "Prototypical networks for few-shot learning", 2017): the squared distance to the mean m is,
-up to a term that all classes share, -2 (x · m - m · m / 2), which is linear. *Ridge regression* fits the classes as
-numbers, 1 for the right one, with a penalty of the weights.
+There are two methods. A *prototype* is the mean of the vectors of a class, and an image gets the class of the nearest
+one (Snell, Swersky & Zemel, "Prototypical networks for few-shot learning", 2017): the squared distance to the mean m
+is, up to a term that all classes share, -2 (x · m - m · m / 2), which is linear. *Ridge regression* fits the classes as
+numbers, 1 for the right one, with a penalty of the weights (Hoerl & Kennard 1970).
 
 Images are measured by leaving them out: in each round one image of every class, so that no class has fewer images than
 the others by that (stratified cross-validation, Stone 1974). If only one image were left out, its class would have one
@@ -20,15 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.data.ingest.split import FEW_IMAGES
 from opsin.tasks.classification.calibration import lower_bound
 
-PROTOTYPES = "prototypes"
+RIDGE, PROTOTYPES = "ridge regression", "prototypes"
+METHODS = (RIDGE, PROTOTYPES)
+"""Of equally good methods the first one is taken, which is better with a single image of each class."""
 
 SCALE = 20.0
 """The factor of scores in logits: cosines of photos differ by a tenth or so. Calibration corrects it if it can."""
 
-PENALTIES = {"ridge regression, penalty 1": 1.0, "ridge regression, penalty 0.1": 0.1}
+PENALTY = 1.0
+"""The factor of the squared weights, and of the squared bias, in ridge regression on vectors of length 1."""
 
 Z_95 = 1.959964
 """The 97.5% quantile of the standard normal distribution, for two-sided 95% intervals."""
@@ -93,11 +95,6 @@ class Fitted:
         return data | {"left_out": {**counts, "low": round(low, 4), "high": round(high, 4)}}
 
 
-def is_few(counts: Any) -> bool:
-    """Return whether each class has so few images, given their numbers, that this is the way to classify them."""
-    return 0 < max(counts, default=0) <= FEW_IMAGES
-
-
 def fit(vectors: NDArray[Any], labels: NDArray[Any], classes: int) -> Fitted:
     """Return the linear layer for unit vectors (N × F) with these labels (N), and how well images left out are told."""
     x, numbers = np.asarray(vectors, np.float64), np.asarray(labels, np.intp)
@@ -122,7 +119,7 @@ def left_out(x: Floats, labels: Numbers, classes: int) -> LeftOut:
 
 def choose(x: Floats, labels: Numbers, classes: int) -> str:
     """Return the method with the fewest errors on images left out; the first of those that are as good."""
-    errors = dict.fromkeys((PROTOTYPES, *PENALTIES), 0)
+    errors = dict.fromkeys(METHODS, 0)
     for train, test in _rounds(labels, classes):
         for method in errors:
             weights, bias = layer(method, x[train], labels[train], classes)
@@ -137,7 +134,7 @@ def layer(method: str, x: Floats, labels: Numbers, classes: int) -> tuple[Floats
         means = (members / members.sum(axis=0)).T @ x
         return SCALE * means, -SCALE * (means**2).sum(axis=1) / 2
     kernel = x @ x.T + 1.0  # a bias
-    duals = np.linalg.solve(kernel + PENALTIES[method] * np.eye(len(labels)), members)
+    duals = np.linalg.solve(kernel + PENALTY * np.eye(len(labels)), members)
     return SCALE * duals.T @ x, SCALE * duals.sum(axis=0)
 
 
