@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from opsin import nn
 from opsin.backends.base import Program
 from opsin.base.errors import UsageError
+from opsin.base.spread import spread
 from opsin.data import Batches, Dataset, Preprocessing, augment
 from opsin.ir import Graph
 from opsin.model import Engine, Model
@@ -28,7 +29,7 @@ from opsin.nn.schedules import step as step_schedule
 from opsin.tasks.registry import is_annotated
 from opsin.tasks.score import Score
 from opsin.tasks.task import Evaluation, LossOptions, Task
-from opsin.tasks.views import views_of
+from opsin.tasks.views import ViewTask, views_of
 from opsin.training.features import FeatureCache, FeatureExtractor, FeatureScore
 from opsin.training.messages import collapsed
 from opsin.training.non_finite import Collapsed
@@ -40,6 +41,9 @@ from opsin.training.truncation import schedule_position
 
 MIN_SCHEDULE_STEPS = 8
 """Stages of fewer steps take the learning rates in the middle of each step."""
+
+MAX_COMPARED = 2000
+"""Held-out images, and views of them, whose features are compared after each epoch."""
 
 MAX_SAMPLE_PIXELS = 2**22
 """Pixels sampled to fit data-dependent weights such as whitening: millions for some dozens of values."""
@@ -128,6 +132,9 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
         network_graph = nn.trace(context.layer, data.shape, frozen=stage.frozen)
         evaluate = FeatureScore(network_graph, model, held_out(data), initial)
     compile_seconds = perf_counter() - begin
+    compared = held_out(data)
+    if isinstance(data.task, ViewTask):
+        compared = compared.take(spread(len(compared), MAX_COMPARED))
     outside = {name: value for name, value in initial.items() if name not in graph.variables}
 
     def network_values(values: State) -> dict[str, NDArray[Any]]:
@@ -136,7 +143,7 @@ def prepare(context: TrainingContext, stage: Stage, initial: State) -> StageRunt
 
     def score(values: State) -> Score:
         model.load_state(values)
-        evaluation: Evaluation = evaluate(values) if evaluate else model.evaluate(held_out(data))
+        evaluation: Evaluation = evaluate(values) if evaluate else model.evaluate(compared)
         if problem := getattr(evaluation, "collapse", ""):
             raise Collapsed(collapsed(problem), None)
         return evaluation.score

@@ -67,7 +67,10 @@ def test_targets() -> None:
     folders = Unlabelled(np.array([0, 1, 1], np.int32), ("a", "b"))
     both = Unlabelled.concatenate([folders, folders.take(np.array([2]))])
     assert both.folders.tolist() == [0, 1, 1, 1] and both.counts(0) == []
-    assert both.strata() is both.folders and both.content() == b"a\nb\nb\nb"
+    assert both.content() == b"a\nb\nb\nb"
+    assert both.strata().tolist() == [0, 0, 0, 0]
+    many = both.take(np.arange(4).repeat(5))
+    assert many.strata() is many.folders
 
 
 def test_answers() -> None:

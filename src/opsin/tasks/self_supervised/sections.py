@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from opsin.base.formatting import percent
+from opsin.base.spread import spread
 from opsin.tasks.section import Example, Section, Table
 from opsin.tasks.self_supervised import measures
 from opsin.viz.charts import Series, line_chart
@@ -64,7 +63,7 @@ def _folders(evaluation: FeatureEvaluation) -> list[Section]:
 def _neighbours(evaluation: FeatureEvaluation) -> Section:
     """Show some images, each with the nearest other one."""
     nearest, similarities = measures.nearest_neighbours(evaluation.features)
-    chosen = np.unique(np.linspace(0, len(nearest) - 1, PAIRS).astype(np.intp))
+    chosen = spread(len(nearest), PAIRS)
     examples = []
     for number, place in enumerate(chosen.tolist(), start=1):
         caption = f"pair {number}, similarity {similarities[place]:.3f}"

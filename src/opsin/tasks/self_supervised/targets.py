@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+MIN_FOLDER_IMAGES = 10
+"""Folders with at least so many images on average are divided: every split gets some of each."""
+
 
 @dataclass(frozen=True, eq=False)
 class Unlabelled:
@@ -32,8 +35,11 @@ class Unlabelled:
         return cls(np.concatenate([part.folders for part in parts]), parts[0].names)
 
     def strata(self) -> NDArray[np.int32]:
-        """Return the folders: each split gets the same share of every one."""
-        return self.folders
+        """Return the folders, of which each split gets the same share; 0 if they hold few images, which would be spread
+        over the splits one by one.
+        """
+        is_fine = len(self) < MIN_FOLDER_IMAGES * len(np.unique(self.folders))
+        return np.zeros_like(self.folders) if is_fine else self.folders
 
     def counts(self, labels: int) -> list[int]:
         """Return nothing: folders are not labels."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from opsin.base.errors import DataError, ModelError, ShapeError, UsageError
+from opsin.base.spread import spread
 from opsin.ir import Graph
 from opsin.nn import Objective
 from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize
@@ -84,7 +85,7 @@ class SelfSupervised:
         """Return a network for small images; photos are made small, because many views matter more than details."""
         side = min(MAX_SIDE, max(summary.side, MIN_SIDE))
         return Defaults(
-            network=NETWORK, side=side, pretrained=False, fallback=NETWORK, batch=256, learning_rate=0.002,
+            network=NETWORK, side=side, pretrained=False, fallback=NETWORK, batch=256, learning_rate=0.003,
             weight_decay=1e-4, augment="strong", ema=0.0, max_epochs=200,
             reason=f"which learns fast from small images ({side} pixels)",
         )  # fmt: skip
@@ -156,7 +157,7 @@ class SelfSupervised:
         targets = Unlabelled.concatenate([result[3] for result in results])
         if len(targets) < 2:
             raise DataError("features are measured by comparing images, but there is only one; give more")
-        chosen = np.unique(np.linspace(0, len(targets) - 1, min(MAX_IMAGES, len(targets))).astype(np.intp))
+        chosen = spread(len(targets), MAX_IMAGES)
         return FeatureEvaluation(
             features[chosen], (first[chosen], second[chosen]), targets.folders[chosen], targets.names, chosen,
             len(targets),
