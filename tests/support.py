@@ -16,7 +16,8 @@ from opsin.ops import OPS, Sample
 
 Array = NDArray[Any]
 
-QUANTIZED = sorted(name for name in OPS if "int8" in name or "int32" in name or name in ("quantize", "dequantize"))
+CONVERSIONS = {"quantize", "dequantize", "rescale", "high_byte", "low_byte", "join_bytes"}
+QUANTIZED = sorted(name for name in OPS if "int8" in name or "int32" in name or name in CONVERSIONS)
 """The operations on 8-bit integers."""
 
 

@@ -115,7 +115,10 @@ def call(name: str, inputs: list[Array], attribute: float | int | None, run: Run
     return y
 
 
-INTEGER = {"quantize", "dequantize", "requantize", "add_int8", "multiply_int8"}
+INTEGER = {
+    "quantize", "dequantize", "requantize", "rescale", "add_int8", "multiply_int8", "high_byte", "low_byte",
+    "join_bytes",
+}  # fmt: skip
 """Functions for 8-bit integers; `tests/backends/test_quantized.py` compares them with the reference."""
 
 

@@ -19,6 +19,7 @@ from opsin.quantization.adaptive_rounding import (
     adapt_rounding,
     covariances,
     farther,
+    rounded_weights,
     squared_error,
 )
 from opsin.quantization.partition import steps_of
@@ -138,6 +139,14 @@ def test_learned_and_large_layers_keep_their_rounding(monkeypatch: pytest.Monkey
     ranges.farther.clear()
     adapt_rounding(graph, state, ranges, images, reference)
     assert not ranges.farther
+
+
+def test_weights_with_a_rounding_are_counted() -> None:
+    graph, state, images = network("plain")
+    bits = sum(8 * array.size for array in adapted(graph, state, images).farther.values())
+    assert 0 <= bits - rounded_weights(graph) < 8 * 4
+    large = nn.trace(nn.Sequential(nn.Flatten(), nn.Linear(2)), (1, 50, 50))
+    assert rounded_weights(large) == 0
 
 
 def test_the_rounding_of_another_network_is_refused() -> None:

@@ -169,6 +169,20 @@ def test_a_result_that_is_read_twice_is_not_folded_away() -> None:
     assert noise(run(*quantized, images), run(graph, state, images)) < 0.03
 
 
+@pytest.mark.parametrize("float_layers", [[], ["0"]])
+def test_a_channel_that_is_always_zero_takes_no_precision_from_others(float_layers: list[str]) -> None:
+    network = nn.Sequential(
+        nn.Conv2d(4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(), nn.Flatten(), nn.Linear(3),
+    )  # fmt: skip
+    graph, rng = nn.trace(network, (3, 8, 8)), np.random.default_rng(0)
+    state, images = nn.initial_state(graph, 0), rng.normal(size=(16, 3, 8, 8)).astype(np.float32)
+    state["0.bias"][1], state["3.running_mean"][2] = -100, 0.5
+    ranges = calibrated(graph, state, images, reference)
+    assert ranges.factors
+    quantized = quantize_graph(graph, state, ranges, float_layers)
+    assert noise(run(*quantized, images), run(graph, state, images)) < 0.03
+
+
 def test_ranges_need_images_and_finite_results() -> None:
     graph, state, images = network("plain")
     with pytest.raises(DataError, match="there are no images to observe"):

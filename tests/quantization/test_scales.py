@@ -7,7 +7,7 @@ import pytest
 
 from opsin.ops import OPS
 from opsin.quantization.comparison import Comparison, compared
-from opsin.quantization.fixed_point import addition_factors, scaled_product
+from opsin.quantization.fixed_point import addition_factors, scaled_product, scaling
 from opsin.quantization.scales import Scale, clipped_range
 from opsin.quantization.steps import Product
 from opsin.quantization.weights import MAX_SUM, IntegerWeights, integer_weights
@@ -28,7 +28,7 @@ def test_a_coarser_scale_keeps_the_least_number() -> None:
     scale = Scale.of(-1.0, 3.0)
     assert scale.at_least(scale.step / 2) is scale
     coarse = scale.at_least(scale.step * 3)
-    assert coarse.step == scale.step * 3 and coarse.bounds[0] == pytest.approx(-1.0, abs=coarse.step)
+    assert coarse.step == pytest.approx(scale.step * 3) and coarse.bounds[0] == pytest.approx(-1.0, abs=coarse.step)
 
 
 def squared_error(values: np.ndarray, bounds: tuple[float, float]) -> float:  # type: ignore[type-arg]
@@ -74,10 +74,35 @@ def test_products_are_right_to_the_nearest_step() -> None:
     rng = np.random.default_rng(0)
     p, q = (rng.integers(-128, 128, (1, 5000)).astype(np.int8) for _ in range(2))
     found = OPS["multiply_int8"].evaluate(
-        p, q, a_zero=a.zero, b_zero=b.zero, bias=bias, multiplier=multiplier, zero=y.zero, low=-128, high=127
+        p, q, a_zero=a.zero, b_zero=b.zero, bias=bias, multiplier=multiplier, zero=y.least, low=-128, high=127
     )
     exact = a.numbers()[p.astype(int) + 128] * b.numbers()[q.astype(int) + 128]
     assert np.abs(found - (exact / y.step + y.zero)).max() < 0.53
+
+
+@pytest.mark.parametrize("divisor", [15, 301, 4095])
+@pytest.mark.parametrize("zero", [-128, 7, 127])
+def test_sums_are_divided_by_odd_numbers_exactly(divisor: int, zero: int) -> None:
+    (multiplier,), (bias,) = scaling(np.array([float(divisor)]), Scale(1.0, zero))
+    middle = divisor // 2 + divisor * np.arange(-130 - zero, 129 - zero)
+    sums = np.concatenate([middle, middle + 1, middle + divisor // 3])
+    found = -128 + (((sums + int(bias)) * int(multiplier)) >> 32)
+    expected = zero + (2 * sums + divisor) // (2 * divisor)
+    assert np.array_equal(np.clip(found, -128, 127), np.clip(expected, -128, 127))
+    by_floats = zero + np.rint((sums.astype(np.float32) * np.float32(1 / divisor)).astype(np.float32))
+    assert np.array_equal(np.clip(by_floats, -128, 127), np.clip(expected, -128, 127))
+
+
+def test_steps_of_results_are_odd_numbers_of_steps_of_sums() -> None:
+    rng = np.random.default_rng(0)
+    weight, x, y = rng.normal(size=(5, 8, 3, 3)), Scale(0.03, -128), Scale.of(-3.0, 40.0)
+    found = integer_weights(product(weight, rng.normal(size=5)), x, result=y)
+    ratios = y.step / found.unit
+    assert np.abs(ratios - (2 * (ratios // 2) + 1)).max() < 1e-6
+    assert np.abs(found.unit / integer_weights(product(weight, np.zeros(5)), x).unit - 1).max() < 1 / 15
+    learned = np.full(5, 0.01)
+    kept = integer_weights(product(weight, np.zeros(5)), x, learned=learned, result=y)
+    np.testing.assert_allclose(kept.unit, learned * x.step)
 
 
 def test_a_scale_that_is_too_fine_becomes_coarser() -> None:

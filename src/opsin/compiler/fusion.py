@@ -23,7 +23,7 @@ from opsin.ir import FLOAT, INPUT, VARIABLE, Graph, Node, Shape, Tensor
 POINTWISE = frozenset(
     "add subtract multiply divide maximum minimum greater equal where negate exp log sqrt tanh sigmoid erf absolute "
     "sign relu relu6 power cast one_hot bernoulli add_int8 multiply_int8 quantize dequantize "
-    "fake_quantize".split()
+    "fake_quantize rescale high_byte low_byte join_bytes".split()
 )
 WHOLE_ANCHORS = frozenset(("conv2d_int8", "conv2d_int32"))
 """Operations with kernels that take an epilogue on whole numbers."""

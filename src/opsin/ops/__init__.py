@@ -33,6 +33,7 @@ from opsin.ops.quantized.avg_pool2d import avg_pool2d_int8
 from opsin.ops.quantized.conv2d import conv2d_int8, conv2d_int32
 from opsin.ops.quantized.convert import dequantize, quantize
 from opsin.ops.quantized.fake_quantize import fake_quantize
+from opsin.ops.quantized.int16 import join_bytes, rescale, split_bytes
 from opsin.ops.quantized.lookup import lookup_int8
 from opsin.ops.quantized.multiply import multiply_int8
 from opsin.ops.reduce import max, mean, variance
@@ -51,11 +52,12 @@ __all__ = [
     "avg_pool2d", "avg_pool2d_int8", "axis_weights", "batch_norm", "batch_norm_training", "bernoulli", "broadcast_to",
     "cast", "clip", "concat", "constant", "conv2d", "conv2d_int8", "conv2d_int32", "conv_transpose2d", "dequantize",
     "divide", "dropout", "equal", "erf", "exp", "fake_quantize", "flatten", "gelu", "global_avg_pool2d",
-    "global_max_pool2d", "gradients", "greater", "hard_sigmoid", "hard_swish", "l2_pool2d", "leaky_relu", "linear",
-    "local_response_norm", "log", "log_softmax", "lookup_int8", "matmul", "max", "max_pool2d", "maximum", "mean",
-    "minimum", "multiply", "multiply_int8", "narrow", "negate", "one_hot", "pad", "power", "quantize", "register",
-    "relu", "relu6", "resample2d", "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "sqrt", "square",
-    "squeeze", "stop_gradient", "subtract", "sum", "sum_pool2d", "tanh", "transpose", "upsample", "variance", "where",
+    "global_max_pool2d", "gradients", "greater", "hard_sigmoid", "hard_swish", "join_bytes", "l2_pool2d", "leaky_relu",
+    "linear", "local_response_norm", "log", "log_softmax", "lookup_int8", "matmul", "max", "max_pool2d", "maximum",
+    "mean", "minimum", "multiply", "multiply_int8", "narrow", "negate", "one_hot", "pad", "power", "quantize",
+    "register", "relu", "relu6", "resample2d", "rescale", "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice",
+    "softmax", "split_bytes", "sqrt", "square", "squeeze", "stop_gradient", "subtract", "sum", "sum_pool2d", "tanh",
+    "transpose", "upsample", "variance", "where",
 ]  # fmt: skip
 
 for _name in __all__:

@@ -20,6 +20,7 @@ from opsin.quantization.partition import steps_of
 from opsin.quantization.ranges import Engine, Observation, Ranges
 from opsin.quantization.rewrite import Rewriter
 from opsin.quantization.scales import Scale
+from opsin.quantization.sixteen_bits import costly_inputs
 from opsin.quantization.steps import Array, Product, Window
 from opsin.quantization.weights import LARGEST, IntegerWeights, channel_steps, nearest
 
@@ -54,7 +55,20 @@ def adapt_rounding(
     if products:
         inputs = list(dict.fromkeys(step.inputs[0] for step in products))
         observation = Observation(graph, state, inputs, images, engine, threads)
-        Rounder(graph, state, ranges, covariances(products, ranges.means, observation)).rewritten(steps)
+        found = covariances(products, ranges.means, observation)
+        ranges.wide |= costly_inputs(steps, ranges, found)
+        Rounder(graph, state, ranges, found).rewritten(steps)
+
+
+def rounded_weights(graph: Graph) -> int:
+    """Return how many weights of a network have a rounding that is chosen."""
+    count = 0
+    for node in graph.nodes:
+        if node.op.name in ("conv2d", "matmul"):
+            shape = [int(str(size)) for size in node.inputs[1].shape]
+            filters = int(str(node.output.shape[1]))
+            count += prod(shape) if prod(shape) <= MAX_INPUTS * filters else 0
+    return count
 
 
 def covariances(
@@ -100,12 +114,12 @@ class Rounder(Rewriter):
         super().__init__(graph, state, ranges)
         self.covariances = covariances
 
-    def _rounded(self, step: Product, x: Scale) -> IntegerWeights:
+    def _rounded(self, step: Product, x: Scale, result: Scale | None) -> IntegerWeights:
         if step.output in self.covariances:
-            scaled = step.weight / channel_steps(step, x).reshape(-1, 1, 1, 1)
+            scaled = step.weight / channel_steps(step, x, result=result).reshape(-1, 1, 1, 1)
             chosen = farther(scaled, self.covariances[step.output])
             self.ranges.farther[step.output] = np.packbits(chosen)
-        return super()._rounded(step, x)
+        return super()._rounded(step, x, result)
 
 
 def farther(scaled: Array, covariance: Covariance) -> NDArray[np.bool_]:

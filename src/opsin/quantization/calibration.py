@@ -9,15 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.ir import Graph, Tensor
+from opsin.quantization.alignment import align
 from opsin.quantization.constants import constant_values
 from opsin.quantization.demand import observed_tensors
 from opsin.quantization.functions import table
 from opsin.quantization.ranges import Engine, Ranges, Statistics, bounds, largest, statistics
 from opsin.quantization.scales import clipped_range
-from opsin.quantization.steps import Function, Join, Move, Product, Step
+from opsin.quantization.steps import Function, Join, Move, Product, Step, origins_of
+from opsin.quantization.weights import channel_steps
 
 SHARED_RANGE = 0.6
 """An operand with at least this share of the range of a concatenation takes its scale, and is not rounded again."""
+
+LEVELS = 255
+MIN_RATIO = 8
+"""The smallest step of a channel whose numbers are multiplied by a factor, in steps of its sums."""
 
 
 def ranges_of(
@@ -41,10 +47,15 @@ def ranges_of(
     for tensor in observed:
         is_scaled = tensor in scaled
         ranges.bounds[tensor] = _clipped(found[tensor], is_scaled, _function(tensor, readers, values, is_scaled))
+    origins = origins_of(steps)
     for step in steps:
         chain = _read_by_channel(step, readers, values)
-        ranges.factors |= {t: 1 / largest(found[step.output]) for t in chain if step.output in found}
+        if chain and step.output in found and isinstance(step, Product):
+            x = ranges.scale(origins.get(step.inputs[0], step.inputs[0]))
+            finest = MIN_RATIO * LEVELS * x.step * channel_steps(step, x)
+            ranges.factors |= dict.fromkeys(chain, 1 / np.maximum(largest(found[step.output]), finest))
     _share(steps, ranges)
+    align(steps, ranges)
     return ranges
 
 

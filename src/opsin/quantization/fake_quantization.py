@@ -20,7 +20,7 @@ from opsin.quantization.demand import integer_tensors, is_integer, observed_tens
 from opsin.quantization.partition import steps_of
 from opsin.quantization.ranges import Ranges
 from opsin.quantization.record import tensors_of
-from opsin.quantization.steps import Move, Product, Step
+from opsin.quantization.steps import Move, Product, Step, origins_of
 from opsin.quantization.weights import LARGEST, own_steps
 
 State = Mapping[str, NDArray[Any]]
@@ -47,8 +47,12 @@ def simulation_state(graph: Graph, state: State, ranges: Ranges) -> dict[str, ND
             step = step / ranges.factors[tensor].reshape(shape)
         parts = {"step": step, "low": -128 - scale.zero, "high": 127 - scale.zero}
         values |= {_name(number[tensor], part): np.asarray(value, np.float32) for part, value in parts.items()}
+    origins, demanded = origins_of(steps), integer_tensors(steps)
     for product in _products(steps):
-        values[_name(number[product.output], "weight")] = own_steps(product).astype(np.float32)
+        (x,), y = product.inputs, product.output
+        stored = ranges.stored(product) if y in demanded else product
+        own = own_steps(stored, ranges.scale(origins.get(x, x)), ranges.scale(y) if y in demanded else None)
+        values[_name(number[y], "weight")] = own.astype(np.float32)
         values[_name(number[product.output], "mean")] = ranges.means[product.inputs[0]].astype(np.float32)
     return values
 

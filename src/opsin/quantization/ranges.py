@@ -13,7 +13,7 @@ from opsin.backends.base import Program
 from opsin.base.errors import DataError
 from opsin.ir import Graph, Tensor
 from opsin.quantization.scales import Scale
-from opsin.quantization.steps import Array
+from opsin.quantization.steps import Array, Product
 
 MAX_BATCH = 16
 BATCH_ELEMENTS = 2**23
@@ -34,7 +34,7 @@ class Ranges:
     channel: for results that only a function by channel reads, so that each channel fills its range. `steps` are those
     of weights for each output channel, by the result, if training simulated them; otherwise they follow from the
     weights. `farther` has a bit for each weight, eight to a number, by the result: whether it is rounded to the farther
-    neighbour.
+    neighbour. The tensors in `wide` have 16 bits where products read them.
     """
 
     bounds: dict[Tensor, tuple[float, float]] = field(default_factory=dict)
@@ -42,10 +42,16 @@ class Ranges:
     factors: dict[Tensor, Array] = field(default_factory=dict)
     steps: dict[Tensor, Array] = field(default_factory=dict)
     farther: dict[Tensor, NDArray[np.uint8]] = field(default_factory=dict)
+    wide: set[Tensor] = field(default_factory=set)
 
     def scale(self, tensor: Tensor) -> Scale:
         """Return the scale of a tensor."""
         return Scale.of(*self.bounds[tensor])
+
+    def stored(self, step: Product) -> Product:
+        """Return a product whose results are the numbers that integers stand for."""
+        factors = self.factors.get(step.output)
+        return step if factors is None else step.scaled(factors, np.zeros_like(factors))
 
 
 @dataclass

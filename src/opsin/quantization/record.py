@@ -35,6 +35,8 @@ def ranges_to_data(ranges: Ranges, graph: Graph) -> dict[str, Any]:
         data["steps"] = {number[t]: _packed(values) for t, values in ranges.steps.items()}
     if ranges.farther:
         data["farther"] = {number[t]: _text(zlib.compress(bits.tobytes(), 9)) for t, bits in ranges.farther.items()}
+    if ranges.wide:
+        data["wide"] = sorted(number[t] for t in ranges.wide)
     return data
 
 
@@ -49,11 +51,12 @@ def ranges_from_data(data: Mapping[str, Any], graph: Graph) -> Ranges:
         )
         most = max((prod(int(str(n)) for n in v.shape) for v in graph.variables.values()), default=0)
         farther = {tensors[int(place)]: _bits(text, most) for place, text in data.get("farther", {}).items()}
+        wide = {tensors[int(place)] for place in data.get("wide", [])}
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, zlib.error) as error:
         raise ModelError(f"the ranges for 8-bit integers do not belong to the network ({error})") from None
     if not all(np.isfinite(pair).all() and pair[0] <= pair[1] for pair in bounds.values()):
         raise ModelError("the ranges for 8-bit integers are not finite")
-    return Ranges(bounds, means, factors, steps, farther)
+    return Ranges(bounds, means, factors, steps, farther, wide)
 
 
 def _packed(values: Array) -> str:

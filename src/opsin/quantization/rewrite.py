@@ -18,7 +18,8 @@ from opsin.quantization.fixed_point import addition_factors, scaled_product
 from opsin.quantization.functions import table
 from opsin.quantization.ranges import Ranges
 from opsin.quantization.scales import Scale
-from opsin.quantization.steps import Addition, Function, Join, Mean, Move, Multiplication, Product, Step, Window
+from opsin.quantization.sixteen_bits import BYTE, Bytes, scales_of
+from opsin.quantization.steps import Addition, Array, Function, Join, Mean, Move, Multiplication, Product, Step, Window
 from opsin.quantization.weights import IntegerWeights, integer_weights
 
 State = dict[str, NDArray[Any]]
@@ -35,7 +36,7 @@ class Integers:
 
 
 class Rewriter:
-    """The new tensors for those of the original graph: as 8-bit integers, as real numbers, or both."""
+    """The new tensors for those of the original graph: as 8-bit integers, as 16-bit integers, and as real numbers."""
 
     def __init__(
         self,
@@ -49,6 +50,8 @@ class Rewriter:
         self.values = constant_values(graph, state)
         self.reals: dict[Tensor, Tensor] = {}
         self.integers: dict[Tensor, Integers] = {}
+        self.bytes: dict[Tensor, Bytes] = {}
+        self.wide: dict[Tensor, Scale] = {}
         self.new_state: State = {}
         self.normalization = normalization
         self.inputs = graph.inputs
@@ -61,12 +64,14 @@ class Rewriter:
     def rewritten(self, steps: Sequence[Step]) -> tuple[Graph, State]:
         """Return the new graph and its state."""
         demanded = integer_tensors(steps, self.float_layers)
-        for step in steps:
-            if not is_integer(step, self.float_layers):
-                continue
+        integer_steps = [step for step in steps if is_integer(step, self.float_layers)]
+        self.wide = scales_of(integer_steps, self.ranges)
+        for step in integer_steps:
             with scope(step.node.scope):
                 if isinstance(step, Product):
                     self._product(step, step.output in demanded)
+                elif step.output in self.wide:
+                    self._move_bytes(step)
                 elif step.output in demanded:
                     self.integers[step.output] = self._integer_step(step)
         outputs = {name: self.real(tensor) for name, tensor in self.graph.outputs.items()}
@@ -81,31 +86,63 @@ class Rewriter:
         if tensor not in self.integers:
             scale, real = self.ranges.scale(tensor), self.real(tensor)
             with scope(tensor.node.scope):
+                real = self._by_channel(tensor, real, 1)
                 self.integers[tensor] = Integers(ops.quantize(real, scale.step, scale.zero), scale)
         return self.integers[tensor]
 
+    def sixteen(self, tensor: Tensor) -> Bytes:
+        """Return `tensor` as 16-bit integers; real numbers are converted: the high byte first, then what is left."""
+        if tensor not in self.bytes and tensor in self.graph.inputs and self.normalization is not None:
+            self.bytes[tensor] = self._normalized_bytes(self.normalization, self.wide[tensor])
+        if tensor not in self.bytes:
+            scale, real = self.wide[tensor], self.real(tensor)
+            with scope(tensor.node.scope):
+                real = ops.clip(real, *scale.bounds)
+                high = ops.quantize(real, BYTE * scale.step, scale.zero // BYTE)
+                rest = ops.subtract(real, ops.dequantize(high, BYTE * scale.step, scale.zero // BYTE))
+                self.bytes[tensor] = Bytes(high, ops.quantize(rest, scale.step, 0), scale)
+        return self.bytes[tensor]
+
     def real(self, tensor: Tensor) -> Tensor:
-        """Return `tensor` as real numbers: 8-bit integers are converted, others computed as in the original graph."""
+        """Return `tensor` as real numbers: integers are converted, others computed as in the original graph."""
         if tensor not in self.reals:
             if tensor in self.graph.inputs and self.normalization is not None:
                 self.reals[tensor] = self._normalized_reals(self.normalization)
+            elif tensor in self.bytes:
+                with scope(tensor.node.scope):
+                    parts = self.bytes[tensor]
+                    numbers = ops.subtract(ops.cast(ops.join_bytes(parts.high, parts.low)), float(parts.scale.zero))
+                    self.reals[tensor] = ops.multiply(numbers, parts.scale.step)
             elif tensor in self.integers:
                 q = self.integers[tensor]
                 with scope(tensor.node.scope):
-                    self.reals[tensor] = ops.dequantize(q.tensor, q.scale.step, q.scale.zero)
+                    numbers = ops.dequantize(q.tensor, q.scale.step, q.scale.zero)
+                    self.reals[tensor] = self._by_channel(tensor, numbers, -1)
             else:
                 self.reals[tensor] = self._same(tensor.node)
         return self.reals[tensor]
 
+    def _by_channel(self, tensor: Tensor, real: Tensor, power: int) -> Tensor:
+        """Return `real` times the factor of each channel for which the integers of `tensor` stand, to a power."""
+        if tensor not in self.ranges.factors:
+            return real
+        name = f"{tensor.node.scope or tensor.node.op.name}.{'factor' if power > 0 else 'divisor'}"
+        return ops.multiply(real, self.named_constant(name, per_channel(self.ranges.factors[tensor] ** power, real)))
+
     def _normalized(self, normalization: Normalization, scale: Scale) -> Integers:
         """Return the images, which are pixels minus 128, normalized and quantized by a table for each channel."""
-        factor, offset = (array.reshape(-1, 1) for array in normalization)
-        values = np.arange(256, dtype=np.float32) * factor + offset
-        rows = OPS["quantize"].evaluate(values, scale=scale.step, zero=scale.zero)
-        (images,) = self.inputs
+        rows = OPS["quantize"].evaluate(_normalized_values(normalization), scale=scale.step, zero=scale.zero)
+        return Integers(self._normalized_by("inputs.table", rows), scale)
+
+    def _normalized_bytes(self, normalization: Normalization, scale: Scale) -> Bytes:
+        q = np.rint(_normalized_values(normalization) / scale.step) + scale.zero
+        q = np.clip(q, scale.least, scale.greatest).astype(np.int32)
+        high, low = (self._normalized_by(f"inputs.{name}", OPS[f"{name}_byte"].evaluate(q)) for name in ("high", "low"))
+        return Bytes(high, low, scale)
+
+    def _normalized_by(self, name: str, rows: NDArray[np.int8]) -> Tensor:
         is_same = bool((rows == rows[:1]).all())
-        table = self.named_constant("inputs.table", rows[0] if is_same else rows)
-        return Integers(ops.lookup_int8(images, table), scale)
+        return ops.lookup_int8(self.inputs[0], self.named_constant(name, rows[0] if is_same else rows))
 
     def _normalized_reals(self, normalization: Normalization) -> Tensor:
         factor, offset = (
@@ -133,47 +170,84 @@ class Rewriter:
 
     # -- steps --------------------------------------------------------------------------------
 
-    def _weights(self, step: Product, as_integers: bool) -> tuple[Integers, IntegerWeights]:
+    def _weights(self, step: Product, as_integers: bool) -> tuple[Integers | Bytes, IntegerWeights]:
         """Return the input of a product as integers, and its weights for it."""
         (tensor,) = step.inputs
-        x = self.integer(tensor)
-        factors = self.ranges.factors.get(step.output)
-        if factors is not None and as_integers:
-            step = step.scaled(factors, np.zeros_like(factors))
-        return x, self._rounded(step, x.scale)
+        x = self.sixteen(tensor) if tensor in self.wide else self.integer(tensor)
+        step = self.ranges.stored(step) if as_integers else step
+        return x, self._rounded(step, x.scale, self._result_scale(step) if as_integers else None)
 
-    def _rounded(self, step: Product, x: Scale) -> IntegerWeights:
-        """Return the weights of a product for an input of the scale `x`."""
+    def _result_scale(self, step: Product) -> Scale:
+        return self.wide[step.output] if step.output in self.wide else self.ranges.scale(step.output)
+
+    def _rounded(self, step: Product, x: Scale, result: Scale | None) -> IntegerWeights:
+        """Return the weights of a product for an input of the scale `x`, and a result of the scale `result`."""
         (tensor,), ranges = step.inputs, self.ranges
         learned, farther = ranges.steps.get(step.output), ranges.farther.get(step.output)
-        return integer_weights(step, x, ranges.means.get(tensor), learned, farther)
+        return integer_weights(step, x, ranges.means.get(tensor), learned, farther, result)
 
     def _product(self, step: Product, as_integers: bool) -> None:
         x, weights = self._weights(step, as_integers)
-        if not weights.fits():
+        if not weights.fits(x.scale.greatest + 1):
             return  # it stays in float32
-        window = step.window or Window()
-        attrs = {
-            "stride": window.stride, "padding": window.padding, "dilation": window.dilation, "groups": window.groups,
-            "x_zero": x.scale.zero,
-        }  # fmt: skip
-        image = x.tensor if x.tensor.rank == 4 else ops.reshape(x.tensor, (*x.tensor.shape, 1, 1))
         w = self.constant(step, "weight_int8", weights.weight)
         if not as_integers:
-            sums = ops.conv2d_int32(image, w, self.constant(step, "bias_int32", weights.offset()), **attrs)
+            sums = self._sums(step, x, w, weights.offset())
             unit = self.constant(step, "scale", weights.unit.astype(np.float32).reshape(-1, 1, 1))
             y = ops.multiply(ops.cast(sums), unit)
             y = ops.maximum(y, step.low) if np.isfinite(step.low) else y
             y = ops.minimum(y, step.high) if np.isfinite(step.high) else y
             self.reals[step.output] = ops.reshape(y, step.output.shape)
             return
-        scale = self.ranges.scale(step.output).at_least(weights.smallest_step())
+        is_wide = step.output in self.wide
+        scale = self._result_scale(step).at_least(weights.smallest_step())
         bias, multiplier = weights.scaled_to(scale)
-        y = ops.conv2d_int8(
-            image, w, self.constant(step, "bias_int32", bias), self.constant(step, "multiplier", multiplier), **attrs,
-            zero=scale.zero, low=scale.bound(step.low), high=scale.bound(step.high),
-        )  # fmt: skip
-        self.integers[step.output] = Integers(ops.reshape(y, step.output.shape), scale)
+        bounds: dict[str, Any] = {
+            "zero": scale.least,
+            "low": scale.bound(step.low),
+            "high": scale.bound(step.high),
+        }
+        if isinstance(x, Integers) and not is_wide:
+            attrs, image = self._window(step), _image(x.tensor)
+            offset, factor = self.constant(step, "bias_int32", bias), self.constant(step, "multiplier", multiplier)
+            y = ops.conv2d_int8(image, w, offset, factor, **attrs, x_zero=x.scale.zero, **bounds)
+            self.integers[step.output] = Integers(ops.reshape(y, step.output.shape), scale)
+            return
+        column = self.constant(step, "multiplier", multiplier.reshape(-1, 1, 1))
+        y = ops.rescale(self._sums(step, x, w, bias), column, **bounds, dtype=INT if is_wide else INT8)
+        if is_wide:
+            high, low = (ops.reshape(part, step.output.shape) for part in ops.split_bytes(y))
+            self.bytes[step.output] = Bytes(high, low, scale)
+        else:
+            self.integers[step.output] = Integers(ops.reshape(y, step.output.shape), scale)
+
+    def _sums(self, step: Product, x: Integers | Bytes, w: Tensor, bias: NDArray[np.int32]) -> Tensor:
+        """Return the 32-bit sums of a product; those of 16-bit integers are made of the sums of their bytes."""
+        attrs, offset = self._window(step), self.constant(step, "bias_int32", bias)
+        if isinstance(x, Integers):
+            return ops.conv2d_int32(_image(x.tensor), w, offset, **attrs, x_zero=x.scale.zero)
+        none = self.constant(step, "bias_high", np.zeros_like(bias))
+        high = ops.conv2d_int32(_image(x.high), w, none, **attrs, x_zero=x.scale.zero // BYTE)
+        return ops.join_bytes(high, ops.conv2d_int32(_image(x.low), w, offset, **attrs, x_zero=0))
+
+    @staticmethod
+    def _window(step: Product) -> dict[str, Any]:
+        window = step.window or Window()
+        return {
+            "stride": window.stride, "padding": window.padding, "dilation": window.dilation, "groups": window.groups,
+        }  # fmt: skip
+
+    def _move_bytes(self, step: Step) -> None:
+        """Move both bytes of 16-bit integers."""
+        if step.inputs[0] not in self.bytes:
+            return  # integers are made of the moved real numbers
+        parts, attrs = self.bytes[step.inputs[0]], step.node.attrs
+        is_padded = step.node.op.name == "pad"
+        high, low = (
+            step.node.op(x, **attrs | ({"value": zero} if is_padded else {})).output
+            for x, zero in ((parts.high, parts.scale.zero // BYTE), (parts.low, 0))
+        )
+        self.bytes[step.output] = Bytes(high, low, parts.scale)
 
     def _integer_step(self, step: Step) -> Integers:
         operands = [self.integer(t) for t in step.inputs]
@@ -222,7 +296,7 @@ class Rewriter:
         scale, bias, multiplier = scaled_product(a.scale.step * b.scale.step, self.ranges.scale(step.output))
         y = ops.multiply_int8(
             a.tensor, b.tensor, a_zero=a.scale.zero, b_zero=b.scale.zero, bias=bias, multiplier=multiplier,
-            zero=scale.zero,
+            zero=scale.least,
         )  # fmt: skip
         return Integers(y, scale)
 
@@ -231,6 +305,21 @@ class Rewriter:
         bias -= x.scale.zero * step.size[0] * step.size[1]
         y = OPS["avg_pool2d_int8"](
             x.tensor, window=step.size, stride=step.stride, padding=step.padding, x_zero=x.scale.zero, bias=bias,
-            multiplier=multiplier, zero=scale.zero, low=-128, high=127,
+            multiplier=multiplier, zero=scale.least, low=-128, high=127,
         ).output  # fmt: skip
         return Integers(ops.reshape(y, step.output.shape), scale)
+
+
+def _image(x: Tensor) -> Tensor:
+    return x if x.rank == 4 else ops.reshape(x, (*x.shape, 1, 1))
+
+
+def _normalized_values(normalization: Normalization) -> NDArray[np.float32]:
+    """Return the normalized values of the pixels from 0 to 255, for each channel."""
+    factor, offset = (array.reshape(-1, 1) for array in normalization)
+    return np.asarray(np.arange(256, dtype=np.float32) * factor + offset, np.float32)
+
+
+def per_channel(values: Array, like: Tensor) -> NDArray[np.float32]:
+    """Return a number for each channel in the shape that is multiplied by `like`."""
+    return values.astype(np.float32).reshape(-1, *[1] * (like.rank - 2))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-LEVELS = 255
-"""Steps between the least and the greatest 8-bit integer."""
 SMALLEST_RANGE = 1e-6
 """The smallest distance between the bounds of a range, for tensors that are always zero."""
 SHARES = np.linspace(1.0, 0.3, 29)
@@ -20,40 +18,50 @@ SHARES = np.linspace(1.0, 0.3, 29)
 
 @dataclass(frozen=True)
 class Scale:
-    """real = step · (q - zero)."""
+    """real = step · (q - zero), with q from `least` to `greatest`. The step is a float32 number, as files hold it."""
 
     step: float
     zero: int
+    least: int = -128
+    greatest: int = 127
 
     @classmethod
-    def of(cls, low: float, high: float) -> Scale:
+    def of(cls, low: float, high: float, least: int = -128, greatest: int = 127) -> Scale:
         """Return the scale of a range; zero is always one of its numbers, so that padding is exact."""
         low, high = min(low, 0.0), max(high, 0.0)
-        step = max(high - low, SMALLEST_RANGE) / LEVELS
-        return cls(step, int(np.clip(round(-128 - low / step), -128, 127)))
+        step = _float32(max(high - low, SMALLEST_RANGE) / (greatest - least))
+        return cls(step, int(np.clip(round(least - low / step), least, greatest)), least, greatest)
 
     @property
     def bounds(self) -> tuple[float, float]:
         """The least and the greatest real number."""
-        return (-128 - self.zero) * self.step, (127 - self.zero) * self.step
+        return (self.least - self.zero) * self.step, (self.greatest - self.zero) * self.step
 
     def at_least(self, step: float) -> Scale:
         """Return the scale itself, or one with the same least number and a larger `step`."""
-        if self.step >= step:
-            return self
-        return Scale(step, int(np.clip(round(-128 - self.bounds[0] / step), -128, 127)))
+        return self if self.step >= step else self.with_step(step)
+
+    def with_step(self, step: float) -> Scale:
+        """Return the scale with nearly the same least number and another `step`."""
+        step = _float32(step)
+        zero = int(np.clip(round(self.least - self.bounds[0] / step), self.least, self.greatest))
+        return replace(self, step=step, zero=zero)
 
     def numbers(self) -> NDArray[np.float64]:
-        """Return the 256 real numbers, from that of -128 to that of 127."""
-        return np.asarray((np.arange(-128, 128) - self.zero) * self.step, np.float64)
+        """Return all real numbers, from that of `least` to that of `greatest`."""
+        return np.asarray((np.arange(self.least, self.greatest + 1) - self.zero) * self.step, np.float64)
 
     def quantized(self, x: NDArray[np.float64]) -> NDArray[np.int8]:
-        """Return the nearest integers of real numbers."""
-        return np.asarray(np.clip(np.rint(x / self.step) + self.zero, -128, 127), np.int8)
+        """Return the nearest 8-bit integers of real numbers."""
+        return np.asarray(np.clip(np.rint(x / self.step) + self.zero, self.least, self.greatest), np.int8)
 
     def bound(self, x: float) -> int:
         """Return the nearest integer of a bound, which may be infinite."""
-        return int(np.clip(np.rint(np.clip(x / self.step, -1e6, 1e6)) + self.zero, -128, 127))
+        return int(np.clip(np.rint(np.clip(x / self.step, -1e6, 1e6)) + self.zero, self.least, self.greatest))
+
+
+def _float32(step: float) -> float:
+    return float(np.float32(step))
 
 
 def clipped_range(

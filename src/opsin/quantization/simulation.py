@@ -8,7 +8,7 @@ integer-arithmetic-only inference", 2018). Scales, weights and biases are those 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from opsin import ops
 from opsin.ir import Graph, Tensor, apply
 from opsin.ops.quantized.rounded_variable import RoundedVariable
-from opsin.quantization.fixed_point import smallest_step
+from opsin.quantization.fixed_point import scaled_product
 from opsin.quantization.partition import steps_of
 from opsin.quantization.ranges import Ranges
-from opsin.quantization.rewrite import Integers, Rewriter, State
+from opsin.quantization.rewrite import Integers, Rewriter, State, per_channel
 from opsin.quantization.scales import Scale
-from opsin.quantization.steps import Addition, Array, Function, Join, Mean, Move, Multiplication, Product, Step
+from opsin.quantization.sixteen_bits import Bytes
+from opsin.quantization.steps import Addition, Function, Join, Mean, Move, Multiplication, Product, Step
 from opsin.quantization.weights import IntegerWeights
 
 
@@ -46,20 +47,22 @@ def simulate_graph(
 
 
 class Simulator(Rewriter):
-    """A `Rewriter` that computes with the real numbers for which 8-bit integers stand."""
+    """A `Rewriter` that computes with the real numbers for which 8-bit integers stand.
+
+    What has 16 bits is not rounded.
+    """
 
     def __init__(
         self, graph: Graph, state: Mapping[str, NDArray[Any]], ranges: Ranges, float_layers: Collection[str] = ()
     ) -> None:
-        bounds = Float32Ranges(ranges.bounds, ranges.means, ranges.factors, ranges.steps, ranges.farther)
-        super().__init__(graph, state, bounds, float_layers)
+        super().__init__(graph, state, ranges, float_layers)
         self.variables: dict[str, RoundedVariable] = {}
 
     # -- conversions --------------------------------------------------------------------------
 
     def real(self, tensor: Tensor) -> Tensor:
         is_integer = tensor not in self.reals and tensor in self.integers
-        return self.rounded(tensor) if is_integer else super().real(tensor)
+        return self._by_channel(tensor, self.rounded(tensor), -1) if is_integer else super().real(tensor)
 
     def rounded(self, tensor: Tensor) -> Tensor:
         """Return `tensor` rounded to 8-bit integers, as real numbers.
@@ -68,6 +71,12 @@ class Simulator(Rewriter):
         """
         q = self.integer(tensor)
         return ops.dequantize(q.tensor, q.scale.step, q.scale.zero)
+
+    def sixteen(self, tensor: Tensor) -> Bytes:
+        return Bytes(self.real(tensor), self.real(tensor), self.wide[tensor])
+
+    def _move_bytes(self, step: Step) -> None:
+        pass  # as real numbers
 
     def _quantized(self, y: Tensor, scale: Scale, low: float = -np.inf, high: float = np.inf) -> Integers:
         """Return real numbers as integers; bounds that the range of the integers does not imply are applied first."""
@@ -90,16 +99,18 @@ class Simulator(Rewriter):
 
     def _product(self, step: Product, as_integers: bool) -> None:
         x, weights = self._weights(step, as_integers)
-        if not weights.fits():
+        if not weights.fits(x.scale.greatest + 1):
             return  # it stays in float32
-        y = self._sums(step, self.rounded(step.inputs[0]), weights, x.scale)
-        if not as_integers:
+        (tensor,) = step.inputs
+        given = self.real(tensor) if tensor in self.wide else self.rounded(tensor)
+        y = self._real_sums(step, given, weights, x.scale)
+        if not as_integers or step.output in self.wide:
             self.reals[step.output] = self._clipped(y, step.low, step.high)
             return
-        scale = self._scale(step, weights.smallest_step())
+        scale = self.ranges.scale(step.output).at_least(weights.smallest_step())
         self.integers[step.output] = self._quantized(y, scale, step.low, step.high)
 
-    def _sums(self, step: Product, x: Tensor, weights: IntegerWeights, scale: Scale) -> Tensor:
+    def _real_sums(self, step: Product, x: Tensor, weights: IntegerWeights, scale: Scale) -> Tensor:
         """Return the convolution or the matrix product of `x`, with its bias."""
         unit = (weights.unit / scale.step).astype(np.float32)
         integers = weights.weight if step.window else weights.weight.reshape(len(unit), -1)
@@ -123,16 +134,19 @@ class Simulator(Rewriter):
                 y = step.node.op(*operands, **step.node.attrs).output
             case Addition():
                 y = ops.add(*operands) if step.sign > 0 else ops.subtract(*operands)
-                return self._quantized(y, self._scale(step), step.low, step.high)
+                return self._quantized(y, self.ranges.scale(step.output), step.low, step.high)
             case Multiplication():
                 unit = prod(self.integers[t].scale.step for t in step.inputs)
-                return self._quantized(ops.multiply(*operands), self._scale(step, smallest_step(unit)))
+                scale, *_ = scaled_product(unit, self.ranges.scale(step.output))
+                return self._quantized(ops.multiply(*operands), scale)
             case Mean():
                 unit = self.integers[step.inputs[0]].scale.step * step.factor
-                return self._quantized(self._average(step, *operands), self._scale(step, smallest_step(unit)))
+                return self._quantized(
+                    self._average(step, *operands), scaled_product(unit, self.ranges.scale(step.output))[0]
+                )
             case _:
                 raise NotImplementedError(type(step).__name__)
-        return self._quantized(y, self._scale(step))
+        return self._quantized(y, self.ranges.scale(step.output))
 
     def _average(self, step: Mean, x: Tensor) -> Tensor:
         is_global = step.size == x.shape[2:]
@@ -145,30 +159,10 @@ class Simulator(Rewriter):
         (root,) = step.inputs
         factors, real = self.ranges.factors.get(root), self.rounded(root)
         if factors is not None:
-            column = self.constant(step, "factor", _column(1 / factors, real))
+            column = self.constant(step, "factor", per_channel(1 / factors, real))
             real = ops.multiply(real, column)
         results = {root: real}
         for node in step.path:
             operands = [results[t] if t in results else self.real(t) for t in node.inputs]
             results[node.output] = apply(node.op, operands, node.attrs, node.scope).output
-        return self._quantized(results[step.output], self._scale(step))
-
-    def _scale(self, step: Step, least: float = 0.0) -> Scale:
-        """Return the scale of a result, with steps of at least `least`."""
-        return _float32(self.ranges.scale(step.output).at_least(least))
-
-
-class Float32Ranges(Ranges):
-    """Ranges whose scales are float32, as files hold them."""
-
-    def scale(self, tensor: Tensor) -> Scale:
-        return _float32(super().scale(tensor))
-
-
-def _float32(scale: Scale) -> Scale:
-    return replace(scale, step=float(np.float32(scale.step)))
-
-
-def _column(values: Array, like: Tensor) -> NDArray[np.float32]:
-    """Return a number for each channel in the shape that is added to `like`."""
-    return values.astype(np.float32).reshape(-1, *[1] * (like.rank - 2))
+        return self._quantized(results[step.output], self.ranges.scale(step.output))

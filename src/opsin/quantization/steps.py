@@ -7,6 +7,7 @@ arrays. What has no integer arithmetic becomes a `Rest`, which is computed in fl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TypeAlias
@@ -108,3 +109,12 @@ class Join(Step):
 @dataclass(frozen=True, eq=False)
 class Rest(Step):
     """A node that is computed in float32."""
+
+
+def origins_of(steps: Sequence[Step]) -> dict[Tensor, Tensor]:
+    """Return for results of moves the tensor that their numbers come from."""
+    origins: dict[Tensor, Tensor] = {}
+    for step in steps:
+        if isinstance(step, Move):
+            origins[step.output] = origins.get(step.inputs[0], step.inputs[0])
+    return origins

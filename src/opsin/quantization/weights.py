@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import ModelError
-from opsin.quantization.fixed_point import MAX_MULTIPLIER, smallest_step
+from opsin.quantization.fixed_point import odd_divisors, scaling, smallest_step
 from opsin.quantization.scales import Scale
 from opsin.quantization.steps import Array, Product
 
@@ -19,8 +19,9 @@ SHARES = np.linspace(1.0, 0.6, 17)
 SMALLEST_STEP = 1e-12
 """Of weights that are all zero."""
 MAX_SUM = 2**31 - 2**29
-MAX_BIAS = 2**29
-"""Sums stay within 32 bits; a quarter of their range is left to the bias, and one to the rounding."""
+MAX_BIAS, MAX_OFFSET = 2**29, 2**28
+"""Sums stay within 32 bits; of their range a quarter is left to the bias, and one to the zero point of the result and
+the rounding."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,13 @@ class IntegerWeights:
         return np.rint(self.bias).astype(np.int32)
 
     def scaled_to(self, scale: Scale) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return bias and multiplier for results of `scale`; half a step of the result in the bias rounds it."""
-        multiplier = np.minimum(np.rint(2.0**32 * self.unit / scale.step), MAX_MULTIPLIER)
-        half_step = np.minimum(2.0**31 / np.maximum(multiplier, 1.0), 2.0**29)  # where it is more, results are zero
-        return np.rint(self.bias + half_step).astype(np.int32), multiplier.astype(np.int32)
+        """Return bias and multiplier for results of `scale`, which are added to its least number."""
+        multipliers, biases = scaling(scale.step / self.unit, scale)
+        return (np.rint(self.bias) + biases).astype(np.int32), multipliers.astype(np.int32)
 
-    def fits(self) -> bool:
-        """Whether every sum stays within 32 bits, whatever the input is."""
-        sums = 128 * np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(self.bias)
+    def fits(self, largest: int = 128) -> bool:
+        """Whether every sum stays within 32 bits, whatever input up to `largest` there is."""
+        sums = largest * np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(self.bias)
         return bool(sums.max() < MAX_SUM)
 
     def smallest_step(self) -> float:
@@ -57,15 +57,16 @@ def integer_weights(
     mean: Array | None = None,
     learned: Array | None = None,
     farther: NDArray[np.uint8] | None = None,
+    result: Scale | None = None,
 ) -> IntegerWeights:
-    """Return the weights of `step` for an input of the scale `x`.
+    """Return the weights of `step` for an input of the scale `x`, and a result of the scale `result` if it is rounded.
 
     `mean` is that of each input channel: the bias makes up for the error of the rounded weights at the mean (Nagel et
     al., "Data-free quantization through weight equalization and bias correction", 2019). `learned` are the steps of the
     layer's own weights with which it was trained. `farther` has a bit for each weight, eight to a number: whether it is
     rounded to the farther of its neighbours. Raise `ModelError` if their number is another.
     """
-    steps = channel_steps(step, x, learned)
+    steps = channel_steps(step, x, learned, result)
     column = steps.reshape(-1, 1, 1, 1)
     scaled = step.weight / column
     weight = nearest(scaled) if farther is None else to_neighbours(scaled, farther)
@@ -77,10 +78,18 @@ def integer_weights(
     return IntegerWeights(weight.astype(np.int8), unit, bias / unit - x.zero * total)
 
 
-def channel_steps(step: Product, x: Scale, learned: Array | None = None) -> Array:
-    """Return the step of each output channel's weights, large enough that the bias fits into 32 bits."""
+def channel_steps(step: Product, x: Scale, learned: Array | None = None, result: Scale | None = None) -> Array:
+    """Return the step of each output channel's weights, large enough that the bias fits into 32 bits.
+
+    Unless steps are `learned`, those of `result` are odd numbers of steps of the sums.
+    """
     own = weight_steps(step.weight) if learned is None else learned * np.abs(step.factor)
-    return np.maximum(own, np.abs(step.bias) / (x.step * MAX_BIAS))
+    steps = np.maximum(own, np.abs(step.bias) / (x.step * MAX_BIAS))
+    if result is None:
+        return steps
+    steps = np.maximum(steps, result.step / x.step * (result.greatest - result.least) / MAX_OFFSET)
+    ratios = result.step / (x.step * steps)
+    return steps if learned is not None else steps * ratios / odd_divisors(ratios)
 
 
 def nearest(scaled: Array) -> Array:
@@ -108,10 +117,11 @@ def weight_steps(weight: Array) -> Array:
     return np.asarray(largest * SHARES[np.argmin(errors, axis=0)] / LARGEST)
 
 
-def own_steps(step: Product) -> Array:
+def own_steps(step: Product, x: Scale, result: Scale | None) -> Array:
     """Return the steps of the layer's own weights, before they are multiplied by a factor for each output channel."""
     factor = np.abs(np.broadcast_to(step.factor, step.bias.shape))
-    return np.asarray(np.where(factor > 0, weight_steps(step.weight) / np.maximum(factor, SMALLEST_STEP), 1.0))
+    steps = channel_steps(step, x, result=result)
+    return np.asarray(np.where(factor > 0, steps / np.maximum(factor, SMALLEST_STEP), 1.0))
 
 
 def shift_of_mean(error: Array, mean: Array, groups: int) -> Array:

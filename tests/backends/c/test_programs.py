@@ -16,6 +16,7 @@ from opsin.backends.portable import COMPACT, PortableProgram, compile, portable_
 from opsin.backends.reference import Reference
 from opsin.ir import Graph
 from opsin.ops import OPS
+from opsin.quantization.partition import steps_of
 from opsin.quantization.quantize import calibrated, quantize_graph
 from tests.backends.c.support import VARIANTS, library
 from tests.support import forward_graph
@@ -88,12 +89,15 @@ class Block(nn.Layer):
 
 
 def network_in_8_bits() -> tuple[Graph, dict[str, Any], dict[str, Any]]:
-    """Return a quantized graph, its state, and inputs."""
+    """Return a quantized graph, in which the result of the first layer has 16 bits, its state, and inputs."""
     network = nn.Sequential(Block(), nn.SiLU(), nn.MaxPool2d(2), nn.GlobalAvgPool2d(), nn.Flatten(), nn.Linear(5))
     graph = nn.trace(network, (3, 12, 10))
     state = nn.initial_state(graph, 1)
     x = np.random.default_rng(2).standard_normal((1, 3, 12, 10)).astype(np.float32)
-    whole, whole_state = quantize_graph(graph, state, calibrated(graph, state, x, native))
+    ranges = calibrated(graph, state, x, native)
+    ranges.wide.add(steps_of(graph, state)[0].output)
+    whole, whole_state = quantize_graph(graph, state, ranges)
+    assert {"rescale", "join_bytes"} <= {node.op.name for node in whole.nodes}
     return whole, dict(whole_state), {"inputs": x}
 
 

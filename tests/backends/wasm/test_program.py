@@ -13,6 +13,7 @@ from opsin.backends.wasm.memory import MAX_OFFSET
 from opsin.base.errors import CompileError
 from opsin.kernels.ir import BF16, PORTABLE, Builder
 from opsin.kernels.resize import ResizeSeparable
+from opsin.quantization.partition import steps_of
 from opsin.quantization.quantize import calibrated, quantize_graph
 from tests.wasm import Instance, needs_wasmtime, run_program
 
@@ -47,7 +48,9 @@ def test_networks_of_8_bit_integers_have_the_bits_of_every_engine(name: str, sim
     graph = nn.trace(zoo.create(name), shape)
     x = np.random.default_rng(1).standard_normal((1, *shape)).astype(np.float32)
     state = nn.initial_state(graph, 3)
-    whole, whole_state = quantize_graph(graph, state, calibrated(graph, state, x, native))
+    ranges = calibrated(graph, state, x, native)
+    ranges.wide.add(steps_of(graph, state)[0].output)
+    whole, whole_state = quantize_graph(graph, state, ranges)
     program = portable_program(whole, whole_state)
     actual = run_program(program_module(program, simd), program.constants, {"inputs": x})
     engine = compile(whole, 1, 1)

@@ -18,7 +18,7 @@ from opsin.kernels.tile import Epilogue
 ATTRIBUTES = {
     "add_int8": ("a_factor", "b_factor", "bias", "shift", "low", "high"),
     "multiply_int8": ("a_zero", "b_zero", "bias", "multiplier", "zero", "low", "high"),
-    "quantize": ("scale", "zero"), "dequantize": ("scale", "zero"),
+    "rescale": ("zero", "low", "high"), "quantize": ("scale", "zero"), "dequantize": ("scale", "zero"),
 }  # fmt: skip
 """The attributes of operations in the order in which the functions of `kernels.expression` take them."""
 FIRST_OPERAND = -1
