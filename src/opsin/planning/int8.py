@@ -13,6 +13,7 @@ from opsin.model.record import held_out
 from opsin.planning.budget import Budget, bytes_besides_step, epoch_seconds, evaluation_seconds
 from opsin.planning.candidate import Candidate, Planner
 from opsin.planning.measurement import Cost
+from opsin.quantization.adaptive_rounding import rounded_weights
 from opsin.quantization.fake_quantization import simulated
 from opsin.training.plan import Stage, TrainingPlan
 from opsin.training.quantization import qat_stage, recorded_images
@@ -20,10 +21,12 @@ from opsin.training.stages import loss_of, optimizer_of
 
 RECORD_SECONDS = 0.5
 """The time of a record besides its images: two programs are compiled."""
-MAX_RECORD_SHARE = 0.1
-"""The largest share of the training time that is reserved for the record."""
+MAX_RECORD_SHARE, MAX_ROUNDING_SHARE = 0.1, 0.2
+"""The largest shares of the training time that are reserved for the images of the record, and for rounding."""
 RECORD_PASSES = 2
 """Images are run twice: for ranges and histograms, and in two precisions."""
+ROUNDING_SECONDS = 3e-6
+"""The time to choose the rounding of a weight."""
 
 
 class Int8Planner:
@@ -50,8 +53,10 @@ class Int8Planner:
         train, measured = len(self.data.train), len(held_out(self.data))
         trained = sum(stage.epochs * (stage.images or train) for stage in candidate.stages)
         images = sum(recorded_images(self._network, trained, train, measured))
-        seconds = RECORD_SECONDS + RECORD_PASSES * images * self.planner.forward_seconds
-        return min(seconds, MAX_RECORD_SHARE * max(0.0, self.budget.training_seconds))
+        record = RECORD_SECONDS + RECORD_PASSES * images * self.planner.forward_seconds
+        rounding = 0.0 if self.planner.options.qat else ROUNDING_SECONDS * rounded_weights(self._network)
+        available = max(0.0, self.budget.training_seconds)
+        return min(record, MAX_RECORD_SHARE * available) + min(rounding, MAX_ROUNDING_SHARE * available)
 
     def _with_qat(self, candidate: Candidate) -> Candidate:
         """Return the candidate with a stage of quantization-aware training at the end."""
