@@ -19,7 +19,7 @@ from opsin.runs.pretraining import TRAINING_SPLIT, plan_pretraining, reason_agai
 from tests.data.files import write_stripes
 from tests.planning.fake_machine import FakeMachine
 
-OPTIONS: tuple[Any, ...] = ("--network", "resnet20_cifar", "--size", "16", "--epochs", "1", "--threads", "1")
+OPTIONS: tuple[Any, ...] = ("--network", "mlperf_tiny_resnet8", "--size", "16", "--epochs", "1", "--threads", "1")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_images_without_labels_are_no_class(folder: Path) -> None:
 
 
 def test_the_test_split_is_not_learned_from(folder: Path) -> None:
-    options = TrainOptions(network="resnet20_cifar", size=16, epochs=2, threads=1)
+    options = TrainOptions(network="mlperf_tiny_resnet8", size=16, epochs=2, threads=1)
     source = open_source(folder)
     found = unlabelled_folder(folder)
     assert found == folder / "unlabelled"
@@ -52,7 +52,7 @@ def test_the_test_split_is_not_learned_from(folder: Path) -> None:
     assert len(planned.data.train) + len(validation) == 40 + len(labelled.train)
     names = [planned.data.train.targets.names[n] for n in planned.data.train.targets.folders]
     assert names.count(TRAINING_SPLIT) == len(labelled.train) == 14
-    assert planned.plan.plan.network == "resnet20_cifar" and planned.plan.plan.epochs == 2
+    assert planned.plan.plan.network == "mlperf_tiny_resnet8" and planned.plan.plan.epochs == 2
     assert "from 40 images in unlabelled/ and the 14 of the training split: 2 epochs" in planned.plan.reasons[0]
 
 
