@@ -33,7 +33,17 @@ from opsin.apps.cli.open_model import open_model
 
 CLIENTS = 64
 ROUNDS = 8
-UNITS = ("_ms", "_s", "share", "_mb")
+FIGURES = {
+    "overhead_p50_ms": "latency above the model's own, median, ms",
+    "overhead_p99_ms": "latency above the model's own, 99th percentile, ms",
+    "own_p50_ms": "the model's own, median, ms",
+    "served_images_s": "images/s, 64 clients",
+    "predict_images_s": "images/s, `Model.predict`",
+    "share": "ratio, median of turns",
+    "lower_quartile_share": "ratio, lower quartile",
+    "upper_quartile_share": "ratio, upper quartile",
+    "server_mb": "memory of both processes, MB",
+}
 
 
 @contextmanager
@@ -157,8 +167,7 @@ def main() -> None:
             model = open_model(options.model)
             record |= latency(model, port, options.seconds) | throughput(model, port, options.seconds)
             record["server_mb"] = resident(process)
-            heads, names = ("figure", "value"), [name for name in record if name.endswith(UNITS)]
-            rows = [[name, f"{record[name]:.3f}"] for name in names]
+            heads, rows = ("figure", "value"), [[text, f"{record[name]:.2f}"] for name, text in FIGURES.items()]
     finish(options, record | print_table(heads, rows))
 
 

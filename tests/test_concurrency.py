@@ -21,6 +21,7 @@ import pytest
 
 from opsin.backends.native.codegen import _llvm
 from opsin.base.concurrency import ForkLock, in_child, lazy, locked_cache
+from opsin.base.file_lock import Lock, is_held
 from opsin.data import batches
 from opsin.data.dataset import LabeledImages
 from opsin.data.decode.pillow_warnings import suppress_pillow_warnings
@@ -31,7 +32,6 @@ from opsin.data.sources.tars import Tar
 from opsin.data.sources.zips import Zip
 from opsin.data.store import StoreWriter
 from opsin.ir import gc_paused
-from opsin.runs.lock import Lock, is_held
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 

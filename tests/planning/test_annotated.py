@@ -111,9 +111,8 @@ def test_the_time_is_that_of_the_smaller_images() -> None:
 
 def test_the_trainings_of_a_learning_curve_share_the_time() -> None:
     plain, curve = (choose(TrainOptions(budget=600.0, learning_curve=wanted)) for wanted in (False, True))
-    assert plain.deadline is not None and curve.deadline == pytest.approx(
-        plain.deadline / 3, rel=0.02
-    )  # each has its record
+    assert plain.deadline is not None and curve.deadline is not None
+    assert 0.9 < curve.deadline / (plain.deadline / 3) < 1  # each training ends with an int8 record of its own
     assert plain.plan.epochs > 2.5 * curve.plan.epochs
     assert any("trained again on a quarter and half of the images" in reason for reason in curve.reasons)
     with pytest.raises(OpsinError, match=r"try --budget (\d+)min") as refusal:

@@ -102,7 +102,7 @@ def test_a_plan_fits_into_the_time(minutes: float) -> None:
 
 
 def test_more_time_is_used() -> None:
-    short, medium, long = (choose(TrainOptions(budget=seconds)) for seconds in (40, 55, 600))
+    short, medium, long = (choose(TrainOptions(budget=seconds)) for seconds in (40, 65, 600))
     assert [stage.name for stage in short.plan.stages] == ["head"]
     assert "no fine-tuning: there is no time for it" in short.reasons
     assert [(stage.name, stage.features) for stage in medium.plan.stages] == [("fine-tuning", False)]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from opsin.base.errors import UsageError
+from opsin.base.file_lock import Lock
 from opsin.runs import Run
 from opsin.runs.listing import Summary, differences, summaries, summary
-from opsin.runs.lock import Lock
 from opsin.runs.log import Log
 from opsin.training import Stage, TrainingPlan
 from opsin.training.state import Snapshot, TrainerState

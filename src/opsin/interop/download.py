@@ -1,8 +1,7 @@
 """Download of published weights into the cache, with a check of the hash in their name.
 
-An interrupted download is resumed, also by a later process. Several processes may download a file at the same time:
-they write the same bytes at the same offsets, and the first process to finish renames the file. Threads wait for each
-other.
+An interrupted download is resumed, also by a later process. If several threads or processes ask for a file, one
+downloads it and the others wait.
 """
 
 from __future__ import annotations
@@ -11,8 +10,10 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from time import monotonic
 from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -22,6 +23,7 @@ from opsin.base.atomic import rename_complete
 from opsin.base.cache import cache_folder
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import ModelError, UsageError
+from opsin.base.file_lock import Lock, LockHeld
 
 SERVER = "https://download.pytorch.org/models"
 """The server of torchvision's files."""
@@ -60,7 +62,10 @@ def weights_file(name: str, on_progress: Progress | None = None) -> Path:
     try:
         with _download_lock.lock:
             if not _is_cached(target, name):
-                _fetch(f"{server}/{name}", target, name, on_progress)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with _only_process(target):
+                    if not _is_cached(target, name):
+                        _fetch(f"{server}/{name}", target, name, on_progress)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and _is_cached(target, name):  # Another process has renamed it.
             return target
@@ -71,6 +76,19 @@ def weights_file(name: str, on_progress: Progress | None = None) -> Path:
     return target
 
 
+def _only_process(target: Path) -> AbstractContextManager[object]:
+    """Return a lock when no other process downloads `target`; nothing if the one that does makes no progress."""
+    part, path = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.lock")
+    size, since = -1, monotonic()
+    while monotonic() < since + 2 * TIMEOUT:
+        with suppress(LockHeld):
+            return Lock(path, temporary=True)
+        with suppress(OSError):
+            if part.stat().st_size != size:
+                size, since = part.stat().st_size, monotonic()
+    return nullcontext()  # a file system without locks, or a process that has stopped
+
+
 def _is_cached(target: Path, name: str) -> bool:
     return target.is_file() and has_hash(target, name)
 
@@ -78,7 +96,6 @@ def _is_cached(target: Path, name: str) -> bool:
 def _fetch(url: str, target: Path, name: str, on_progress: Progress | None) -> None:
     """Download `target` as a partial file, and rename it when it is complete."""
     part = target.with_name(f"{name}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
     was_started = part.exists()
     _download(url, part, on_progress)
     if was_started and not has_hash(part, name):  # An earlier process may have written wrong bytes.

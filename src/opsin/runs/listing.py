@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from opsin.base.errors import UsageError
+from opsin.base.file_lock import is_held
 from opsin.compiler.precision import Precision
-from opsin.runs.lock import is_held
 from opsin.runs.log import LOG, read_log
 from opsin.runs.run import CONFIG, FOLDER, LOCK, read_config
 from opsin.tasks.score import ACCURACY, Score

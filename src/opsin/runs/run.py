@@ -31,9 +31,9 @@ from opsin import __version__
 from opsin.backends.native import codegen
 from opsin.base.atomic import atomic_write, remove_temporaries
 from opsin.base.errors import TrainingError, UsageError
+from opsin.base.file_lock import Lock, LockHeld
 from opsin.base.legacy import renamed, upgraded_plan
 from opsin.runs.checkpoint import Checkpoints
-from opsin.runs.lock import Lock, LockHeld
 from opsin.runs.log import LOG, Log
 from opsin.runs.replay import REPLAY, ReplayFiles
 from opsin.training.state import Snapshot

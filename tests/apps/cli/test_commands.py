@@ -281,7 +281,7 @@ def test_failures(cli: Any, model: Path, folder: Path, tmp_path: Path) -> None:
 def test_images_too_small_for_the_network(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for kind in ("a", "b"):
-        for number in range(3):
+        for number in range(8):
             write_image(tmp_path / "tiny" / kind / f"{number}.png", noise(number, 4, 4))
     code, _, err = cli("train", "tiny")
     assert code == 1

@@ -11,11 +11,11 @@ import typer
 from opsin.apps.cli.images import paths_of
 from opsin.apps.cli.output import print_json, print_table
 from opsin.base.errors import UsageError
+from opsin.base.file_lock import Lock, LockHeld
 from opsin.faces import FaceDetector
 from opsin.faces.published import EMBEDDING
 from opsin.gallery import FaceReader, Gallery
 from opsin.gallery.gallery import load_comparing
-from opsin.runs.lock import Lock, LockHeld
 
 
 def run(

@@ -10,13 +10,13 @@ from threading import Thread
 
 import pytest
 
-from opsin.runs.lock import Lock, LockHeld, is_held
+from opsin.base.file_lock import Lock, LockHeld, is_held
 
 HOLD = """
 import sys
 from pathlib import Path
 from threading import Thread
-from opsin.runs.lock import Lock
+from opsin.base.file_lock import Lock
 lock = Lock(Path(sys.argv[1]))
 print("held", flush=True)
 input()
