@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from opsin.base.intervals import share_interval as interval
 from opsin.training.few_shot import PENALTY, PROTOTYPES, RIDGE, SCALE, choose, fit, layer, left_out
-from opsin.training.few_shot import share_interval as interval
 
 Array = NDArray[np.float64]
 

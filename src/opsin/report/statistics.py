@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.intervals import share_interval
 from opsin.model import Evaluation
-
-Z_95 = 1.959964
-"""The 97.5% quantile of the standard normal distribution, for two-sided 95% intervals."""
 
 BIN_COUNT = 15
 """Bins of equal width, as in Guo et al., "On calibration of modern neural networks", 2017."""
@@ -35,19 +32,11 @@ class Share:
 
     @property
     def low(self) -> float:
-        return self._bounds()[0]
+        return share_interval(self.count, self.total)[0]
 
     @property
     def high(self) -> float:
-        return self._bounds()[1]
-
-    def _bounds(self) -> tuple[float, float]:
-        if not self.total:
-            return 0.0, 1.0
-        share, correction = self.count / self.total, Z_95**2 / self.total
-        centre = share + correction / 2
-        margin = sqrt(correction * (share * (1 - share) + correction / 4))
-        return max(0.0, (centre - margin) / (1 + correction)), min(1.0, (centre + margin) / (1 + correction))
+        return share_interval(self.count, self.total)[1]
 
     def to_data(self) -> dict[str, Any]:
         return {"count": self.count, "total": self.total, "value": self.value, "low": self.low, "high": self.high}

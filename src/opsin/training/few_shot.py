@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.tasks.classification.calibration import lower_bound
+from opsin.base.intervals import share_interval
 
 RIDGE, PROTOTYPES = "ridge regression", "prototypes"
 METHODS = (RIDGE, PROTOTYPES)
@@ -31,9 +31,6 @@ SCALE = 20.0
 
 PENALTY = 1.0
 """The factor of the squared weights, and of the squared bias, in ridge regression on vectors of length 1."""
-
-Z_95 = 1.959964
-"""The 97.5% quantile of the standard normal distribution, for two-sided 95% intervals."""
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.intp]
@@ -67,13 +64,6 @@ class LeftOut:
     def interval(self) -> tuple[float, float]:
         """The bounds of the share of right answers, with 95% confidence (Wilson 1927)."""
         return share_interval(self.correct, len(self))
-
-
-def share_interval(count: int, total: int) -> tuple[float, float]:
-    """Return the bounds of a share with 95% confidence (Wilson 1927)."""
-    counts = np.array([total], np.float64)
-    low, missing = (float(lower_bound(np.array([k], np.float64), counts, Z_95)[0]) for k in (count, total - count))
-    return max(0.0, low), min(1.0, 1 - missing)
 
 
 @dataclass(frozen=True, eq=False)

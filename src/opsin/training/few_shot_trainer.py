@@ -14,11 +14,10 @@ from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
 from opsin.data import Dataset, Samples
 from opsin.data.pixels import chunks
-from opsin.ir import Graph
+from opsin.explain.features import penultimate_graph
 from opsin.model import Engine, Model
 from opsin.model.pretrained import initial_state, place_weights, starting_network
 from opsin.model.record import Split
-from opsin.nn.features import last_layer_input
 from opsin.tasks.classification import Classification
 from opsin.tasks.registry import IDENTITY
 from opsin.tasks.score import Score
@@ -154,8 +153,7 @@ def few_shot_network(plan: TrainingPlan, task: Task) -> nn.Layer:
 
 def unit_features(model: Model, images: Samples, state: State) -> NDArray[np.float32]:
     """Return the vectors of length 1, N × features, that the last layer of a `FeatureClassifier` takes."""
-    graph = Graph(model.graph.inputs, {"features": last_layer_input(*model.graph.outputs.values())}).verify()
-    extractor = FeatureExtractor(graph, state, model.engine, model.threads)
+    extractor = FeatureExtractor(penultimate_graph(model.graph), state, model.engine, model.threads)
     return np.concatenate([extractor(model.preprocessing.apply(chunk)) for chunk in chunks(images.pixels)])
 
 

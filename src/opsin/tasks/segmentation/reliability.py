@@ -7,15 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.intervals import Z_95
 from opsin.tasks.segmentation.calibration import confidences
 from opsin.tasks.segmentation.coding import IGNORE
 from opsin.tasks.segmentation.results import PixelResults
 
 BIN_COUNT = 15
 """Bins of equal width, as in Guo et al. 2017."""
-
-Z_95 = 1.959964
-"""The 97.5% quantile of the standard normal distribution, for two-sided 95% intervals."""
 
 
 @dataclass(frozen=True)

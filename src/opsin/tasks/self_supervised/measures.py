@@ -73,18 +73,24 @@ def collapse(features: Features) -> str:
     return ""
 
 
+def similarities_of_others(features: Features) -> Floats:
+    """Return the cosines of N images, N × N, with -∞ for an image and itself."""
+    vectors = unit(features)
+    similarities = vectors @ vectors.T
+    np.fill_diagonal(similarities, -np.inf)
+    return similarities
+
+
 def nearest_neighbours(features: Features) -> tuple[NDArray[np.intp], Floats]:
     """Return the most similar other image of each of N images, and the cosine."""
-    similarities = unit(features) @ unit(features).T
-    np.fill_diagonal(similarities, -np.inf)
+    similarities = similarities_of_others(features)
     places = similarities.argmax(axis=1)
     return places, np.asarray(similarities[np.arange(len(places)), places])
 
 
 def knn_accuracy(features: Features, labels: NDArray[np.int32]) -> float:
     """Return the share of N images whose neighbours among the others give the right label, weighted by similarity."""
-    similarities = unit(features) @ unit(features).T
-    np.fill_diagonal(similarities, -np.inf)
+    similarities = similarities_of_others(features)
     count = max(1, min(NEIGHBOURS, len(labels) // 8))
     nearest = np.argpartition(-similarities, count - 1, axis=1)[:, :count]
     weights = np.exp((np.take_along_axis(similarities, nearest, 1) - 1) / TEMPERATURE)
