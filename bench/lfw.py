@@ -34,9 +34,9 @@ from numpy.typing import NDArray
 
 import opsin
 from opsin.data import Samples, load
-from opsin.explain.features import penultimate_graph
 from opsin.ir import Graph
 from opsin.model import Model
+from opsin.nn.features import penultimate_graph
 from opsin.nn.metric_losses import unit_vectors
 from opsin.tasks.identity import Identity
 from opsin.tasks.identity.identification import Rate

@@ -17,7 +17,7 @@ import numpy as np
 from common import begin, finish, parser, print_table
 
 import opsin
-from opsin.explain.features import penultimate_graph
+from opsin.nn.features import penultimate_graph
 from opsin.report.label_issues import held_out_probabilities, rank_labels
 from opsin.report.logistic import choose_penalty, fit
 from opsin.report.statistics import Share, reliability

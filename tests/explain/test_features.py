@@ -8,9 +8,10 @@ import pytest
 from opsin import nn, zoo
 from opsin.backends.reference import Reference
 from opsin.base.errors import GraphError
-from opsin.explain.features import feature_extractor, features_of, penultimate_graph
+from opsin.explain.features import feature_extractor, features_of
 from opsin.ir import BATCH, Graph, input_tensor
 from opsin.model import Model
+from opsin.nn.features import penultimate_graph
 from opsin.ops import relu
 from opsin.tasks.identity.task import Identity
 from tests.model.networks import small_model

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.data import Dataset, LabeledImages
-from opsin.explain.features import BATCH, penultimate_graph
+from opsin.explain.features import BATCH
 from opsin.model import Model
+from opsin.nn.features import penultimate_graph
 from opsin.report import ModelReport
 from opsin.report.logistic import fit
 from opsin.report.model_report import measure_classifier

@@ -21,7 +21,7 @@ from opsin.data.pixels import Pixels
 from opsin.ir import Graph
 from opsin.model import Model
 from opsin.model.pretrained import preprocessing_of, pretrained
-from opsin.nn.features import last_layer_input
+from opsin.nn.features import penultimate_graph
 from opsin.zoo.weights import WEIGHTS
 
 BATCH = 32
@@ -79,15 +79,6 @@ def feature_graph(model: Model) -> Graph:
     if output is None:
         return penultimate_graph(model.graph)
     return Graph(model.graph.inputs, {"features": model.graph.outputs[output]}).verify()
-
-
-def penultimate_graph(graph: Graph) -> Graph:
-    """Cut `graph` (images → logits) before its last layer with weights: images → "features", N × F.
-
-    Feature maps, such as before a last layer that convolves, are averaged over each channel. Raise `GraphError` if no
-    layer has weights.
-    """
-    return Graph(graph.inputs, {"features": last_layer_input(*graph.outputs.values())}).verify()
 
 
 def feature_extractor(model: Model) -> PenultimateFeatures:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from opsin.base.errors import GraphError
-from opsin.ir import VARIABLE, Node, Tensor, topological
+from opsin.ir import VARIABLE, Graph, Node, Tensor, topological
 from opsin.ops import flatten, global_avg_pool2d
 
 LAST_LAYER_OPS = ("matmul", "conv2d")
@@ -18,6 +18,15 @@ def last_layer_input(*outputs: Tensor) -> Tensor:
     layer has weights.
     """
     return _input(topological(outputs))
+
+
+def penultimate_graph(graph: Graph) -> Graph:
+    """Cut `graph` (images → logits) before its last layer with weights: images → "features", N × F.
+
+    Feature maps, such as before a last layer that convolves, are averaged over each channel. Raise `GraphError` if no
+    layer has weights.
+    """
+    return Graph(graph.inputs, {"features": last_layer_input(*graph.outputs.values())}).verify()
 
 
 def _input(nodes: Iterable[Node]) -> Tensor:

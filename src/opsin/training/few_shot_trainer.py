@@ -14,10 +14,10 @@ from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
 from opsin.data import Dataset, Samples
 from opsin.data.pixels import chunks
-from opsin.explain.features import penultimate_graph
 from opsin.model import Engine, Model
 from opsin.model.pretrained import initial_state, place_weights, starting_network
 from opsin.model.record import Split
+from opsin.nn.features import penultimate_graph
 from opsin.tasks.classification import Classification
 from opsin.tasks.registry import IDENTITY
 from opsin.tasks.score import Score
