@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,13 +24,7 @@ from opsin.apps.serve.openapi import describe
 from opsin.apps.serve.page.page import PAGE, PAGE_HEADERS
 from opsin.apps.serve.predict import Predictor, Scope, Send, model_data
 
-DRAIN_SECONDS, DRAIN_BYTES = 2.0, 64 * 2**20
-"""How long, and how much of, a refused body is read and dropped, so that the client reads the answer."""
-
 PREDICT = "/v1/predict"
-
-NO_DRAIN = (408, 503)
-"""Statuses of requests that took too long. Nothing more of their bodies is read."""
 
 JSON_HEADERS = {
     "content-type": "application/json; charset=utf-8", "x-content-type-options": "nosniff", "cache-control": "no-store",
@@ -161,7 +154,7 @@ class Predict:
             model = service.find(name).name
         except Refusal as refusal:  # an unknown name must not become a label of the metrics
             path = "/v1/models/{model}/predict"
-            status = await _refuse(refusal, scope, receive, send)
+            status = await _refuse(refusal, scope, send)
         else:
             status = await self._answer(model, scope, receive, send)
         if status:
@@ -178,39 +171,22 @@ class Predict:
         except ClientGoneError:
             return 0
         except Refusal as refusal:
-            return await _refuse(refusal, scope, receive, send)
+            return await _refuse(refusal, scope, send)
         except MemoryError:
-            return await _refuse(Refusal(500, NO_MEMORY), scope, receive, send)
+            return await _refuse(Refusal(500, NO_MEMORY), scope, send)
         await send({"type": "http.response.start", "status": 200, "headers": _sized(RAW_JSON_HEADERS, body)})
         await send({"type": "http.response.body", "body": body})
         return 200
 
 
-async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> int:
-    """Send a refusal, and drop what still arrives of the body for a moment; return the status."""
+async def _refuse(refusal: Refusal, scope: Scope, send: Send) -> int:
+    """Send a refusal, the last answer of a connection whose request is not complete; return the status."""
     body = dumps({"error": refusal.text})
-    is_complete = scope.get(COMPLETE, False)
-    headers = _sized(
-        _raw({**JSON_HEADERS, **refusal.headers, **({} if is_complete else {"connection": "close"})}), body
-    )
+    ending = {} if scope.get(COMPLETE, False) else {"connection": "close"}
+    headers = _sized(_raw({**JSON_HEADERS, **refusal.headers, **ending}), body)
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    if not is_complete and refusal.status not in NO_DRAIN:
-        await _drain(receive)
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.body", "body": body})
     return refusal.status
-
-
-async def _drain(receive: Receive) -> None:
-    """Read and drop a body, within limits."""
-    size = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_SECONDS):
-            while size < DRAIN_BYTES:
-                message = await receive()
-                size += len(message.get("body", b""))
-                if not message.get("more_body"):
-                    return
 
 
 def _sized(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> list[tuple[bytes, bytes]]:

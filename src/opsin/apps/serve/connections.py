@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from opsin.apps.serve.bodies import COMPLETE
 from opsin.apps.serve.limits import Limits
+from opsin.apps.serve.lingering import Lingering
 from opsin.apps.serve.metrics import Metrics
 from opsin.apps.serve.signals import handled
 from opsin.apps.serve.sockets import BACKLOG
@@ -31,10 +32,19 @@ push out connections that have not had a turn yet."""
 
 
 class JoinedWrites:
-    """A transport that sends two writes in a row, such as the head and the body of an answer, by one system call."""
+    """A transport that sends two writes in a row, such as the head and the body of an answer, by one system call.
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop, self._first = transport, loop, b""
+    `end` is called with the transport below to close it; closing once more closes it at once.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        end: Callable[[asyncio.Transport], None],
+    ) -> None:
+        self._transport, self._loop, self._end, self._first = transport, loop, end, b""
+        self._is_ended = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -51,7 +61,15 @@ class JoinedWrites:
     def close(self) -> None:
         """Send what was written, and close."""
         self._flush()
-        self._transport.close()
+        if self._is_ended:
+            self._transport.close()
+        else:
+            self._is_ended = True
+            self._end(self._transport)
+
+    def is_closing(self) -> bool:
+        """Return whether nothing more can be written."""
+        return self._is_ended or self._transport.is_closing()
 
     def _flush(self) -> None:
         first, self._first = self._first, b""
@@ -68,7 +86,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """Connections whose request is not complete, the longest waiting first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(JoinedWrites(transport, self.loop, self._end))  # type: ignore[arg-type]
         connection = transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:
             # Without this, a second write waits for the client's delayed acknowledgement, 40 ms.
@@ -90,6 +108,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self.waiting.pop(self, None)
         self.metrics.count(self.metrics.closed, reason=reason)
         self.transport.abort()
+
+    def _end(self, transport: asyncio.Transport) -> None:
+        """Close the connection. A client that is still sending may read its answer first."""
+        self._stop_timer()
+        is_sending = self in self.waiting and (self._head_complete or self._head_bytes > 0)
+        if is_sending and not transport.is_closing():
+            Lingering(transport, self, self.loop)
+        else:
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         if not self._head_complete:
