@@ -4,8 +4,9 @@
 
 Needs GCC on x86-64, and Node. Networks have initial weights. The C of each is compiled (`-O2 -ffreestanding`, without a
 library) to a program that runs the self-test. Changed are bits of that program: of its weights and tables (numbers that
-the network is computed from, and that its results are compared with), of its labels and the numbers that the compiler
-keeps next to its code, and of its code. A changed program is `refused` if the self-test returns an error, `stopped` if
+the network is computed from, and that its results are compared with), of the sizes that layers in 8-bit integers pass
+to functions which they share, of its labels and the numbers that the compiler keeps next to its code, and of its code.
+A changed program is `refused` if the self-test returns an error, `stopped` if
 the system ends it or it does not end within `SECONDS`, and `accepted` if the self-test succeeds. Of the JavaScript
 module, bits of the files are changed that it loads; `bench/ship_page.py` does the same for pages.
 """
@@ -61,6 +62,9 @@ for (const [file, bit] of flips) {
 process.stdout.write(JSON.stringify(results))
 """
 
+SIZES = re.compile(r"n\.\d+")
+"""Names of the sizes that are passed to functions which several layers share (`backends/c/shared_kernels.py`)."""
+
 Ranges = list[range]
 """Places of bytes in a file."""
 
@@ -102,7 +106,11 @@ def parts(program: Path) -> dict[str, Ranges]:
     inside = {byte for place in tables.values() for byte in place}
     _, rodata = places[".rodata"]
     texts = [range(byte, byte + 1) for byte in rodata if byte not in inside]
-    return {"weights and tables": [*tables.values()], "labels and literals": texts, "code": [*code.values()]}
+    sizes = [tables.pop(name) for name in [*tables] if SIZES.fullmatch(name)]
+    return {
+        "weights and tables": [*tables.values()], "sizes of layers": sizes, "labels and literals": texts,
+        "code": [*code.values()],
+    }  # fmt: skip
 
 
 def outcome(program: Path, content: bytes) -> str:
@@ -141,7 +149,9 @@ def measure(model: Model, precision: str, flips: int, folder: Path) -> dict[str,
     rng = random.Random(0)
     program = compiled(model, precision, folder)
     assert outcome(program, program.read_bytes()) == "accepted"
-    results = {f"C, {name}": flip_program(program, place, flips, rng) for name, place in parts(program).items()}
+    results = {
+        f"C, {name}": flip_program(program, place, flips, rng) for name, place in parts(program).items() if place
+    }
     export = opsin.ship(model, "js", folder / "module", precision=precision)
     return {**results, "module": flip_module(folder / "module", dict(export.files), flips, rng)}
 
