@@ -27,7 +27,7 @@ EVERY = sorted(OPS)
 DIFFERENTIABLE = [name for name in EVERY if cases(name, generator(name), 1)[0].differentiable]
 LINEAR = [
     "add", "subtract", "negate", "broadcast_to", "sum", "reshape", "transpose", "slice", "pad", "concat",
-    "avg_pool2d", "avg_pool2d_grad", "resample2d",
+    "avg_pool2d", "avg_pool2d_grad", "resample2d", "gather", "scatter_add",
 ]  # fmt: skip
 BILINEAR = ["multiply", "matmul", "conv2d", "conv_transpose2d", "conv2d_weight"]
 

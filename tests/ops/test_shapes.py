@@ -127,7 +127,23 @@ MISFITS: list[tuple[Callable[[], object], str]] = [
     (lambda: ops.concat([]), "concat: needs at least one tensor"),
     (lambda: ops.one_hot(tensor(BATCH), 10), "one_hot: labels are whole numbers, got N of real ones"),
     (lambda: ops.one_hot(LABELS, 0), "one_hot: expected at least one class, got 0"),
-    (lambda: ops.cast(IMAGE), "cast: converts whole numbers to real ones, not N × 3 × 8 × 8 into float"),
+    (
+        lambda: OPS["cast"](IMAGE, dtype="float"),
+        "cast: converts whole numbers into real ones and real ones into whole ",
+    ),
+    (lambda: ops.gather(IMAGE, LABELS), "gather: expected a table rows × features, got N × 3 × 8 × 8"),
+    (
+        lambda: ops.gather(tensor(5, 2), tensor(BATCH)),
+        "gather: indices are whole numbers, got N of real ones; cast them",
+    ),
+    (
+        lambda: ops.conv1d(tensor(BATCH, 3, 2, 8), tensor(4, 3, 3)),
+        "conv1d: expected a sequence N × channels × time, or ",
+    ),
+    (
+        lambda: ops.conv1d(tensor(BATCH, 3, 8), tensor(4, 3)),
+        "conv1d: expected a weight filters × channels × taps, got 4",
+    ),
     (
         lambda: ops.upsample(IMAGE, 2, mode="cubic"),
         "resample2d: no mode 'cubic'; expected one of nearest, bilinear, bilinear_corners, area",

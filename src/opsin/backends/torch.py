@@ -17,7 +17,7 @@ from opsin.backends.base import Array, checked_inputs, checked_state, last_uses,
 from opsin.backends.options import DEFAULT, CompileOptions, refuse
 from opsin.base.concurrency import ForkLock
 from opsin.base.errors import CompileError
-from opsin.ir import FLOAT, INPUT, VARIABLE, Graph, Node
+from opsin.ir import FLOAT, INPUT, INT, VARIABLE, Graph, Node
 from opsin.ir import Tensor as Symbol
 from opsin.ops.sliding import Padding, Pair, Sliding
 
@@ -140,6 +140,16 @@ def _where(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return torch.where(condition != 0, a, b)
 
 
+def _gather(table: Tensor, indices: Tensor) -> Tensor:
+    padded = functional.pad(table, (0, 0, 0, 1))
+    is_inside = (indices >= 0) & (indices < len(table))
+    return functional.embedding(torch.where(is_inside, indices, len(table)).long(), padded)
+
+
+def _scatter_add(indices: Tensor, g: Tensor, rows: int) -> Tensor:
+    return _adjoint(lambda table: _gather(table, indices), (rows, g.shape[-1]), g)
+
+
 def _one_hot(labels: Tensor, *, classes: int) -> Tensor:
     return labels[..., None] == torch.arange(classes, device=labels.device)
 
@@ -238,7 +248,7 @@ IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     "avg_pool2d_grad": _avg_pool2d_grad,
     "bernoulli": _bernoulli,
     "broadcast_to": lambda x, shape: x.expand(shape),
-    "cast": lambda x, **_: x,
+    "cast": lambda x, dtype: torch.trunc(x) if dtype == INT else x,
     "concat": lambda *xs, axis: torch.cat(xs, axis),
     "constant": _constant,
     "conv2d": _conv2d,
@@ -249,6 +259,7 @@ IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     "erf": torch.erf,
     "exp": torch.exp,
     "fake_quantize": lambda x, step, low, high: torch.floor(torch.clamp(x / step, low, high) + 0.5) * step,
+    "gather": _gather,
     "greater": torch.gt,
     "log": torch.log,
     "matmul": _matmul,
@@ -267,6 +278,7 @@ IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     "relu6": functional.relu6,
     "resample2d": _resample2d,
     "reshape": lambda x, shape: x.reshape(shape),
+    "scatter_add": _scatter_add,
     "sigmoid": torch.sigmoid,
     "sign": torch.sign,
     "slice": _slice,

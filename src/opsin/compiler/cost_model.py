@@ -148,6 +148,8 @@ class CostModel:
 
     pointwise_block: int
     """Elements of a block of a pointwise kernel that does not proceed sample by sample."""
+    scatter_block: int
+    """Elements of the sums of rows by number that one block holds in scratch memory: the L2 cache keeps them."""
     combine_block: int
     """Elements of a block when partial results are added."""
     transpose_min_elements: int
@@ -209,6 +211,7 @@ EPYC_ZEN3 = CostModel(
     matmul_wide_depth=128,
     matmul_wide_unroll=8,
     pointwise_block=4096,
+    scatter_block=32768,
     combine_block=1024,
     transpose_min_elements=2**14,
 )

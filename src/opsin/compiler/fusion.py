@@ -27,7 +27,7 @@ POINTWISE = frozenset(
 )
 WHOLE_ANCHORS = frozenset(("conv2d_int8", "conv2d_int32"))
 """Operations with kernels that take an epilogue on whole numbers."""
-ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul")) | WHOLE_ANCHORS
+ANCHORS = frozenset(("conv2d", "conv_transpose2d", "matmul", "scatter_add")) | WHOLE_ANCHORS
 """Operations with kernels that take an epilogue."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsin.compiler.fusion import FusionGroup
 from opsin.compiler.views import ELEMENTS, FILTERS, Buffer, Destinations, View, channels_last, dense_strides
-from opsin.ir import INPUT, VARIABLE, Graph, Tensor
+from opsin.ir import INPUT, VARIABLE, Graph, Shape, Tensor
 
 VIEWS = frozenset(("reshape", "transpose", "broadcast_to", "slice"))
 """Operations with results that may share the memory of their operands."""
@@ -34,11 +34,18 @@ def _preferred(graph: Graph, tensor: Tensor) -> tuple[int, ...] | None:
     if graph.variables[tensor.node.attrs["name"]].node.attrs["like"]:
         return None
     for user in graph.users[tensor]:
+        if user.op.name == "reshape" and user.output.rank == 4 and tensor.shape == _without_rows(user.output):
+            return tuple(axis - (axis > 2) for axis in FILTERS if axis != 2)
         if user.op.name in ("conv2d", "conv_transpose2d", "conv2d_int8", "conv2d_int32") and user.inputs[1] is tensor:
             return FILTERS
         if user.op.name == "matmul" and user.inputs[1] is tensor and user.attrs["transpose_b"]:
             return (1, 0)
     return None
+
+
+def _without_rows(weight: Tensor) -> Shape:
+    """Return the shape of convolution weights whose kernel has one row, without that row; () for others."""
+    return (*weight.shape[:2], weight.shape[3]) if weight.shape[2] == 1 else ()
 
 
 def update_in_place(

@@ -79,6 +79,7 @@ CONVERTERS: dict[str, Convert] = {
     "int": whole, "float": number, "bool": flag, "str": text, "Tensor": tensor, "Sequence[Tensor]": tensors,
     "Dim": dim, "Sequence[Dim]": dims, "Shape": shape, "Pair": one_or_more, PAIR: one_or_more, "Scale": scale,
     f"{PAIR} | Padding": one_or_more, f"{PAIR} | Padding | Literal['same']": same_or_more,
+    f"{PAIR} | Literal['same']": same_or_more,
     "Sequence[int]": wholes, "int | Sequence[int]": one_or_more, "Sequence[float]": reals, "tuple[float, ...]": reals,
     "tuple[float, float]": two_reals, "Sequence[str]": texts, "tuple[str, ...]": texts,
     "str | os.PathLike[str]": path, "Initializer": function, "Schedule": function,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from opsin.kernels.ir import I32, Builder, Operand, Value, functions
+from opsin.kernels.ir import F32, I32, Builder, Operand, Value, functions
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ FUNCTIONS: dict[str, Callable[[Builder, list[Value], Any], Value]] = {
     "quantize": lambda k, v, a: _quantize(k, v[0], *a),
     "dequantize": lambda k, v, a: _dequantize(k, v[0], *a),
     "fake_quantize": lambda k, v, _: _fake_quantize(k, *v),
-    "cast": lambda k, v, _: k.convert("float", v[0]),
+    "cast": lambda k, v, _: k.convert("int" if v[0].kind.element == F32 else "float", v[0]),
     "same_index": lambda k, v, _: _zero_or_one(k, k.equal(v[0], v[1])),
     "random_key": lambda k, v, a: _random_key(v[0], v[1], a),
     "bernoulli": lambda k, v, a: _bernoulli(k, v[0], v[1], a),

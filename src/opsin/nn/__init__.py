@@ -26,6 +26,7 @@ from opsin.nn.layers import (
     Upsample,
 )
 from opsin.nn.objective import Loss, Objective
+from opsin.nn.sequences import AvgPool1d, BatchNorm1d, Conv1d, Embedding, GlobalAvgPool1d, GlobalMaxPool1d, MaxPool1d
 from opsin.nn.trace import ImageShape, layer_kinds, trace
 from opsin.nn.training_graph import features_graphs, tapped_graphs, training_graph, training_step
 from opsin.nn.whitening import Whitening, fit_whitening
@@ -33,14 +34,20 @@ from opsin.nn.whitening import Whitening, fit_whitening
 __all__ = [
     "GELU",
     "AdaptiveAvgPool2d",
+    "AvgPool1d",
     "AvgPool2d",
+    "BatchNorm1d",
     "BatchNorm2d",
+    "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
     "Description",
     "Dropout",
+    "Embedding",
     "Flatten",
+    "GlobalAvgPool1d",
     "GlobalAvgPool2d",
+    "GlobalMaxPool1d",
     "GlobalMaxPool2d",
     "HardSwish",
     "Identity",
@@ -55,6 +62,7 @@ __all__ = [
     "LocalResponseNorm",
     "LogSoftmax",
     "Loss",
+    "MaxPool1d",
     "MaxPool2d",
     "Objective",
     "ReLU",

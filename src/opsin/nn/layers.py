@@ -42,10 +42,10 @@ class Conv2d(Configured):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need_units("Conv2d", "channel", self.out_channels)
+        need_units("Conv2d", "channel", self.out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = _channels("conv2d", x, self.groups)
+        channels = input_channels("conv2d", x, self.groups)
         shape = (self.out_channels, channels // self.groups, *to_pair("conv2d", self.kernel_size))
         weight = self.parameter("weight", shape, self.weight_init(shape))
         bias = self.parameter("bias", (self.out_channels,), self.bias_init(shape)) if self.bias else None
@@ -80,14 +80,14 @@ class ConvTranspose2d(Configured):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need_units("ConvTranspose2d", "channel", self.out_channels)
+        need_units("ConvTranspose2d", "channel", self.out_channels)
         if self.groups < 1 or self.out_channels % self.groups:
             raise UsageError(
                 f"ConvTranspose2d: {self.out_channels} output channels do not divide into {self.groups} groups"
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = _channels("conv_transpose2d", x, self.groups)
+        channels = input_channels("conv_transpose2d", x, self.groups)
         shape = (channels, self.out_channels // self.groups, *to_pair("conv_transpose2d", self.kernel_size))
         weight = self.parameter("weight", shape, self.weight_init(shape))
         bias = self.parameter("bias", (self.out_channels,), self.bias_init(shape)) if self.bias else None
@@ -111,7 +111,7 @@ class Linear(Configured):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _need_units("Linear", "feature", self.out_features)
+        need_units("Linear", "feature", self.out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.rank != 2:
@@ -322,7 +322,7 @@ class Identity(Layer):
         return x
 
 
-def _channels(name: str, x: Tensor, groups: int) -> int:
+def input_channels(name: str, x: Tensor, groups: int) -> int:
     """Return the channels of the images `x`. Raise `ShapeError` unless they are divisible by `groups`."""
     _, channels, _ = image(name, x.type)
     if groups < 1 or channels % groups:
@@ -335,7 +335,8 @@ def _need_probability(layer: str, p: float) -> None:
         raise UsageError(f"{layer}: the probability to drop is at least 0 and below 1, not {p}")
 
 
-def _need_units(layer: str, unit: str, count: int) -> None:
+def need_units(layer: str, unit: str, count: int) -> None:
+    """Raise `UsageError` unless a layer has at least one unit, and not more than arrays can have."""
     if not 1 <= count <= MAX_SIZE:
         bound = "at least one output" if count < 1 else f"at most {MAX_SIZE:,} output"
         raise UsageError(f"{layer}: expected {bound} {unit}{'' if count < 1 else 's'}, not {count}")
