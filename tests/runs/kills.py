@@ -23,7 +23,10 @@ ANNOTATED = {
     "segmentation": (write_masks, ("--network", "unet_light", "--size", 32)),
     "regression": (write_numbers, ("--network", "resnet9_half", "--size", 32)),
     "multilabel": (write_labels, ("--network", "resnet9_half", "--size", 32)),
-    "identity": (lambda folder, _: write_people(folder), ("--task", "identity", "--network", "lenet5", "--size", 32)),
+    **{
+        task: (lambda folder, _: write_people(folder), ("--task", task, "--network", "lenet5", "--size", 32))
+        for task in ("identity", "self-supervised")
+    },
 }
 """Annotated tasks: what writes small data for them, and the options of a small network."""
 

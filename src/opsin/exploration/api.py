@@ -11,6 +11,7 @@ import numpy as np
 
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError, UsageError
+from opsin.data.sources.unlabelled import open_unlabelled
 from opsin.explain.embedding.neighbours import nearest
 from opsin.exploration.duplicates import find_copies
 from opsin.exploration.extractor import open_extractor
@@ -73,7 +74,8 @@ def explore(
     """
     count = None if groups is None else whole("groups, the number of groups,", groups, 1, MAX_GROUPS)
     place, progress = Path(sound_path("the folder", folder)), on_progress or (lambda text: None)
-    images = read_folder(place, open_extractor(model), cache, progress)
+    source = open_unlabelled(place)
+    images = read_folder(source, open_extractor(model), cache, progress)
     check_counts(images, count)
     progress("groups")
     neighbours, squared = nearest(images.features.astype(np.float64), neighbour_count(len(images)))

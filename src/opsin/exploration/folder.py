@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from opsin.data.ingest.scan import scan
 from opsin.data.items import FileProblem
 from opsin.data.pixels import Pixels
 from opsin.data.preprocessing import Inverted
-from opsin.data.sources.unlabelled import open_unlabelled
+from opsin.data.sources.folder import Files
 from opsin.data.store import CACHE_SIZE
 from opsin.explain.features import Floats, PenultimateFeatures
 from opsin.exploration.feature_cache import FeatureCache
@@ -53,15 +52,12 @@ class ImageFolder:
         return self.folder / self.paths[number]
 
 
-def read_folder(
-    folder: str | os.PathLike[str], extractor: PenultimateFeatures, cache: bool, progress: Progress
-) -> ImageFolder:
-    """Read the images of a folder and its subfolders, and compute their features.
+def read_folder(source: Files, extractor: PenultimateFeatures, cache: bool, progress: Progress) -> ImageFolder:
+    """Read the images of a folder and its subfolders (see `open_unlabelled`), and compute their features.
 
     With `cache`, decoded images and features are kept in the cache folder. Raise `DataError` if no image can be read.
     """
-    path, preprocessing = Path(folder), extractor.preprocessing
-    source = open_unlabelled(path)
+    path, preprocessing = source.folder, extractor.preprocessing
     settings = DecodeSettings(preprocessing.shape, preprocessing.crop)
     key = f"images\0{path.resolve()}\0{settings.key}"
 

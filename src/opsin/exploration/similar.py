@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from opsin.data.sources.unlabelled import open_unlabelled
 from opsin.exploration.extractor import open_extractor
 from opsin.exploration.folder import read_folder, unit_rows
 from opsin.ir.arguments import path as sound_path
@@ -50,9 +51,9 @@ def similar(
     """
     count = whole("top, the number of similar images,", top, minimum=1)
     query, place = Path(sound_path("the image", image)), Path(sound_path("the folder", folder))
-    extractor = open_extractor(model)
+    source, extractor = open_unlabelled(place), open_extractor(model)
     pixels, _ = read_images([query], extractor.preprocessing)
-    images = read_folder(place, extractor, cache, on_progress or (lambda text: None))
+    images = read_folder(source, extractor, cache, on_progress or (lambda text: None))
     vector = unit_rows(extractor.compute(pixels, np.zeros(1, np.intp)))[0]
     similarities = images.features @ vector
     order = np.argsort(-similarities, kind="stable")[: count + 1].tolist()

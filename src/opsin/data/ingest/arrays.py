@@ -16,7 +16,7 @@ from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.ingest.split import FEW_IMAGES, assign_splits, counts_by_class, index_ranks
 from opsin.data.ingest.thumbnail_hash import HASH_BYTES, thumbnail_hashes
-from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION
+from opsin.data.items import SPLITS, TEST, TRAIN, UNSPLIT, VALIDATION
 from opsin.data.pixels import chunks
 from opsin.data.store import DIGEST_BYTES
 
@@ -43,17 +43,22 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
     strata, classes = images.targets.strata(), images.task.labels
     rank = index_ranks(len(images), seed)
     splits, split_note = assign_splits(source_splits, strata, groups.near, rank, few=FEW_IMAGES)
-    labels = [classes[label] for label in strata]
+    labels = [classes[label] for label in strata] if classes else [""] * len(images)
     named = images.changed(images.pixels, images.targets, tuple(names))
     train, validation, test = (named.take(np.flatnonzero(splits == split)) for split in (TRAIN, VALIDATION, TEST))
     size = data.shape[1:]
-    total = np.bincount(strata, minlength=len(classes))
+    total = images.counts()
+    sizes = {split: int((splits == split).sum()) for split in SPLITS}
+    about = (
+        {"task": images.task.name, "subject": images.task.subject(), "images_by_split": sizes} if not classes else {}
+    )
     receipt = Receipt(
-        data.name, counts_by_class(splits, strata, classes), split_note, data.shape,
+        data.name, counts_by_class(splits, strata, classes) if classes else {}, split_note, data.shape,
         Sizes(size, size, size, 1), (), groups.duplicates(names, labels, splits.tolist()), groups.compared, (),
         tuple(name for name, count in zip(classes, total, strict=True) if count == 1), perf_counter() - begin,
         notes=tuple(class_names.notes(data.classes)),
         pixel_range=data.pixel_range, high_depth={data.depth: len(images)} if data.depth else {},
+        **about,
     )  # fmt: skip
     return Dataset(
         data.name, train, test if len(test) else None, data.predefined_split,

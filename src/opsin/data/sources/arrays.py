@@ -31,15 +31,16 @@ CHANNELS = (1, 3)
 Arrays = dict[str, NDArray[np.generic]]
 
 
-def load_npz(path: Path, pixel_range: PixelRange | None = None) -> Dataset:
+def load_npz(path: Path, pixel_range: PixelRange | None = None, needs_labels: bool = True) -> Dataset:
     """Return the data set of an NPZ file with the arrays x and y, or x_train, y_train, x_test, y_test, or the like.
 
     Images are N×H×W, N×H×W×C or N×C×H×W with 1 or 3 channels. Labels are numbers or text, N or N×1, or one-hot
     N×classes. Bytes (uint8) are used unchanged; of all other numbers, the values of `pixel_range` become 0 and 255. The
-    default range is inferred from the values of all splits. Raise `DataError` for anything else.
+    default range is inferred from the values of all splits. Unless it `needs_labels`, images may come without labels,
+    in an NPY file, too. Raise `DataError` for anything else.
     """
-    arrays = _read(path)
-    splits = _splits(arrays, path)
+    arrays = _read(path, needs_labels)
+    splits = _splits(arrays, path, needs_labels)
     if TRAIN not in splits:
         raise DataError(f"{path} holds no training images; name the arrays x_train and y_train, or x and y")
     black_to_white, depth = _range({split: x for split, (x, _) in splits.items()}, path, pixel_range)
@@ -49,7 +50,8 @@ def load_npz(path: Path, pixel_range: PixelRange | None = None) -> Dataset:
     labelled = {split: LabeledImages(pixels[split], labels[split].astype(np.int32), names) for split in splits}
     if len({images.shape for images in labelled.values()}) > 1:
         raise DataError(f"{path}: the images of the splits differ in size; resize them to one size")
-    check_classes(labelled[TRAIN], str(path))
+    if needs_labels:
+        check_classes(labelled[TRAIN], str(path))
     return Dataset(
         path.stem, labelled[TRAIN], labelled.get(TEST), TEST in labelled, labelled.get(VALIDATION),
         pixel_range=black_to_white, depth=depth,
@@ -88,12 +90,14 @@ def _range(
     return requested or infer_range(low, high, all("float" not in kind for kind in kinds)), ", ".join(kinds)
 
 
-def _read(path: Path) -> Arrays:
-    """Return all arrays of the file by their lower-case names."""
+def _read(path: Path, needs_labels: bool) -> Arrays:
+    """Return all arrays of the file by their lower-case names; the only one of an NPY file is x."""
     try:
         with open(path, "rb") as opened:
             file = np.load(opened, allow_pickle=False)
             if isinstance(file, np.ndarray):
+                if not needs_labels:
+                    return {"x": file}
                 raise DataError(f"{path} is an array without labels; save both: numpy.savez(file, x=images, y=labels)")
             return {name.lower(): file[name] for name in file.files}
     except ValueError as error:
@@ -109,11 +113,21 @@ def _read(path: Path) -> Arrays:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _splits(arrays: Arrays, path: Path) -> dict[str, tuple[NDArray[np.generic], NDArray[np.generic]]]:
-    """Return pixels and labels of each split; arrays that name no split are training data."""
+def _splits(
+    arrays: Arrays, path: Path, needs_labels: bool
+) -> dict[str, tuple[NDArray[np.generic], NDArray[np.generic]]]:
+    """Return pixels and labels of each split; arrays that name no split are training data.
+
+    Unless it `needs_labels`, a split may have none; then all labels are zeros.
+    """
+    names = {
+        split: tuple(_match_name(arrays, names, words) for names in (PIXEL_NAMES, LABEL_NAMES))
+        for split, words in SPLIT_NAMES.items()
+    }
+    if not needs_labels and any(y is None for x, y in names.values() if x is not None):
+        return {split: (arrays[x], np.zeros(arrays[x].shape[:1], int)) for split, (x, _) in names.items() if x}
     splits = {}
-    for split, words in SPLIT_NAMES.items():
-        x, y = (_match_name(arrays, names, words) for names in (PIXEL_NAMES, LABEL_NAMES))
+    for split, (x, y) in names.items():
         if x is None or y is None:
             continue
         pixels, labels = arrays[x], arrays[y]

@@ -33,6 +33,7 @@ class Columns:
     """The indices of the columns; `split` is None if there is no such column.
 
     If each class has a column of zeros and ones, `classes` are these columns with their names, and `label` is None.
+    Without `needs_labels`, rows may have no label.
     """
 
     path: int
@@ -40,12 +41,13 @@ class Columns:
     split: int | None
     header: bool
     classes: dict[int, str]
+    needs_labels: bool = True
 
     def label_of(self, cells: Sequence[str]) -> tuple[str, str]:
-        """Return the class of a row, or "" and the reason why it has none."""
-        if self.label is not None:
-            label = cells[self.label] if self.label < len(cells) else ""
-            return label, "" if label else "without a label"
+        """Return the class of a row, or "" and the reason why it has none, if it needs one."""
+        if self.label is not None or not self.needs_labels:
+            label = cells[self.label] if self.label is not None and self.label < len(cells) else ""
+            return label, "" if label or not self.needs_labels else "without a label"
         classes = [name for column, name in self.classes.items() if column < len(cells) and is_one(cells[column])]
         if len(classes) == 1:
             return classes[0], ""
@@ -56,11 +58,16 @@ def is_one(value: str) -> bool:
     return ZERO_ONE.get(value.lower(), False)
 
 
-def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = None) -> Columns:
-    """Return the columns of a table whose first line may be a header. Raise `DataError` if they are ambiguous."""
+def find_columns(
+    lines: Sequence[list[str]], name: str, count: Count | None = None, needs_labels: bool = True
+) -> Columns:
+    """Return the columns of a table whose first line may be a header. Raise `DataError` if they are ambiguous.
+
+    Unless it `needs_labels`, only a column that is named after them gives labels.
+    """
     heads = [re.sub(r"[\W_]+", "", cell.lower()) for cell in lines[0]]
     width = max(len(cells) for cells in lines[:MAX_SAMPLE_ROWS])
-    if width < 2:
+    if width < 2 and needs_labels:
         raise DataError(f"{name} has only one column; each line must hold the path of an image and its label")
     header, values = _header(lines, heads, width)
     columns = [column for column in range(width) if values[column]]
@@ -72,8 +79,8 @@ def find_columns(lines: Sequence[list[str]], name: str, count: Count | None = No
     columns = [column for column in columns if column != split]
     titles = lines[0] if header else []
     label = _column_of(heads, LABEL_NAMES, columns) if header else None
-    if label is not None:
-        return Columns(path, label, split, header, {})
+    if label is not None or not needs_labels:
+        return Columns(path, label, split, header, {}, needs_labels)
     candidates = [c for c in columns if c < len(heads) and heads[c] and not PLAIN_MEASURES.fullmatch(heads[c])]
     classes = _one_hot(lines[1:MAX_SAMPLE_ROWS], titles, candidates, name)
     if not classes:

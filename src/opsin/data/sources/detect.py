@@ -30,6 +30,7 @@ from opsin.data.sources.parquet import open_parquet
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import OPENERS, Tar
+from opsin.data.sources.without_labels import without_labels
 from opsin.data.sources.zips import Zip
 from opsin.tasks.registry import CLASSIFICATION, SELF_SUPERVISED, find_task
 
@@ -57,6 +58,11 @@ class TaskRequest:
     task: str | None = None
     columns: tuple[str, ...] = ()
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether images without labels are of no use."""
+        return self.task != SELF_SUPERVISED
+
 
 ANY_TASK = TaskRequest()
 
@@ -71,9 +77,14 @@ def open_source(
     cannot be used.
     """
     opened = _open(source, pixel_range, request)
-    if request.task not in (None, CLASSIFICATION) and not isinstance(opened, AnnotatedSource):
-        raise DataError(f"{source} holds classes of images, and nothing annotated for {request.task}")
-    return opened
+    if request.task in (None, CLASSIFICATION) or isinstance(opened, AnnotatedSource):
+        return opened
+    if request.needs_labels:
+        raise DataError(
+            f"{source} holds classes of images, and nothing annotated for {request.task}; give a folder, an archive or "
+            f"a table with one of the forms in docs/{request.task}.md, or leave --task {request.task} out"
+        )
+    return without_labels(opened, request.columns)
 
 
 def _open(source: str | os.PathLike[str], pixel_range: PixelRange | None, request: TaskRequest) -> Source | Dataset:
@@ -108,7 +119,7 @@ def _annotated(tree: FileTree, folders: Sequence[str], request: TaskRequest) -> 
 
 
 def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
-    idx_files = idx.find(folder)
+    idx_files = idx.find(folder, request.needs_labels)
     if idx_files:
         return idx.load_idx(folder, idx_files)
     walk = FolderWalk(folder)
@@ -156,21 +167,22 @@ def _open_file(path: Path, pixel_range: PixelRange | None, request: TaskRequest)
     if head.startswith(PARQUET):
         return open_parquet([path], path.parent, path.stem)
     if head.startswith(NPY) or path.suffix.lower() == ".npz":
-        return load_npz(path, pixel_range)
+        return load_npz(path, pixel_range, request.needs_labels)
     if head.startswith(b"PK"):
         members = Zip(path)
         arrays = members.paths and all(name.endswith(".npy") for name in members.paths)
-        return load_npz(path, pixel_range) if arrays else _open_members(members, request)
+        return load_npz(path, pixel_range, request.needs_labels) if arrays else _open_members(members, request)
     if head[TAR_MARK] == b"ustar" or head.startswith(tuple(OPENERS)) or path.suffix.lower() == ".tar":
         if head.startswith(IDX) or "ubyte" in path.name:
             raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
         tar = Tar(path)
         return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else _open_members(tar, request)
     if table:
-        tree = FolderTree.of(path.parent, FolderWalk(path.parent)).with_table(path.name)
-        if annotated := _annotated(tree, (), request):
-            return annotated
-        return open_table(path)
+        if request.needs_labels:
+            tree = FolderTree.of(path.parent, FolderWalk(path.parent)).with_table(path.name)
+            if annotated := _annotated(tree, (), request):
+                return annotated
+        return open_table(path, request.needs_labels)
     raise DataError(f"{path} {_describe_other(path, head)}; give {SUPPORTED_SOURCES}")
 
 

@@ -58,10 +58,13 @@ class DiskStore:
         return os.path.normpath(self.paths[position])
 
 
-def open_table(table: Path) -> Files:
-    """Return the images that a table lists, by paths that are relative to its folder or absolute."""
+def open_table(table: Path, needs_labels: bool = True) -> Files:
+    """Return the images that a table lists, by paths that are relative to its folder or absolute.
+
+    Unless it `needs_labels`, images may have none.
+    """
     store = DiskStore(table.parent)
-    listing = LabelTables([TableFile(table.name, "", _read(table))], store).arrange()
+    listing = LabelTables([TableFile(table.name, "", _read(table))], store, needs_labels=needs_labels).arrange()
     if not listing.items:
         raise DataError(no_images_message(str(table), listing.problems))
     paths = [store.paths[position] for position in listing.positions]

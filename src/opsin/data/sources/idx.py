@@ -22,30 +22,39 @@ UNSIGNED_BYTE = 8
 FILE_WORDS = {"train": ("train",), "test": ("t10k", "test")}
 
 
-def find(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Return the files with images and labels of each split (train, test) in `folder`."""
+def find(folder: Path, needs_labels: bool = True) -> dict[str, tuple[Path, Path | None]]:
+    """Return the files with images and labels of each split (train, test) in `folder`.
+
+    Unless it `needs_labels`, those of labels may be missing.
+    """
     files = {}
     for split, names in FILE_WORDS.items():
         images = [path for name in names for path in sorted(folder.glob(f"*{name}-images?idx3-ubyte*"))]
         if images:
-            files[split] = (images[0], _labels_file(images[0]))
+            files[split] = (images[0], _labels_file(images[0], needs_labels))
     return files
 
 
-def _labels_file(images: Path) -> Path:
-    """Return the file with the labels of `images`, gzipped or not."""
+def _labels_file(images: Path, needs_labels: bool) -> Path | None:
+    """Return the file with the labels of `images`, gzipped or not; None if it may be missing and is."""
     stem = images.name.replace("-images", "-labels").replace("idx3", "idx1").removesuffix(".gz")
     for name in (stem, stem + ".gz"):
         if (images.parent / name).is_file():
             return images.parent / name
+    if not needs_labels:
+        return None
     raise DataError(f"{images.parent} holds {images.name} but not its labels, {stem}[.gz]; put both into the folder")
 
 
-def load_idx(folder: Path, files: dict[str, tuple[Path, Path]]) -> Dataset:
-    """Return the data set of a folder of IDX files. Raise `DataError` for damaged or missing files."""
+def load_idx(folder: Path, files: dict[str, tuple[Path, Path | None]]) -> Dataset:
+    """Return the data set of a folder of IDX files; if a file of labels is missing, all labels are 0.
+
+    Raise `DataError` for damaged or missing files.
+    """
     if "train" not in files:
         raise DataError(f"{folder} holds no training images (train-images-idx3-ubyte[.gz]); put them into the folder")
-    arrays = {split: (_images(images), _labels(labels, images)) for split, (images, labels) in files.items()}
+    has_labels = all(labels for _, labels in files.values())
+    arrays = {split: _arrays(images, labels if has_labels else None) for split, (images, labels) in files.items()}
     for split, (pixels, labels) in arrays.items():
         if len(pixels) != len(labels):
             raise DataError(
@@ -54,7 +63,8 @@ def load_idx(folder: Path, files: dict[str, tuple[Path, Path]]) -> Dataset:
             )
     classes = tuple(str(n) for n in range(1 + max(int(labels.max(initial=0)) for _, labels in arrays.values())))
     train = LabeledImages(*arrays["train"], classes)
-    check_classes(train, str(folder))
+    if has_labels:
+        check_classes(train, str(folder))
     if "test" not in arrays:
         return Dataset(folder.resolve().name, train, None, predefined_split=False)
     if train.shape != arrays["test"][0].shape[1:]:
@@ -62,11 +72,16 @@ def load_idx(folder: Path, files: dict[str, tuple[Path, Path]]) -> Dataset:
     return Dataset(folder.resolve().name, train, LabeledImages(*arrays["test"], classes), predefined_split=True)
 
 
+def _arrays(images: Path, labels: Path | None) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    pixels = _images(images)
+    return pixels, _labels(labels) if labels else np.zeros(len(pixels), np.int32)
+
+
 def _images(path: Path) -> NDArray[np.uint8]:
     return _read(path, rank=3)[:, None]
 
 
-def _labels(path: Path, images: Path) -> NDArray[np.int32]:
+def _labels(path: Path) -> NDArray[np.int32]:
     return _read(path, rank=1).astype(np.int32)
 
 

@@ -59,10 +59,16 @@ def is_submission(path: str) -> bool:
 
 
 class LabelTables:
-    """Tables of the images in a `store` at `where`. The names of the items consist of `prefix` and path."""
+    """Tables of the images in a `store` at `where`. The names of the items consist of `prefix` and path.
 
-    def __init__(self, tables: Sequence[TableFile], store: Store, where: str = "", prefix: str = "") -> None:
+    Unless it `needs_labels`, images may have none.
+    """
+
+    def __init__(
+        self, tables: Sequence[TableFile], store: Store, where: str = "", prefix: str = "", needs_labels: bool = True
+    ) -> None:
         self._tables, self._store, self._where, self._prefix = tables, store, where, prefix
+        self._needs_labels = needs_labels
         self._base = posixpath.commonpath([table.folder for table in tables]) if tables else ""
 
     @lazy
@@ -120,7 +126,7 @@ class LabelTables:
                 {f for f in map(resolver.find, sample) if not isinstance(f, FileProblem)}
             )
 
-        return read_table(table.data, table.name, count)
+        return read_table(table.data, table.name, count, self._needs_labels)
 
     def _label_tables(self, notes: list[str]) -> list[LabelTable]:
         """Read the tables with labels: one, or one for each split. Add a note about the others to `notes`."""

@@ -27,15 +27,18 @@ class Row:
     split: str
 
 
-def read_table(data: bytes, name: str, count: Count | None = None) -> tuple[list[Row], list[FileProblem]]:
+def read_table(
+    data: bytes, name: str, count: Count | None = None, needs_labels: bool = True
+) -> tuple[list[Row], list[FileProblem]]:
     """Return the rows of a table, each path once, and the problems of the others. Raise `DataError` for other tables.
 
     `count` returns the number of files that the values of a column lead to, in case they have no image extensions.
+    Unless it `needs_labels`, rows without a label are returned, too.
     """
     lines = _cells(_text(data, name), name)
     if not lines:
         raise DataError(f"{name} is empty; give a table with a path and a label in each line")
-    columns = find_columns([cells for _, cells in lines], name, count)
+    columns = find_columns([cells for _, cells in lines], name, count, needs_labels)
     rows: dict[str, Row] = {}
     problems: list[FileProblem] = []
     for line, cells in lines[columns.header :]:
@@ -88,7 +91,7 @@ def _row(line: int, cells: list[str], columns: Columns, name: str) -> tuple[Row 
     label, reason = columns.label_of(cells)
     if not path:
         return None, FileProblem(f"{name}, line {line}", "lists no file", MISSING)
-    if not label:
+    if reason:
         return None, FileProblem(printable(path), f"{reason} in line {line} of {name}", UNLABELLED)
     known_split = split_named(split) if split else UNSPLIT
     if known_split is None:

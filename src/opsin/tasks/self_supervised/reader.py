@@ -25,19 +25,35 @@ def read(files: Files, image_size: ImageSize) -> Annotations | None:
     problems = [Problem(path, "the image cannot be read", UNREADABLE_IMAGE) for path in set(paths) - set(readable)]
     if not readable:
         return None
-    if len(readable) < MIN_IMAGES:
-        raise DataError(
-            f"{files.name} holds {len(readable)} images that can be read; learning without labels needs at least "
-            f"{MIN_IMAGES}, better thousands"
-        )
     folders = _folders(readable)
     splits = [split_named(parts[0]) if parts else "" for parts in folders]
     if TRAIN not in splits:
         splits = [""] * len(splits)
     targets = ["/".join(parts[1:] if split else parts) for parts, split in zip(folders, splits, strict=True)]
-    names = tuple(sorted(set(targets)))
     images = [AnnotatedImage(*row) for row in zip(readable, targets, splits, strict=True)]
-    return Annotations(images, {"names": names}, sorted(problems, key=lambda each: each.name), _notes(names), FORM)
+    return in_folders(files.name, images, sorted(problems, key=lambda each: each.name))
+
+
+def in_folders(source: str, images: Sequence[AnnotatedImage], problems: Sequence[Problem] = ()) -> Annotations:
+    """Return images whose targets are their folders. Raise `DataError` if there are fewer than `MIN_IMAGES`."""
+    check_count(source, len(images))
+    names = tuple(sorted({image.target for image in images}))
+    return Annotations(images, {"names": names}, problems, _notes(names), FORM)
+
+
+def check_columns(columns: Sequence[str]) -> None:
+    """Raise `DataError` if columns of a table are named."""
+    if columns:
+        raise DataError("learning without labels needs no column of a table; leave --target out")
+
+
+def check_count(source: str, count: int) -> None:
+    """Raise `DataError` if there are fewer than `MIN_IMAGES`."""
+    if count < MIN_IMAGES:
+        raise DataError(
+            f"{source} holds {count} images that can be read; learning without labels needs at least {MIN_IMAGES}, "
+            "better thousands"
+        )
 
 
 def _folders(paths: Sequence[str]) -> list[list[str]]:

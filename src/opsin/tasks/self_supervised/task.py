@@ -23,7 +23,7 @@ from opsin.tasks.score import Score
 from opsin.tasks.self_supervised.answers import Features
 from opsin.tasks.self_supervised.evaluation import AGREEMENT, MAX_IMAGES, FeatureEvaluation
 from opsin.tasks.self_supervised.losses.registry import LOSSES, find_loss
-from opsin.tasks.self_supervised.reader import read
+from opsin.tasks.self_supervised.reader import check_columns, check_count, in_folders, read
 from opsin.tasks.self_supervised.targets import Unlabelled
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size
 from opsin.tasks.views import Views
@@ -62,9 +62,12 @@ class SelfSupervised:
     @classmethod
     def read(cls, files: Files, image_size: ImageSize, columns: Sequence[str] = ()) -> Annotations | None:
         """Return all images, in folders or not; None if there are none. Raise `DataError` for `columns`."""
-        if columns:
-            raise DataError("learning without labels needs no column of a table; leave --target out")
+        check_columns(columns)
         return read(files, image_size)
+
+    check_columns, check_count = staticmethod(check_columns), staticmethod(check_count)
+    in_folders, folders = staticmethod(in_folders), Unlabelled
+    """What makes images of tables and arrays into those of this task."""
 
     @classmethod
     def load_targets(
