@@ -45,7 +45,7 @@ def test_the_network_and_the_size_are_the_models(folder: Path, name: str) -> Non
     plan = found.plan
     assert plan.network == "resnet20_cifar" and plan.size == 32 and not plan.pretrained and plan.is_transfer
     assert plan.weights is not None and plan.weights.path.endswith(name if name != "run" else "run/model.opsin")
-    assert [stage.name for stage in plan.stages] == ["head", "fine-tuning"]
+    assert [stage.name for stage in plan.stages] == ["training"] and not plan.stages[0].frozen
     told = " ".join(found.reasons)
     assert (
         f"digest {plan.weights.digest[:12]}" in told and "new are the layers without weights in the model: fc" in told
@@ -58,6 +58,26 @@ def test_the_head_is_kept_for_the_same_labels(folder: Path) -> None:
     found = choose(TrainOptions(weights=str(folder / "same.opsin")), SMALL)
     assert found.plan.weights is not None and found.plan.weights.head
     assert "all layers have their weights from the model" in " ".join(found.reasons)
+
+
+def test_small_networks_learn_as_from_scratch(folder: Path) -> None:
+    weights = str(folder / "resnet.opsin")
+    found = choose(TrainOptions(weights=weights, budget=600.0), SMALL)
+    scratch = choose(TrainOptions(network="resnet20_cifar", pretrained=False, budget=600.0), SMALL).plan
+    assert found.plan == replace(scratch, size=32, weights=found.plan.weights)
+    assert "all layers are trained as from scratch" in " ".join(found.reasons)
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "stages"),
+    [({"size": 96}, 1000, ["head", "fine-tuning"]), ({}, 99, ["head"]), ({}, 100, ["training"])],
+)
+def test_larger_networks_and_few_images_keep_the_weights(
+    folder: Path, options: dict[str, Any], images: int, stages: list[str]
+) -> None:
+    summary = replace(SMALL, images=images)
+    plan = choose(TrainOptions(weights=str(folder / "resnet.opsin"), budget=3600.0, **options), summary).plan
+    assert [stage.name for stage in plan.stages] == stages
 
 
 def test_images_may_have_another_size_and_colours(folder: Path) -> None:

@@ -17,7 +17,7 @@ from opsin.planning.annotated import AnnotatedPlanner
 from opsin.planning.budget import Budget, conv_tuning_of
 from opsin.planning.candidate import Planner, first_that_fits
 from opsin.planning.few_shot import few_shot_plan
-from opsin.planning.given_weights import prepared
+from opsin.planning.given_weights import only_begins, prepared
 from opsin.planning.int8 import Int8Planner
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import AUTO, AutoPlan, NetworkChoice, ResourceEstimate, TrainOptions
@@ -114,5 +114,6 @@ def planner_for(
     """Return the planner for annotated images, or for classes by a network with trained weights or without."""
     if choice.summary.task is not None:
         return AnnotatedPlanner(choice, data, options, budget, meter)
-    planner = TransferPlanner if choice.is_transfer else ScratchPlanner
+    keeps_weights = choice.is_transfer and not only_begins(choice, len(data.train))
+    planner = TransferPlanner if keeps_weights else ScratchPlanner
     return planner(choice, data, options, budget, meter)

@@ -19,6 +19,9 @@ from opsin.data.sources.annotated import AnnotatedSource
 from opsin.tasks.registry import is_annotated
 from opsin.tasks.task import AnnotatedTask, ImageSummary
 
+MAX_SMALL_SIDE = 64
+"""The largest side in pixels that the small residual networks use without resizing."""
+
 HEADER_SAMPLES = 32
 """The number of files whose headers are read."""
 

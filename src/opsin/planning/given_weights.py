@@ -13,8 +13,9 @@ from opsin.data.decode import Stretch
 from opsin.model.model_weights import ModelWeights
 from opsin.model.pretrained import starting_network
 from opsin.nn.paths import parent
-from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.dataset_summary import MAX_SMALL_SIDE, DatasetSummary
 from opsin.planning.options import NetworkChoice, TrainOptions
+from opsin.planning.transfer import MIN_IMAGES_TO_TUNE
 from opsin.tasks.registry import CLASSIFICATION
 from opsin.training.checks import inference_graph
 from opsin.zoo.registry import trunk
@@ -68,7 +69,22 @@ def prepared(choice: NetworkChoice, data: Dataset) -> NetworkChoice:
     graph = inference_graph(layer, data)
     values = weights.state(graph, "" if layer.pretrained is not None else "backbone.")
     new = sorted({parent(name) for name in graph.parameters if name not in values})
-    return replace(choice, weights=weights, reasons=(*choice.reasons, _new_layers(new)))
+    reasons = [_new_layers(new)]
+    if data.task.name == CLASSIFICATION and only_begins(choice, len(data.train)):
+        reasons.append("all layers are trained as from scratch, because the model is one for small images")
+    return replace(choice, weights=weights, reasons=(*choice.reasons, *reasons))
+
+
+def only_begins(choice: NetworkChoice, images: int) -> bool:
+    """Return whether a training on so many images begins with the weights, and is otherwise one from scratch.
+
+    Networks for small images learn from scratch in minutes, so weights of such a network are a better beginning and
+    nothing that has to be kept, as those that learned from a million photos are (see `transfer`). Too few images say
+    too little about all layers: of them, only the last one is trained.
+    """
+    if choice.weights is None or images < MIN_IMAGES_TO_TUNE:
+        return False
+    return max(choice.weights.preprocessing.size) <= MAX_SMALL_SIDE
 
 
 def _new_layers(paths: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
 from opsin.data.decode import Stretch
 from opsin.model.pretrained import preprocessing_of
-from opsin.planning.dataset_summary import DatasetSummary
+from opsin.planning.dataset_summary import MAX_SMALL_SIDE, DatasetSummary
 from opsin.planning.few_shot import few_shot_choice, is_few_shot
 from opsin.planning.given_weights import choose_with_weights
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
@@ -25,8 +25,7 @@ TINY_COLOUR = "resnet20_cifar"
 MANY_COLOUR = "airbench94"
 
 MAX_GREY_SIDE = 32
-MAX_SMALL_SIDE = 64
-"""The largest sides in pixels that LeNet-5 and the small residual networks use without resizing."""
+"""The largest side in pixels that LeNet-5 uses without resizing."""
 
 MIN_SMALL_COLOUR_SIDE = 8
 """The side that `SMALL_COLOUR` needs."""

@@ -1,4 +1,4 @@
-"""Plans that train from scratch: as many epochs as are useful and as the time allows."""
+"""Plans that train from scratch, or all layers alike: as many epochs as are useful and as the time allows."""
 
 from __future__ import annotations
 
@@ -84,7 +84,8 @@ class ScratchPlanner:
         yield from self._partial_epoch()
 
     def plan(self, candidate: Candidate) -> TrainingPlan:
-        return replace(self.recipe_plan, stages=candidate.stages, size=self.choice.size)
+        choice = self.choice
+        return replace(self.recipe_plan, stages=candidate.stages, size=choice.size, weights=choice.weights)
 
     def _epochs(self, epochs: int) -> Candidate:
         seconds = epochs * self.epoch_seconds + self._once_seconds()
