@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from opsin.apps.cli import main
 from opsin.runs.listing import summary
 from tests.runs.kills import ANNOTATED, annotated_options, finish, interrupted_run, result, start
 
@@ -23,7 +22,7 @@ OPTIONS: list[object] = [
 @pytest.mark.parametrize("task", ANNOTATED)
 def test_every_task_resumes(task: str, tmp_path: Path) -> None:
     options, uninterrupted = annotated_options(task, tmp_path / "data", 2), tmp_path / "uninterrupted"
-    assert main.run(["train", *map(str, options), "--run", str(uninterrupted)]) == 0
+    finish(start(*options, "--run", uninterrupted))
     expected, seconds = result(uninterrupted), summary(uninterrupted).seconds
     run = tmp_path / "interrupted"
     interrupted_run(run, options, 1, seconds, random.Random(task))
