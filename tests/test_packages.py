@@ -14,8 +14,8 @@ import opsin
 
 ROOT = Path(opsin.__file__).parent
 PACKAGES = (
-    "_aliases base ir ops nn zoo kernels compiler backends interop viz tasks data quantization model explain training "
-    "planning runs faces gallery report inspection exploration export apps"
+    "_aliases base ir ops nn zoo kernels compiler backends interop viz tasks inputs data quantization model explain "
+    "training planning runs faces gallery report inspection exploration export apps"
 ).split()
 """Each imports only itself and those before it."""
 
@@ -37,6 +37,7 @@ OPTIONAL = {
     "tensorboardX": "",
     "pyarrow": "",
     "av": "",
+    "soundfile": "",
     "starlette": "apps/serve/application.py",
     "uvicorn": "apps/serve/connections.py",
     "httptools": "",

@@ -1,0 +1,1 @@
+"""Sounds: recordings as 16-bit samples of one rate, and the features that networks get of them."""
