@@ -28,6 +28,7 @@ LAZY = {
     "apps/benchmark/workers/keras_layers.py": "Keras' backends",
     "data/decode/pillow_plugins.py": "Pillow's decoders",
     "tasks/registry.py": "the tasks",
+    "inputs/registry.py": "the kinds of input",
 }
 """Modules that import by a name that is computed, and what these names are."""
 

@@ -1,4 +1,4 @@
-"""Words in the names of files and folders: endings of image files, and splits."""
+"""Words in the names of files and folders: endings of images, recordings and texts, and splits."""
 
 from __future__ import annotations
 
@@ -24,6 +24,32 @@ PHOTO_ENDINGS = (".heic", ".heif")
 
 OTHER_ENDINGS = (*PHOTO_ENDINGS, ".svg", ".pam", ".psd", ".jxl")
 """Extensions of image formats that are not supported, but mentioned in a receipt."""
+
+SOUND_ENDINGS = (
+    ".wav",
+    ".wave",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".au",
+    ".caf",
+    ".w64",
+    ".rf64",
+)
+"""Extensions of recordings of sound."""
+
+TEXT_ENDINGS = (".txt",)
+"""Extensions of files that each hold a text."""
+
+
+def has_sample_ending(name: str) -> bool:
+    """Return whether a file name has the extension of an image or of a recording."""
+    return has_image_ending(name) or name.lower().endswith(SOUND_ENDINGS)
 
 
 def has_image_ending(name: str) -> bool:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from opsin.base import random_counter
 from opsin.data.augment.apply import Arrays, Augmenter
 from opsin.data.augment.augmentation import Augmentation
+from opsin.data.augment.samples import SampleAugmenter
 from opsin.data.dataset import Samples
 from opsin.data.grouped_order import grouped_order
 from opsin.data.parallel import prefetch
 from opsin.data.preprocessing import Preprocessing
+from opsin.inputs import Unchanged
 from opsin.ir.arguments import instance, whole
 from opsin.tasks.task import GroupedTargets
 
@@ -52,13 +54,14 @@ class Batches:
         preprocessing: Preprocessing,
         size: int,
         seed: int,
-        augmentation: Augmentation | None = None,
+        augmentation: Any = None,
         limit: int | None = None,
         views: int = 1,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         instance("images", images, Samples, "labelled images, such as data.train of a dataset")
-        instance("preprocessing", preprocessing, Preprocessing, "a Preprocessing, such as that of a model")
+        kinds = Preprocessing if images.input is None else type(images.input)
+        instance("preprocessing", preprocessing, kinds, "a Preprocessing, such as that of a model")
         self.images = images
         self.preprocessing = preprocessing
         self.size = whole("the batch", size, minimum=1)
@@ -68,9 +71,16 @@ class Batches:
         self.limit = min(limit or len(images), len(images))
         self.waited = 0.0
         self._clock = clock
-        self._augment = Augmenter(self.augmentation, preprocessing, images.shape[1:], images.task, self.seed)
+        self._augment = self._augmenter()
         self._flipped = random_counter.words(len(images), self.seed, random_counter.SIDES) < np.uint64(2**63)
         self._block = max(1, BLOCK_BYTES // (4 * self.size * self.views * int(np.prod(preprocessing.input_shape))))
+
+    def _augmenter(self) -> Augmenter | SampleAugmenter:
+        images, policy = self.images, self.augmentation
+        if images.input is not None:
+            policy = Unchanged() if policy == Augmentation() else policy
+            return SampleAugmenter(policy, images.input, images.task, self.seed)
+        return Augmenter(policy, self.preprocessing, images.shape[1:], images.task, self.seed)
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""

@@ -18,6 +18,7 @@ from opsin.data.frame_stacks import FrameStacks, rows_by_position
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.items import TEST, TRAIN, VALIDATION
 from opsin.data.pixels import Pixels
+from opsin.inputs.registry import IMAGE
 from opsin.tasks.classification import Classification, ClassLabels
 
 
@@ -25,16 +26,23 @@ class Samples:
     """N images with their targets, for a task.
 
     `pixels` are uint8 N×C×H×W, `targets` the right answers and `task` the question. `names` are the names of the images
-    in messages.
+    in messages. Samples of another kind, such as sound, have an `input` (see `opsin.inputs`), and `pixels` are arrays
+    of its type.
     """
 
     pixels: Pixels
     targets: Any
     task: Any
     names: tuple[str, ...] | None
+    input: Any
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def kind(self) -> str:
+        """The kind of input, such as "image" or "sound"."""
+        return IMAGE if self.input is None else str(self.input.kind)
 
     @property
     def framing(self) -> Framing | None:
@@ -113,6 +121,7 @@ class LabeledImages(Samples):
     labels: NDArray[np.int32]
     classes: tuple[str, ...]
     names: tuple[str, ...] | None = None
+    input: Any = None
 
     @property
     def targets(self) -> ClassLabels:
@@ -126,7 +135,7 @@ class LabeledImages(Samples):
 
     def changed(self, pixels: Pixels, targets: ClassLabels, names: tuple[str, ...] | None) -> LabeledImages:
         """Return other images with the same classes."""
-        return LabeledImages(pixels, targets.numbers, self.classes, names)
+        return LabeledImages(pixels, targets.numbers, self.classes, names, self.input)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +146,7 @@ class AnnotatedImages(Samples):
     targets: Any
     task: Any
     names: tuple[str, ...] | None = None
+    input: Any = None
 
     @property
     def framing(self) -> Framing:
@@ -150,7 +160,7 @@ class AnnotatedImages(Samples):
 
     def changed(self, pixels: Pixels, targets: Any, names: tuple[str, ...] | None) -> AnnotatedImages:
         """Return other images of the same task."""
-        return AnnotatedImages(pixels, targets, self.task, names)
+        return AnnotatedImages(pixels, targets, self.task, names, self.input)
 
     def for_network(self, network: str) -> AnnotatedImages:
         """Return the images with their task for a network (see `Task.for_network`)."""
@@ -192,6 +202,11 @@ class Dataset:
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
         return self.train.shape
+
+    @property
+    def input(self) -> Any:
+        """The kind of input of the samples; None for images."""
+        return self.train.input
 
     @property
     def splits(self) -> dict[str, Samples]:

@@ -6,8 +6,9 @@ import os
 import warnings
 from collections.abc import Sequence
 from time import perf_counter
+from typing import Any
 
-from opsin.base.errors import UsageError
+from opsin.base.errors import DataError, UsageError
 from opsin.data.dataset import Dataset
 from opsin.data.decode import PixelRange, Stretch, check_range
 from opsin.data.ingest.annotated import annotated_dataset
@@ -16,6 +17,7 @@ from opsin.data.ingest.classes import ClassIngest
 from opsin.data.ingest.decode_settings import DecodeSettings
 from opsin.data.ingest.messages import value_text
 from opsin.data.ingest.resize import resized
+from opsin.data.ingest.samples import fitted_input, scan_samples, source_kind
 from opsin.data.ingest.scan import scan
 from opsin.data.items import Source
 from opsin.data.parallel import Progress
@@ -23,6 +25,7 @@ from opsin.data.preprocessing import Preprocessing
 from opsin.data.sources.annotated import AnnotatedSource
 from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.data.store import CACHE_SIZE
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 
@@ -64,7 +67,7 @@ def load(
     preprocessing = _renamed_like(preprocessing, like)
     if size is not None and size < 1:
         raise UsageError(f"the size must be at least 1 pixel, not {size}")
-    if preprocessing is not None:
+    if preprocessing is not None and getattr(preprocessing, "kind", IMAGE) == IMAGE:
         instance("preprocessing", preprocessing, Preprocessing, "the preprocessing of a model")
     begin = perf_counter()
     opened = open_source(source, _expected_range(pixel_range, preprocessing), TaskRequest(task, _names(target)))
@@ -99,14 +102,14 @@ def load_opened(
     key, path = os.path.realpath(source), str(source)
     data = load_source(opened, key, preprocessing, size, seed, cache_size, on_progress, path, expected_range)
     _warn_if_range_unused(pixel_range, data)
-    if pixel_range is None and preprocessing and preprocessing.pixel_range:
+    if pixel_range is None and isinstance(preprocessing, Preprocessing) and preprocessing.pixel_range:
         _warn_if_clipped(data, preprocessing.pixel_range)
     return data
 
 
 def _expected_range(pixel_range: Sequence[float] | None, preprocessing: Preprocessing | None) -> PixelRange | None:
     """Return the values that become black and white; None if they follow from the images."""
-    return check_range(pixel_range) or (preprocessing.pixel_range if preprocessing else None)
+    return check_range(pixel_range) or getattr(preprocessing, "pixel_range", None)
 
 
 def _names(target: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -146,6 +149,10 @@ def _warn_if_range_unused(pixel_range: Sequence[float] | None, data: Dataset) ->
         warnings.warn(text, UserWarning, stacklevel=5)
 
 
+def _noun(given: Any) -> str:
+    return NOUNS[IMAGE if given is None else given.kind][1]
+
+
 def load_source(
     source: Source,
     key: str,
@@ -159,6 +166,14 @@ def load_source(
 ) -> Dataset:
     """Load an open source as `load` does. `key` identifies it in the cache, `path` is its name in messages."""
     begin = perf_counter()
+    given = None if preprocessing is None or isinstance(preprocessing, Preprocessing) else preprocessing
+    kind = source_kind(source)
+    if kind != (IMAGE if given is None else given.kind) and (given or preprocessing):
+        raise DataError(f"{path or source.name} holds {NOUNS[kind][1]}, and the model takes {_noun(given)}")
+    if kind != IMAGE:
+        sample_input = given or fitted_input(source, kind)
+        result = scan_samples(source, sample_input, on_progress)
+        return ClassIngest(source, result, seed, None, path or source.name, sample_input).dataset(begin)
     framing = Stretch() if isinstance(source, AnnotatedSource) else None
     settings = DecodeSettings((3, size, size), framing) if size else framing
     if preprocessing is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from opsin.data.decode import (
 from opsin.data.decode.bit_depth import is_dark, to_uint8, value_range
 from opsin.data.ingest.messages import value_text
 from opsin.data.pixels import ImageView, Pixels, chunks
+from opsin.inputs import described_input
+from opsin.inputs.registry import IMAGE
 from opsin.ir.arguments import instance
 
 MAX_SAMPLE_IMAGES = 4096
@@ -57,6 +59,9 @@ class Preprocessing:
     pixel_range: PixelRange | None = None
     frames: int = 1
 
+    kind: ClassVar[str] = IMAGE
+    dtype: ClassVar[Any] = np.uint8
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
@@ -76,9 +81,12 @@ class Preprocessing:
     def of(cls, images: Samples) -> Preprocessing:
         """Return the preprocessing with the mean and standard deviation of each channel of `images`.
 
-        If the images are on disk, `MAX_SAMPLE_IMAGES` evenly spaced ones are used.
+        If the images are on disk, `MAX_SAMPLE_IMAGES` evenly spaced ones are used. Samples of another kind of input
+        have their preparation with them (see `opsin.inputs`).
         """
         instance("what is to be prepared", images, Samples, "labelled images, such as data.train of a dataset")
+        if images.input is not None:
+            return images.input  # type: ignore[no-any-return]
         frames, images = images.frames, images.single()
         pixels, channels = _sample(images.pixels), images.shape[0]
         counts, dark_borders = np.zeros((channels, 256), np.int64), 0
@@ -160,7 +168,12 @@ class Preprocessing:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Preprocessing:
-        """Return the preprocessing that `to_data` described. Raise `DataError` for anything else."""
+        """Return the preprocessing that `to_data` described, of images or of another kind of input.
+
+        Raise `DataError` for anything else.
+        """
+        if "kind" in data:
+            return described_input(data)  # type: ignore[no-any-return]
         try:
             sizes = [int(data[key]) for key in ("channels", "height", "width")]
             mean, std = (tuple(float(value) for value in data[key]) for key in ("mean", "std"))

@@ -15,6 +15,7 @@ from opsin.export.registry import check_options, find
 from opsin.ir.arguments import instance
 from opsin.ir.arguments import path as sound_path
 from opsin.model import Model
+from opsin.model.samples import require_images
 
 MODEL_SUFFIXES = (".opsin", ".onnx")
 
@@ -61,6 +62,7 @@ def ship(model: Model, to: str, out: str | os.PathLike[str] | None = None, **opt
     instance("the model", model, Model, "opsin.load(FILE), opsin.import_onnx(FILE) or opsin.pretrained(NETWORK)")
     form = find(to)
     check_options(form, options)
+    require_images(model, "opsin ship")
     if out is not None:
         check_target(form, Path(sound_path("the export's path", out)))
     export = Export(form, form.export(model, **options), form.default_path(_stem(model)))

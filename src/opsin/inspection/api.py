@@ -24,6 +24,7 @@ from opsin.ir.arguments import path as sound_path
 from opsin.model import Model
 from opsin.model.inputs import ImageInput
 from opsin.model.int8 import rounds
+from opsin.model.samples import require_images
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +133,7 @@ def inspect(
     on_progress: Callable[[str], None] | None = None,
 ) -> Inspection:
     """Look at images that were read; see `see` for the arguments."""
+    require_images(model, "opsin see")
     if rounds(model):
         raise UsageError(
             f"{model.name} is rounded to 8-bit integers, and has no gradients; give the model that it was exported from"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base import random_counter
 from opsin.compiler.precision import Precision
+from opsin.inputs.registry import IMAGE
 from opsin.ir import Graph
 
 if TYPE_CHECKING:
@@ -20,9 +21,17 @@ MAX_GOLDEN_VALUES = 4096
 """Images whose outputs are stored in the file, and values of each, at most."""
 
 
-def make_goldens(model: Model) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Make goldens from random blocks of 4 × 4 pixels; training images would be passed on with the model file."""
+def make_goldens(model: Model) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Make goldens from random blocks of 4 × 4 pixels, or random samples of another kind of input.
+
+    Training images would be passed on with the model file.
+    """
     channels, height, width = model.preprocessing.input_shape
+    if model.kind != IMAGE:
+        count = GOLDEN_COUNT * channels * height * width
+        bits = random_counter.words(count, 0, random_counter.GOLDEN).reshape(GOLDEN_COUNT, -1)
+        samples = model.preprocessing.random(bits)
+        return samples, signature(model, samples)
     rows, columns = -(-height // 4), -(-width // 4)
     words = random_counter.words(GOLDEN_COUNT * channels * rows * columns, 0, random_counter.GOLDEN)
     blocks = (words >> np.uint64(56)).astype(np.uint8).reshape(GOLDEN_COUNT, channels, rows, columns)

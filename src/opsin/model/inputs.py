@@ -14,7 +14,9 @@ from PIL import Image
 from opsin.base.errors import DataError
 from opsin.data import Preprocessing
 from opsin.data.file_io import MAX_IMAGE_BYTES
+from opsin.inputs.registry import IMAGE
 from opsin.ir import show
+from opsin.model.samples import read_samples
 
 CHANNELS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 """Modes of arrays rows × columns × channels, by their channels."""
@@ -46,6 +48,9 @@ def to_pixels(images: ImageInput, preprocessing: Preprocessing) -> NDArray[np.ui
 
 def read_images(images: ImageInput, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
     """Return the result of `to_pixels`, and the height and width of each image before it was resized."""
+    if preprocessing.kind != IMAGE:
+        samples = read_samples(images, preprocessing)
+        return samples, [preprocessing.size] * len(samples)
     one = _read_one(images, preprocessing, "the image")
     if one is not None:
         return one[0][None], [one[1]]

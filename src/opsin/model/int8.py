@@ -14,6 +14,7 @@ from opsin.base.spread import spread
 from opsin.compiler.precision import Precision
 from opsin.data import Samples
 from opsin.data.pixels import Pixels
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.ir import Graph, macs
 from opsin.ir.arguments import one_of
 from opsin.quantization.adaptive_rounding import adapt_rounding
@@ -100,6 +101,8 @@ def quantization_of(
     for name in float_layers:
         if name not in layers:
             raise UsageError(f"there is no layer '{name}' that multiplies; the layers are {', '.join(layers)}")
+    if model.kind != IMAGE:
+        raise ModelError(f"{model.name} takes {NOUNS[model.kind][1]}; int8 is for models of images")
     observed = np.asarray(pixels[spread(len(pixels), observed_count(model.graph, len(pixels)))])
     images = model.preprocessing.apply(observed)
     ranges = calibrated(model.graph, model.state, images, model.engine, model.threads)

@@ -27,6 +27,7 @@ from opsin.data.batches import MAX_BATCH, batch_size, pad_rows
 from opsin.data.frame_stacks import FrameHistory
 from opsin.data.pixels import ImageView, Pixels
 from opsin.data.preprocessing import portable_preprocessing
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
 from opsin.interop.weights import fit, idle_layers, match_names, open_weights
@@ -112,9 +113,16 @@ class Model:
         self.task = replace(self.task, labels=tuple(names))
 
     @property
+    def kind(self) -> str:
+        """The kind of input, such as "image" or "sound"."""
+        return str(self.preprocessing.kind)
+
+    @property
     def reader(self) -> Preprocessing:
         """The preprocessing that reads image files. That of a `portable` model resizes as its exports do."""
-        return portable_preprocessing(self.preprocessing) if self.portable else self.preprocessing
+        return (
+            portable_preprocessing(self.preprocessing) if self.portable and self.kind == IMAGE else self.preprocessing
+        )
 
     @property
     def independent(self) -> bool:
@@ -177,12 +185,14 @@ class Model:
             accurate_record(self)
         if not isinstance(pixels, np.ndarray | ImageView):
             raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
-        if isinstance(pixels, np.ndarray):
+        if isinstance(pixels, np.ndarray) and self.kind == IMAGE:
             pixels = self.preprocessing.to_uint8(pixels, "the array")
-        if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.input_shape or pixels.dtype != np.uint8:
+        expected = np.dtype(self.preprocessing.dtype)
+        if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.input_shape or pixels.dtype != expected:
+            limits = ", from 0 to 255" if self.kind == IMAGE else ""
             raise DataError(
-                f"{self.name} takes uint8 images of {show(self.preprocessing.input_shape)}, "
-                f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape, from 0 to 255"
+                f"{self.name} takes {expected} {NOUNS[self.kind][1]} of {show(self.preprocessing.input_shape)}, "
+                f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape{limits}"
             )
         largest = self.largest_batch
         batch = largest if len(pixels) > largest // 4 else 1

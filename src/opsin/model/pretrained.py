@@ -16,9 +16,12 @@ from opsin.backends.native import compile as compile_native
 from opsin.backends.options import Engine
 from opsin.base.cache import cache_folder
 from opsin.base.errors import ModelError, UsageError
+from opsin.base.formatting import listed
 from opsin.base.optional import package_folder
 from opsin.data import Preprocessing
 from opsin.data.decode import Crop
+from opsin.inputs import InputKind, Prepared
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.interop.download import Progress, has_hash, weights_file
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.weights import TRAINING_NAMES, fit, idle_layers, match_names, open_weights, rename
@@ -71,12 +74,28 @@ def pretrained(
     return model
 
 
-def starting_network(name: str, task: Task, pretrained: bool, weights: ModelWeights | None = None) -> nn.Layer:
+def prepared_network(name: str, task: Task, input: InputKind | None = None, pretrained: bool = False) -> nn.Layer:
+    """Return the network called `name` for a task; for samples that are no images, with the front end of their `input`.
+
+    Raise `UsageError` if the network is for another kind of input.
+    """
+    entry, kind = zoo.find(name), IMAGE if input is None else input.kind
+    if entry.kind != kind:
+        suitable = listed(zoo.names(kind=kind), conjunction="or")
+        raise UsageError(f"{name} is a network for {NOUNS[entry.kind][1]}, not for {NOUNS[kind][1]}; take {suitable}")
+    layer = entry(task.outputs, pretrained=pretrained, task=task.name)
+    front_end = None if input is None else input.front_end(entry.input_shape)
+    return layer if front_end is None else Prepared(front_end, layer)
+
+
+def starting_network(
+    name: str, task: Task, pretrained: bool, weights: ModelWeights | None = None, input: InputKind | None = None
+) -> nn.Layer:
     """Return the network called `name` for a task; it begins with published weights, with `weights`, or random ones.
 
     Raise `UsageError` if there are no published weights, or if `weights` are of a network without common layers.
     """
-    layer = zoo.find(name)(task.outputs, pretrained=pretrained, task=task.name)
+    layer = prepared_network(name, task, input, pretrained)
     if weights is not None:
         weights.check_network(name)
         place_weights(layer, weights, weights.network == name)

@@ -7,6 +7,7 @@ from opsin.base.concurrency import lazy
 from opsin.base.errors import UsageError
 from opsin.data import Dataset
 from opsin.ir import Graph
+from opsin.model.pretrained import prepared_network
 from opsin.planning.budget import Budget
 from opsin.planning.measurement import CostMeter
 from opsin.planning.optimization import with_optimizer
@@ -32,14 +33,14 @@ class AnnotatedPlanner(ScratchPlanner):
     ) -> None:
         """Raise `ShapeError` or `UsageError`, before anything is measured, if the network does not suit the task."""
         self.extractor: Graph | None = None
-        layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
+        layer = prepared_network(choice.network, data.task, data.input)
         data = data.stacked(zoo.frames(choice.network)).for_network(choice.network)
         data.task.check(nn.trace(layer, data.shape))
         super().__init__(choice, data, options, budget, meter)
 
     def _recipe_plan(self, batch: int | None) -> TrainingPlan:
-        summary, options, images = self.choice.summary, self.options, len(self.data.train)
-        defaults = self.data.task.defaults(summary.annotated_images)
+        options, images = self.options, len(self.data.train)
+        defaults = defaults_for(self.choice, self.data)
         stage = Stage(
             epochs=options.epochs or defaults.max_epochs, batch=min(batch or defaults.batch, images),
             learning_rate=options.learning_rate or defaults.learning_rate, warmup_fraction=WARMUP_FRACTION,
@@ -60,7 +61,7 @@ class AnnotatedPlanner(ScratchPlanner):
             return self._published_layers()
         if not (self.choice.is_transfer and defaults.frozen_norms):
             return ()
-        return freezing.published_norms(self.choice.network_for(self.data.task))
+        return freezing.published_norms(self.choice.network_for(self.data.task, self.data.input))
 
     def _published_layers(self) -> tuple[str, ...]:
         """Return the layers with trained weights. Raise `UsageError` if training does not begin with any."""
@@ -69,7 +70,7 @@ class AnnotatedPlanner(ScratchPlanner):
                 f"--freeze keeps published weights, but {self.choice.network} would be trained from scratch; leave it "
                 "out, or give a --network whose published weights are installed"
             )
-        return freezing.published_layers(self.choice.network_for(self.data.task), self.data.shape)
+        return freezing.published_layers(self.choice.network_for(self.data.task, self.data.input), self.data.shape)
 
     def _augments(self, defaults: Defaults) -> bool:
         """Return whether images change at random."""
@@ -125,3 +126,13 @@ class AnnotatedPlanner(ScratchPlanner):
         _, height, width = self.data.shape
         side = round(defaults.train_share * height / SIDE_STEP) * SIDE_STEP
         return side if height == width and self._crops(defaults) and 0 < side < height else None
+
+
+def defaults_for(choice: NetworkChoice, data: Dataset) -> Defaults:
+    """Return what a plan without options takes: the defaults of the task for images, or of another kind of input."""
+    defaults: Defaults
+    if data.input is not None:
+        defaults = data.input.defaults(choice.network, len(data.train))
+    else:
+        defaults = data.task.defaults(choice.summary.annotated_images)
+    return defaults

@@ -48,7 +48,7 @@ def choose(
     check_task(options, data)
     choice = prepared(choice, data)
     is_unlimited = options.epochs is not None and options.budget is None
-    budget, has_curve = Budget.of(options, elapsed_seconds), options.learning_curve and choice.summary.task is not None
+    budget, has_curve = Budget.of(options, elapsed_seconds), options.learning_curve and choice.summary.has_defaults
     if has_curve:
         budget = budget.shared(TRAININGS)
     if useful_seconds is not None:
@@ -60,7 +60,7 @@ def choose(
     planner = Int8Planner(planner_for(choice, data, options, budget, meter), budget)
     candidate = first_that_fits(planner.candidates(), budget)
     counts = data.train.counts()
-    if choice.summary.task is not None and options.class_weights is None:
+    if choice.summary.has_defaults and options.class_weights is None:
         options = replace(options, class_weights=False)  # only classes of whole images are balanced without being asked
     reasons = [*choice.reasons, *candidate.reasons, *_precision_reasons(options, meter)]
     if adjusts_logits(options, counts):
@@ -111,8 +111,8 @@ def _curve_reason(has_curve: bool) -> str:
 def planner_for(
     choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
 ) -> Planner:
-    """Return the planner for annotated images, or for classes by a network with trained weights or without."""
-    if choice.summary.task is not None:
+    """Return the planner for annotated images and other kinds of input, or for classes by trained weights or none."""
+    if choice.summary.has_defaults:
         return AnnotatedPlanner(choice, data, options, budget, meter)
     keeps_weights = choice.is_transfer and not only_begins(choice, len(data.train))
     planner = TransferPlanner if keeps_weights else ScratchPlanner

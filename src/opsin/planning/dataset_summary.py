@@ -14,8 +14,10 @@ from opsin.base.errors import OpsinError
 from opsin.data import Dataset
 from opsin.data.decode import read_header
 from opsin.data.ingest import split
+from opsin.data.ingest.samples import source_kind
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION, Source
 from opsin.data.sources.annotated import AnnotatedSource
+from opsin.inputs.registry import IMAGE
 from opsin.tasks.registry import is_annotated
 from opsin.tasks.task import AnnotatedTask, ImageSummary
 
@@ -47,6 +49,13 @@ class DatasetSummary:
     """The task that the images are annotated for; None for classes."""
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """The settings of the annotations."""
+    kind: str = IMAGE
+    """The kind of input."""
+
+    @property
+    def has_defaults(self) -> bool:
+        """Whether the task or the kind of input gives a plan; recipes for classes of images are found by trials."""
+        return self.task is not None or self.kind != IMAGE
 
     @property
     def annotated_images(self) -> ImageSummary:
@@ -74,6 +83,7 @@ class DatasetSummary:
             resizable=channels in (1, 3),
             task=task if is_annotated(task) else None,
             settings=data.task.to_data() if is_annotated(task) else {},
+            kind=data.train.kind,
         )
 
     @classmethod
@@ -82,7 +92,8 @@ class DatasetSummary:
         images, largest = sum(labels.values()), max(labels.values(), default=0)
         if largest > split.FEW_IMAGES or isinstance(source, AnnotatedSource):
             images = training_images(images, {item.split for item in source.items})
-        sides, greys = _headers(source)
+        kind = source_kind(source)
+        sides, greys = _headers(source) if kind == IMAGE else ([], [])
         return cls(
             images=images,
             held_out=len(source.items) - images,
@@ -91,9 +102,10 @@ class DatasetSummary:
             largest=largest,
             side=int(np.median(sides)) if sides else 0,
             grey=bool(greys) and all(greys),
-            resizable=True,
+            resizable=kind == IMAGE,
             task=source.task if isinstance(source, AnnotatedSource) else None,
             settings=source.annotations.settings if isinstance(source, AnnotatedSource) else {},
+            kind=kind,
         )
 
 

@@ -26,7 +26,7 @@ def is_few_shot(summary: DatasetSummary, options: TrainOptions) -> bool:
     """Return whether so few images are classified by the features of trained weights, unless options say otherwise."""
     defaults = TrainOptions()
     return (
-        summary.task is None
+        not summary.has_defaults
         and summary.classes > 1
         and 0 < summary.largest <= FEW_IMAGES
         and summary.resizable

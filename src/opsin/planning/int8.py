@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from opsin import nn, zoo
+from opsin import nn
 from opsin.base.concurrency import lazy
 from opsin.base.formatting import duration
 from opsin.ir import Graph
+from opsin.model.pretrained import prepared_network
 from opsin.model.record import held_out
 from opsin.planning.budget import Budget, bytes_besides_step, epoch_seconds, evaluation_seconds
 from opsin.planning.candidate import Candidate, Planner
@@ -49,7 +50,9 @@ class Int8Planner:
         return self.planner.plan(candidate)
 
     def record_seconds(self, candidate: Candidate) -> float:
-        """Return the time that is reserved for the record after a candidate's training."""
+        """Return the time that is reserved for the record after a candidate's training; int8 is for images."""
+        if self.data.input is not None:
+            return 0.0
         train, measured = len(self.data.train), len(held_out(self.data))
         trained = sum(stage.epochs * (stage.images or train) for stage in candidate.stages)
         images = sum(recorded_images(self._network, trained, train, measured))
@@ -96,7 +99,7 @@ class Int8Planner:
 
     @lazy
     def _layer(self) -> nn.Layer:
-        return zoo.find(self.planner.choice.network)(self.data.task.outputs, task=self.data.task.name)
+        return prepared_network(self.planner.choice.network, self.data.task, self.data.input)
 
     @lazy
     def _network(self) -> Graph:

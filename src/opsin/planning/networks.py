@@ -7,7 +7,10 @@ from dataclasses import replace
 from opsin import nn, zoo
 from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
+from opsin.base.formatting import listed
 from opsin.data.decode import Stretch
+from opsin.inputs import find_kind
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.model.pretrained import preprocessing_of
 from opsin.planning.dataset_summary import MAX_SMALL_SIDE, DatasetSummary
 from opsin.planning.few_shot import few_shot_choice, is_few_shot
@@ -64,6 +67,8 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
 
 
 def _choose_network(summary: DatasetSummary, options: TrainOptions, machine: Machine) -> NetworkChoice:
+    if summary.kind != IMAGE:
+        return _choice_of_kind(summary, options)
     if options.pretrained and not summary.resizable:
         raise UsageError(
             f"published weights need images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and arrays keep their size; "
@@ -92,6 +97,24 @@ def _choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mac
         reason = f"{SMALL_COLOUR} at {MAX_SMALL_SIDE} × {MAX_SMALL_SIDE}: {why}"
         return NetworkChoice(SMALL_COLOUR, False, options.size or MAX_SMALL_SIDE, None, (reason,), summary)
     return _transfer(TRANSFER, summary, options, "trained on ImageNet's 1.3 million photos", machine)
+
+
+def _choice_of_kind(summary: DatasetSummary, options: TrainOptions) -> NetworkChoice:
+    """Return the network for samples that are no images: that of the options, or the default of the kind of input."""
+    many = NOUNS[summary.kind][1]
+    for name, given in {"--size": options.size, "--pretrained": options.pretrained, "--freeze": options.freeze}.items():
+        if given:
+            raise UsageError(f"{name} is for images; leave it out: {summary.kind} is what the data holds")
+    if options.weights is not None:
+        raise UsageError(f"--weights cannot begin a training on {many} yet; leave it out")
+    kind = find_kind(summary.kind)
+    network = options.network or kind.network(summary.images)
+    entry = zoo.find(network)
+    if entry.kind != summary.kind:
+        suitable = listed(zoo.names(kind=summary.kind), conjunction="or")
+        raise UsageError(f"{network} is a network for {NOUNS[entry.kind][1]}, not for {many}; take {suitable}")
+    why = "as requested" if options.network else kind.defaults(network, summary.images).reason
+    return NetworkChoice(network, False, None, None, (f"{network} from scratch, {why}",), summary)
 
 
 def _annotated_choice(

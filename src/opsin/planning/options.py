@@ -12,6 +12,7 @@ from opsin.base.errors import UsageError
 from opsin.base.option_fields import LEARNING_CURVE_HELP, PLANNING, OptionFields, option
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing
+from opsin.inputs import InputKind
 from opsin.ir.arguments import one_of
 from opsin.model.model_weights import ModelWeights
 from opsin.model.pretrained import starting_network
@@ -109,9 +110,9 @@ class NetworkChoice:
         """Whether training begins with trained weights."""
         return self.pretrained or self.weights is not None
 
-    def network_for(self, task: Task) -> nn.Layer:
-        """Return the network, marked with the trained weights that it begins with."""
-        return starting_network(self.network, task, self.pretrained, self.weights)
+    def network_for(self, task: Task, input: InputKind | None = None) -> nn.Layer:
+        """Return the network, marked with the trained weights that it begins with; see `starting_network`."""
+        return starting_network(self.network, task, self.pretrained, self.weights, input)
 
 
 @dataclass(frozen=True)

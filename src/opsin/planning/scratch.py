@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import floor, prod
 
-from opsin import nn, zoo
+from opsin import nn
 from opsin.base.formatting import duration
 from opsin.compiler.precision import Precision
 from opsin.data import Dataset
 from opsin.ir import Graph
+from opsin.model.pretrained import prepared_network
 from opsin.planning.budget import (
     Budget,
     bytes_besides_step,
@@ -48,7 +49,7 @@ class ScratchPlanner:
         self, choice: NetworkChoice, data: Dataset, options: TrainOptions, budget: Budget, meter: CostMeter
     ) -> None:
         self.choice, self.data, self.options, self.budget = choice, data, options, budget
-        layer = zoo.find(choice.network)(data.task.outputs, task=data.task.name)
+        layer = prepared_network(choice.network, data.task, data.input)
         recipe_plan = self._recipe_plan(options.batch)
         ema = recipe_plan.ema if options.ema is None else options.ema
         shape = _training_shape(recipe_plan.stages[0], data)

@@ -44,7 +44,7 @@ def trial_candidates(
     """
     default_candidate = TrialCandidate(default, options)
     is_fixed = options.epochs is not None and options.budget is None
-    is_annotated = default.summary.task is not None
+    is_annotated = default.summary.has_defaults
     is_named = options.network or options.weights or default.few_shot
     if is_named or is_fixed or is_annotated or not options.search or not default.summary.images:
         return [default_candidate]

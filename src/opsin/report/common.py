@@ -7,6 +7,7 @@ from typing import Any
 
 from opsin.data import Dataset, Samples
 from opsin.data.ingest.receipt import Receipt
+from opsin.inputs.registry import IMAGE
 from opsin.model import Model
 from opsin.model.record import Split, held_out_split, measured_images, measured_on
 from opsin.report.history import Diagnosis, EpochRecord, diagnose, epoch_records
@@ -27,6 +28,7 @@ class Report:
     data without test images is measured on the validation or training images. `record` is the training record, `shape`
     that of the network's images, and `seconds` the time that the measurements took. `thumbnails` maps keys to `data:`
     URLs. `see` is the file name of a page of `opsin see` about the mistakes, in their order; empty if there is none.
+    `kind` is the kind of input.
     """
 
     model: str
@@ -43,6 +45,7 @@ class Report:
     seconds: float
     thumbnails: dict[str, str] = field(default_factory=dict, repr=False)
     see: str = ""
+    kind: str = IMAGE
 
 
 def is_trained_here(model: Model, data: Dataset) -> bool:
@@ -63,6 +66,7 @@ def known_facts(model: Model, data: Dataset, metric: str) -> dict[str, Any]:
     return {
         "model": model.name, "network": model.network, "data": data.name, "record": model.record,
         "trained_here": trained_here, "split": measured_on(data), "shape": model.preprocessing.shape,
+        "kind": model.kind,
         "history": history, "receipt": data.receipt,
         "diagnosis": diagnose(history, model.record.get("held_out")) if was_held_out else None,
     }  # fmt: skip

@@ -93,7 +93,7 @@ class EvaluatedSet:
             self.classes[answer],
             float(self.probabilities[number, answer]),
             float(self.probabilities[number, label]),
-            thumbnails.add(self.split, self.images.pixels, number) if thumbnails else None,
+            thumbnails.add(self.split, self.images, number) if thumbnails else None,
             int(self.indices[number]),
         )
 

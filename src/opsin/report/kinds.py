@@ -9,6 +9,7 @@ from opsin.model import Model
 from opsin.report import classification_page, classification_text, task_page, task_text
 from opsin.report.common import SECONDS
 from opsin.report.model_report import ModelReport, measure_classifier
+from opsin.report.nouns import renamed, renamed_page
 from opsin.report.task_report import TaskReport, measure_task
 from opsin.tasks.registry import is_annotated
 
@@ -27,9 +28,11 @@ def measure_model(model: Model, data: Dataset, *, seconds: float = SECONDS) -> A
 
 def page(report: AnyReport) -> str:
     """Return the report as an HTML file."""
-    return task_page.page(report) if isinstance(report, TaskReport) else classification_page.page(report)
+    html = task_page.page(report) if isinstance(report, TaskReport) else classification_page.page(report)
+    return renamed_page(html, report.kind)
 
 
 def text(report: AnyReport) -> list[str]:
     """Return headline, classes, findings and next steps, in lines for a terminal."""
-    return task_text.text(report) if isinstance(report, TaskReport) else classification_text.text(report)
+    lines = task_text.text(report) if isinstance(report, TaskReport) else classification_text.text(report)
+    return [renamed(line, report.kind) for line in lines]

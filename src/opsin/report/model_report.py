@@ -122,7 +122,7 @@ def measure_classifier(model: Model, data: Dataset, seconds: float = SECONDS) ->
         issues, curve = _measure_features(model, data, evaluated, FEATURE_TIME * seconds, thumbnails)
     elif len(images) >= MIN_IMAGES_TO_JUDGE_LABELS:  # the model itself was not trained on these labels
         issues = find_label_issues(evaluated, len(images), True, thumbnails)
-    robustness = measure_robustness(model, images, ROBUSTNESS_TIME * seconds)
+    robustness = measure_robustness(model, images, ROBUSTNESS_TIME * seconds) if images.input is None else None
     return ModelReport(
         evaluation=evaluation, accuracy=Share(evaluation.correct, evaluation.images), baseline=_baseline(evaluation),
         classes=class_figures(evaluation), reliability=reliability(evaluated.probabilities, evaluated.labels),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass
+from math import prod
 from statistics import median
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opsin import nn
 from opsin.backends.base import Program
 from opsin.backends.native.machine_peak import cpu_model
 from opsin.backends.native.program import Native
 from opsin.base.processors import processors
+from opsin.inputs.registry import IMAGE
 from opsin.model import Model
 
 try:
@@ -51,8 +54,7 @@ class Speed:
 
 def measure_speed(model: Model, seconds: float) -> Speed:
     """Time `model` for about `seconds`, without compilation."""
-    channels, rows, columns = model.preprocessing.input_shape
-    pixels = np.random.default_rng(0).integers(0, 256, (THROUGHPUT_IMAGES, channels, rows, columns), dtype=np.uint8)
+    pixels = _random_samples(model)
     program = model.program(1)
 
     def run() -> float:
@@ -75,6 +77,16 @@ def measure_speed(model: Model, seconds: float) -> Speed:
         description.parameters, description.macs, median(times), throughput,
         _program_memory(program), peak_memory(),
     )  # fmt: skip
+
+
+def _random_samples(model: Model) -> NDArray[Any]:
+    shape = model.preprocessing.input_shape
+    random = np.random.default_rng(0)
+    if model.kind == IMAGE:
+        return random.integers(0, 256, (THROUGHPUT_IMAGES, *shape), dtype=np.uint8)
+    bits = random.integers(0, 2**64, (THROUGHPUT_IMAGES, prod(shape)), dtype=np.uint64)
+    samples: NDArray[Any] = model.preprocessing.random(bits)
+    return samples
 
 
 def _program_memory(program: Program) -> int | None:

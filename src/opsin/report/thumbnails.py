@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opsin.data.pixels import Pixels
+from opsin.data import Samples
 
 MAX_THUMBNAIL_SIDE = 112
 """Pixels of the longer side of a thumbnail."""
@@ -29,19 +29,27 @@ class ThumbnailStore:
     def __init__(self) -> None:
         self.urls: dict[str, str] = {}
 
-    def add(self, split: str, pixels: Pixels, number: int) -> str | None:
+    def add(self, split: str, images: Samples, number: int) -> str | None:
         """Return the key of an image's thumbnail; None if the store is full."""
         key = f"{split}-{number}"
         if key not in self.urls:
             if len(self.urls) >= MAX_THUMBNAILS:
                 return None
-            self.urls[key] = thumbnail(pixels[number])
+            self.urls[key] = thumbnail(shown_pixels(images, number))
         return key
 
     def put(self, key: str, pixels: NDArray[np.uint8]) -> str:
         """Store the thumbnail of an image under `key`, and return the key."""
         self.urls[key] = thumbnail(pixels)
         return key
+
+
+def shown_pixels(images: Samples, number: int) -> NDArray[np.uint8]:
+    """Return a sample as an image, uint8 C×H×W: the image itself, or a picture of another kind of input."""
+    sample = images.pixels[number]
+    if images.input is None:
+        return sample
+    return np.ascontiguousarray(images.input.picture(sample).transpose(2, 0, 1))
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:

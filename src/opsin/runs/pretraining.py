@@ -70,7 +70,7 @@ def reason_against(choice: NetworkChoice, options: TrainOptions) -> str | None:
             "the published weights have learned from more photos than these; with --from-scratch, features are "
             "learned from the folder instead"
         )
-    return None if choice.summary.task is None else "only a training on classes learns from it by itself"
+    return None if not choice.summary.has_defaults else "only a training on classes of images learns from it by itself"
 
 
 def plan_pretraining(

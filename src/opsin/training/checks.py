@@ -8,6 +8,7 @@ from pathlib import Path
 from opsin import nn
 from opsin.base.errors import UsageError
 from opsin.data import Dataset
+from opsin.inputs.registry import NOUNS
 from opsin.ir import Graph
 from opsin.model.file import check_writable
 from opsin.tasks.task import Task
@@ -26,8 +27,12 @@ def check(plan: TrainingPlan, data: Dataset, out: Path | None, threads: int | No
         raise UsageError(f"there are {len(plan.class_weights)} class weights for {len(labels)} classes")
     if plan.tta:
         check_mirrors(data.task)
+        if data.input is not None:
+            raise UsageError(f"test-time augmentation mirrors images, not {NOUNS[data.train.kind][1]}; leave it out")
     if any(stage.qat for stage in plan.stages):
         check_qat(data.task)
+        if data.input is not None:
+            raise UsageError(f"quantization-aware training (qat) is for images, not for {NOUNS[data.train.kind][1]}")
 
 
 def check_mirrors(task: Task) -> None:

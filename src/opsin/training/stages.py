@@ -217,6 +217,8 @@ def preprocessing_for(plan: TrainingPlan, data: Dataset) -> Preprocessing:
         preprocessing = preprocessing_of(plan.network, max(data.shape[1:]))
     else:
         preprocessing = Preprocessing.of(data.train)
+    if data.input is not None:
+        return preprocessing
     crop = data.train.framing or preprocessing.crop
     return replace(preprocessing, pixel_range=data.pixel_range, crop=crop)
 

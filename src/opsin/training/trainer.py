@@ -15,7 +15,6 @@ from opsin.model import Engine, Model
 from opsin.model.pretrained import place_weights, starting_network
 from opsin.model.record import held_out, held_out_split, measured_images, measured_on
 from opsin.tasks.score import Score
-from opsin.tasks.task import Task
 from opsin.training.backend import engine_for, evaluation_engine_for
 from opsin.training.checkpointer import Checkpointer
 from opsin.training.checks import check, inference_graph, with_signs
@@ -87,7 +86,7 @@ class Trainer:
     ) -> None:
         data = with_signs(data.stacked(zoo.frames(plan.network)).for_network(plan.network), plan.signed)
         check(plan, data, out, threads)
-        layer = _network(plan, data.task, network)
+        layer = _network(plan, data, network)
         graph = inference_graph(layer, data)
         self.plan, self.data, self.out, self.warnings = plan, data, out, tuple(warnings)
         self.model = Model(
@@ -348,10 +347,10 @@ class Trainer:
         self.writer.save(paths, state, self.state.history, ending, score)
 
 
-def _network(plan: TrainingPlan, task: Task, own: nn.Layer | None) -> nn.Layer:
+def _network(plan: TrainingPlan, data: Dataset, own: nn.Layer | None) -> nn.Layer:
     """Return the network of a plan, or the user's own, marked with the weights that it begins with."""
     if own is None:
-        return starting_network(plan.network, task, plan.pretrained, plan.weights)
+        return starting_network(plan.network, data.task, plan.pretrained, plan.weights, data.input)
     if plan.weights is not None:
         place_weights(own, plan.weights)
     return own

@@ -15,6 +15,7 @@ from opsin.zoo.efficientnet_lite_det import fcos_efficientnet_lite0
 from opsin.zoo.egomotion import egomotion
 from opsin.zoo.fcn import fcn_resnet50
 from opsin.zoo.googlenet import googlenet, googlenet_2014
+from opsin.zoo.kim_cnn import kim_cnn
 from opsin.zoo.lenet5 import lenet5
 from opsin.zoo.lenet5_1998 import lenet5_1998
 from opsin.zoo.lraspp import lraspp_mobilenet_v3_large
@@ -45,7 +46,7 @@ __all__ = [
     "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "create", "densenet121", "efficientnet_b0",
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4",
     "egomotion", "fcn_resnet50", "fcos_efficientnet_lite0", "find", "frames", "googlenet", "googlenet_2014",
-    "lenet5", "lenet5_1998", "lraspp_mobilenet_v3_large", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8",
+    "kim_cnn", "lenet5", "lenet5_1998", "lraspp_mobilenet_v3_large", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8",
     "mlperf_tiny_vww", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "names",
     "pilotnet", "resnet9", "resnet9_half", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
     "resnet44_cifar", "resnet50", "resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152", "resnet1202_cifar",

@@ -47,6 +47,8 @@ class Entry:
     keep their initial values. None if the published weights are for the whole network, or there are none."""
     frames: int = 1
     """The successive frames of a film that the network takes at once, with the channels of one after the other."""
+    kind: str = "image"
+    """The kind of input (see `opsin.inputs`). `input_shape` is that of what its front end gives, such as spectra."""
 
     def __call__(self, classes: int | None = None, *, pretrained: bool = False, task: str | None = None) -> Layer:
         """Create the network for `classes` classes, or outputs; with `pretrained`, it starts from published weights.
@@ -81,17 +83,21 @@ def register(
     task: Task = "classification",
     backbone: str | None = None,
     frames: int = 1,
+    kind: str = "image",
 ) -> Entry:
     """Register a network. The defaults are those of the ImageNet challenge (Russakovsky et al. 2015)."""
-    entry = _entries[name] = Entry(name, constructor, input_shape, classes, task, backbone, frames)
+    entry = _entries[name] = Entry(name, constructor, input_shape, classes, task, backbone, frames, kind)
     return entry
 
 
-def names(task: Task | None = None) -> list[str]:
-    """Return the names of all networks, or those for a task, sorted. Raise `UsageError` if there is no such task."""
+def names(task: Task | None = None, kind: str | None = None) -> list[str]:
+    """Return the names of all networks, or those for a task and a kind of input, sorted.
+
+    Raise `UsageError` if there is no such task.
+    """
     if task is not None:
         one_of("the task", task, TASKS)
-    return sorted(name for name, entry in _entries.items() if task in (None, entry.task))
+    return sorted(name for name, entry in _entries.items() if task in (None, entry.task) and kind in (None, entry.kind))
 
 
 def find(name: str) -> Entry:

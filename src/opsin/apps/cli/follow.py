@@ -34,6 +34,7 @@ from opsin.data.frames import FolderFrames, Frame, Video, camera_frames, video_f
 from opsin.data.parallel import in_thread
 from opsin.data.video_names import is_video
 from opsin.model import Model
+from opsin.model.samples import require_images
 from opsin.training.interrupt import Interruption
 
 
@@ -89,6 +90,7 @@ def run(
     The exit code is 1 if frames could not be read.
     """
     source, model = _only(inputs), open_model(name)
+    require_images(model, "--follow")
     Arithmetic(*arithmetic).checked().apply(model)
     return _follow(model, source, FollowOptions(as_json, default_top(model, top), out, idle))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ from opsin.base.formatting import percent
 from opsin.data.batches import MAX_BATCH
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.video_names import is_video
+from opsin.inputs.registry import IMAGE, TEXT
 from opsin.model import Model, Prediction
 from opsin.model.inputs import Sized
+from opsin.model.samples import require_images
 
 DONT_KNOW = "don't know"
 
@@ -64,8 +67,10 @@ def run(
         return command("follow")(name, images, as_json, top, out, idle, arithmetic)
     model = open_model(name)
     settings.apply(model)
+    if model.kind != IMAGE and out:
+        require_images(model, "--out")
     copies = AnnotatedCopies(Path(out), model.task) if out else None
-    contents, results = [each for image in images for each in _contents(image)], list[Result]()
+    contents, results = [each for image in images for each in _contents(image, model.kind)], list[Result]()
     warn_about_frames(len(contents), model.preprocessing)
     try:
         for result in _answers(model, contents, top):
@@ -108,13 +113,18 @@ def _print_comparisons(results: Sequence[Result], model: Model) -> None:
         typer.echo(line)
 
 
-def _contents(image: str) -> Iterator[tuple[str, Path | bytes | DataError]]:
-    """Yield the name and the path, or the bytes, of a file, of each image in a folder, or of standard input."""
+def _contents(image: str, kind: str = IMAGE) -> Iterator[tuple[str, Path | bytes | DataError]]:
+    """Yield the name and the path, or the bytes, of a file, of each image in a folder, or of standard input.
+
+    For a model of texts, what is no file is a text itself.
+    """
     if image == "-":
         try:
             yield "standard input", _standard_input()
         except DataError as error:
             yield "standard input", error
+    elif kind == TEXT and not os.path.exists(image):
+        yield image, image.encode("utf-8", "surrogateescape")
     else:
         try:
             yield from ((str(path), path) for path in paths_of(image))
@@ -154,7 +164,9 @@ def _read(model: Model, name: str, content: Path | bytes | DataError) -> Sized |
     if isinstance(content, DataError):
         return content
     try:
-        return model.reader.read_with_size(content, name)
+        if model.kind == IMAGE:
+            return model.reader.read_with_size(content, name)
+        return model.reader.read(content, name), model.reader.size
     except DataError as error:
         return error
 

@@ -20,6 +20,7 @@ from opsin.inspection.images import NamedImages, check_count
 from opsin.inspection.page.target import check_name, check_target
 from opsin.model import Model
 from opsin.model.inputs import Sized
+from opsin.model.samples import require_images
 from opsin.tasks.explained_score import known
 
 
@@ -34,6 +35,7 @@ def run(name: str, images: Sequence[str], out: str, label: str | None, data: str
 
         show("model")
         model = open_model(name)
+        require_images(model, "opsin see")
         line.show("")
         named = _read(model, images)
         warn_about_frames(len(named.pixels), model.preprocessing)

@@ -16,6 +16,7 @@ from opsin.base.errors import ModelError, OpsinError, UsageError
 from opsin.base.processors import processors
 from opsin.data.file_io import stamp
 from opsin.model import Model
+from opsin.model.samples import require_images
 
 Open = Callable[[str], Model]
 
@@ -39,6 +40,7 @@ class ServedModel:
     def _ready(self, path: str) -> Model:
         """Open the model and compile its programs, so that no request waits for that."""
         model = self._open(path)
+        require_images(model, "opsin serve")
         if model.preprocessing.frames > 1:
             raise UsageError(f"{path} compares frames of a film, and a server gets single images; use `opsin predict`")
         model.max_batch = max(BATCH, BATCH_OF_CORE * processors())

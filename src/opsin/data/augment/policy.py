@@ -33,6 +33,12 @@ MIN_GREY_SHARE = 0.99
 """Share of grey pixels above which images count as grey."""
 
 
+def check_level(level: str) -> None:
+    """Raise `UsageError` unless the augmentation has a level of this name."""
+    if level not in LEVELS:
+        raise UsageError(f"the augmentation must be one of {', '.join(LEVELS)}, not '{level}'")
+
+
 def preset(
     level: str, shape: tuple[int, int, int], classes: Sequence[str] = (), *, grey: bool = False, dark: bool = False
 ) -> Augmentation:
@@ -43,8 +49,7 @@ def preset(
     photographs and are mirrored, unless the names of the `classes` are digits or letters, or mention left and right.
     No image is rotated by more than 15°. Raise `UsageError` for an unknown level.
     """
-    if level not in LEVELS:
-        raise UsageError(f"the augmentation must be one of {', '.join(LEVELS)}, not '{level}'")
+    check_level(level)
     if level == "none":
         return Augmentation()
     is_strong, is_small = level == "strong", max(shape[1:]) <= MAX_SMALL_SIDE
@@ -113,8 +118,12 @@ def policy_for(
 ) -> Augmentation:
     """Return the `preset` for these images, without changes that the targets of their task cannot follow.
 
-    Colour files without colour count as grey; `flip` overrides mirroring. `views` are those of a step.
+    Colour files without colour count as grey; `flip` overrides mirroring. `views` are those of a step. Other kinds of
+    input have augmentations of their own.
     """
+    if images.input is not None:
+        check_level(level)
+        return images.input.augmentation(level)  # type: ignore[no-any-return]
     if views.count > 1:
         policy = views_preset(level, preprocessing.shape, grey=level != "none" and _all_grey(images))
         return policy if flip is None else replace(policy, flip=flip)

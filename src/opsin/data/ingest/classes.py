@@ -20,12 +20,25 @@ from opsin.data.ingest.split import FEW_IMAGES, assign_splits, content_ranks, co
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, Source
 from opsin.data.pixels import Pixels, take
 from opsin.data.preprocessing import Inverted, Preprocessing
+from opsin.inputs.kind import InputKind
+from opsin.inputs.registry import IMAGE, NOUNS
 
 
 class ClassIngest:
     """Builds a `Dataset` from the results of a scan."""
 
-    def __init__(self, source: Source, result: Scan, seed: int, preprocessing: Preprocessing | None, path: str) -> None:
+    def __init__(
+        self,
+        source: Source,
+        result: Scan,
+        seed: int,
+        preprocessing: Preprocessing | None,
+        path: str,
+        input: InputKind | None = None,
+    ) -> None:
+        """`input` is the kind of the samples if they are no images."""
+        self.input = input
+        self.nouns = NOUNS[IMAGE if input is None else input.kind]
         self.source = source
         self.seed = seed
         self.preprocessing = preprocessing
@@ -64,7 +77,7 @@ class ClassIngest:
             for index, label in zip(usable.tolist(), labels, strict=True)
             if items[index].split not in (TEST, VALIDATION)
         }
-        reason = "no training image of its class can be read"
+        reason = f"no training {self.nouns[0]} of its class can be read"
         untrained = [
             FileProblem(items[index].name, reason, UNLABELLED)
             for index, label in zip(usable.tolist(), labels, strict=True)
@@ -81,6 +94,8 @@ class ClassIngest:
         labels = np.array([numbers[item.label] for item in self.items], np.int32)
         digests = index.digests[usable]
         groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
+        if self.input is not None:
+            groups = groups.exact_only()
         source_splits = [item.split for item in self.items]
         rank = content_ranks(digests, self.seed)
         splits, split_note = assign_splits(source_splits, labels, groups.near, rank, few=FEW_IMAGES)
@@ -97,7 +112,8 @@ class ClassIngest:
             tuple(sorted(self.listed_classes - set(classes))),
             tuple(name for name, count in zip(classes, total, strict=True) if count == 1),
             perf_counter() - begin, self.cached, tuple(self.notes), self.pixel_range, depth.types, depth.clipped,
-            depth.remarks,
+            depth.remarks, kind=IMAGE if self.input is None else self.input.kind,
+            used_as="" if self.input is None else self.input.describe(),
         )  # fmt: skip
         return Dataset(
             self.source.name, train, test if len(test) else None, TEST in source_splits,
@@ -107,7 +123,7 @@ class ClassIngest:
     def _images(self, pixels: Pixels, labels: NDArray[np.int32], selected: NDArray[np.bool_]) -> LabeledImages:
         rows = np.flatnonzero(selected)
         names = tuple(self.items[row].name for row in rows)
-        return LabeledImages(decode.select(pixels, rows), labels[rows], self.classes, names)
+        return LabeledImages(decode.select(pixels, rows), labels[rows], self.classes, names, self.input)
 
     def _content(self, source_splits: list[str]) -> str:
         """Return a digest of the files, their classes and splits that is independent of file names and decoding."""
@@ -122,8 +138,9 @@ class ClassIngest:
         """Raise `DataError` unless there are usable training images of two classes."""
         if len(self.classes) > 1:
             return
-        content = f"images of one class only ('{self.classes[0]}')" if self.classes else "no images that can be used"
-        text = f"{self.path} holds {content}; training needs images of at least two classes"
+        many = self.nouns[1]
+        content = f"{many} of one class only ('{self.classes[0]}')" if self.classes else f"no {many} that can be used"
+        text = f"{self.path} holds {content}; training needs {many} of at least two classes"
         if self.empty_folders:
             text += f" (no file is in {', '.join(self.empty_folders[:5])})"
         if self.problems:

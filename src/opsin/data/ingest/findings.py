@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from opsin.data.decode import PixelRange
 from opsin.data.items import SPLITS, FileProblem
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.tasks.annotations import Problem
 from opsin.tasks.registry import CLASSIFICATION
 
@@ -100,6 +101,8 @@ class Findings:
     Of tasks with annotations, `subject` says what they are about ("3 classes of objects"), `form` what they are ("COCO
     JSON"), `counts` how many images show each class, `images_by_split` how many images there are, `annotations` the
     number of annotations of each class, and `annotation_problems` those that cannot be used.
+
+    `kind` is the kind of input, and `used_as` says what samples other than images are used as ("1.00 s at 8,000 Hz").
     """
 
     source: str
@@ -125,6 +128,13 @@ class Findings:
     images_by_split: Mapping[str, int] = field(default_factory=dict)
     annotations: Mapping[str, int] = field(default_factory=dict)
     annotation_problems: tuple[Problem, ...] = ()
+    kind: str = IMAGE
+    used_as: str = ""
+
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """What one sample is called, and several."""
+        return NOUNS[self.kind]
 
     @property
     def split_sizes(self) -> dict[str, int]:

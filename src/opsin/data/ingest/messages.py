@@ -35,11 +35,12 @@ def _head(receipt: Findings) -> Iterator[str]:
     cached_note = f", {receipt.cached:,} of them cached" if receipt.cached else ""
     time = f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
     subject = receipt.subject or f"{classes} classes"
-    yield f"{receipt.source}: {receipt.images:,} images of {subject}, in {time}{speed}{cached_note}"
+    yield f"{receipt.source}: {receipt.images:,} {receipt.nouns[1]} of {subject}, in {time}{speed}{cached_note}"
     if receipt.form:
         yield f"Annotated for {receipt.task}: {receipt.form}; --task classification reads folders as classes instead."
     channels, height, width = receipt.shape
-    yield f"Used as {height} × {width}, {'grey' if channels == 1 else 'colour'}.{_sizes(receipt)}"
+    used_as = receipt.used_as or f"{height} × {width}, {'grey' if channels == 1 else 'colour'}"
+    yield f"Used as {used_as}.{_sizes(receipt)}"
     yield from _range(receipt)
     yield f"Splits: {receipt.split_note}."
 
@@ -83,7 +84,7 @@ def _counts(receipt: Findings, full: bool) -> Iterator[str]:
         [titles.get(name, name), *(f"{table[split].get(name, 0):,}" for split in SPLITS)] if name else ["…", "", "", ""]
         for name in selection
     ]
-    label = "images" if receipt.form else "total"
+    label = receipt.nouns[1] if receipt.form else "total"
     rows.append([label, *(f"{receipt.split_sizes.get(split, 0):,}" for split in SPLITS)])
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
@@ -93,12 +94,12 @@ def _counts(receipt: Findings, full: bool) -> Iterator[str]:
 
 def _findings(receipt: Findings, full: bool) -> Iterator[str]:
     """Yield the problems and possible problems of the data."""
-    totals = receipt.totals
+    totals, (one, many) = receipt.totals, receipt.nouns
     if receipt.imbalance >= MIN_IMBALANCE:
         largest, smallest = next(iter(totals)), list(totals)[-1]
-        yield f"\nImbalanced: {largest} has {receipt.imbalance:.1f} times as many images as {smallest}."
-    yield from _classes("without a usable image, left out", receipt.empty_classes, full)
-    yield from _classes("with a single image, which is used for training only", receipt.single_image_classes, full)
+        yield f"\nImbalanced: {largest} has {receipt.imbalance:.1f} times as many {many} as {smallest}."
+    yield from _classes(f"without a usable {one}, left out", receipt.empty_classes, full)
+    yield from _classes(f"with a single {one}, which is used for training only", receipt.single_image_classes, full)
     for note in receipt.notes:
         yield f"\n{note}"
     problems = [f"{problem.name}: {problem.reason}" for problem in receipt.problems]
@@ -109,16 +110,16 @@ def _findings(receipt: Findings, full: bool) -> Iterator[str]:
     remarks = [f"{remark.name}: {remark.left_out}" for remark in receipt.remarks]
     yield from _list("with content that is ignored", "file", "files", remarks, full)
     leaks = [_group(group, "split", full) for group in receipt.leaks]
-    yield from _list(f"of the same image in several splits, a leak{LEGEND}", "group", "groups", leaks, full)
+    yield from _list(f"of the same {one} in several splits, a leak{LEGEND}", "group", "groups", leaks, full)
     conflicts = [_group(group, "label", full) for group in receipt.conflicts]
-    yield from _list(f"of the same image with several labels{LEGEND}", "group", "groups", conflicts, full)
+    yield from _list(f"of the same {one} with several labels{LEGEND}", "group", "groups", conflicts, full)
     harmless = [_group(g, "", full) for g in receipt.duplicates if len(g.splits) == 1 and len(g.labels) == 1]
     where = "one split" if receipt.form else "one class and split"
-    yield from _list(f"of the same image within {where}{LEGEND}", "group", "groups", harmless, full)
+    yield from _list(f"of the same {one} within {where}{LEGEND}", "group", "groups", harmless, full)
     if not receipt.compared:
-        yield "\nToo many images are too similar to compare all pairs; only exact duplicates were searched for."
+        yield f"\nToo many {many} are too similar to compare all pairs; only exact duplicates were searched for."
     if not (problems or faults or receipt.duplicates or receipt.empty_classes):
-        yield "\nEvery file can be read, and no image occurs twice."
+        yield f"\nEvery file can be read, and no {one} occurs twice."
 
 
 def _kinds(problems: Sequence[FileProblem | Problem]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from opsin.base.errors import DataError
-from opsin.base.path_words import has_image_ending
+from opsin.base.path_words import has_sample_ending
 from opsin.data.sources.names import quoted_list, split_named
 from opsin.tasks.tables.names import (
     LABEL_NAMES,
@@ -97,12 +97,12 @@ def find_columns(
 def _header(lines: Sequence[list[str]], heads: list[str], width: int) -> tuple[bool, list[list[str]]]:
     """Return whether the first line names the columns, and the first values of each column."""
     known_names = {*PATH_NAMES, *LABEL_NAMES, *SPLIT_NAMES} & set(heads)
-    header = bool(known_names) and not any(map(has_image_ending, lines[0]))
+    header = bool(known_names) and not any(map(has_sample_ending, lines[0]))
     values = _by_column(lines[1 if header else 0 : MAX_SAMPLE_ROWS], width)
     if not header and len(lines) > 1:  # an unknown header has no image file in a column of image files
         below = _by_column(lines[1:MAX_SAMPLE_ROWS], width)
         header = any(
-            _images(b) == len(b) and not has_image_ending(v[0]) for v, b in zip(values, below, strict=True) if b
+            _images(b) == len(b) and not has_sample_ending(v[0]) for v, b in zip(values, below, strict=True) if b
         )
         values = below if header else values
     return header, values
@@ -174,7 +174,7 @@ def _by_column(lines: Iterable[list[str]], width: int) -> list[list[str]]:
 
 
 def _images(values: list[str]) -> int:
-    return sum(map(has_image_ending, values))
+    return sum(map(has_sample_ending, values))
 
 
 def _column_of(heads: list[str], names: list[str], among: list[int]) -> int | None:

@@ -6,12 +6,13 @@ import glob
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
 from opsin.base.errors import DataError
 from opsin.base.file_types import HEAD, absent, identify
+from opsin.base.path_words import has_sample_ending
 from opsin.data.dataset import Dataset
 from opsin.data.decode import PixelRange
 from opsin.data.decode.formats import recognise
@@ -30,13 +31,14 @@ from opsin.data.sources.parquet import open_parquet
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import OPENERS, Tar
+from opsin.data.sources.texts import JSON_LINES, Texts, open_texts
 from opsin.data.sources.without_labels import without_labels
 from opsin.data.sources.zips import Zip
 from opsin.tasks.registry import CLASSIFICATION, SELF_SUPERVISED, find_task
 
 SUPPORTED_SOURCES = (
-    "'digits' (built in), a folder with one folder of images for each class, a CSV or TSV table of paths and labels, "
-    "images with boxes, masks or numbers in files next to them, a zip or tar of any of these, "
+    "'digits' (built in), a folder with one folder of images, recordings or texts for each class, a CSV or TSV table "
+    "of paths or texts and labels, images with boxes, masks or numbers in files next to them, a zip or tar of any of these, "
     "an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
 )
 NPY = b"\x93NUMPY"
@@ -129,7 +131,10 @@ def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
         paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
         if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):
             return _open_many(paths, folder.resolve().name, folder)
-    if annotated := _annotated(FolderTree.of(folder, walk), walk.folders, request):
+    tree = FolderTree.of(folder, walk)
+    if not any(map(has_sample_ending, walk.files)) and (texts := _texts(tree, request)):
+        return texts
+    if annotated := _annotated(tree, walk.folders, request):
         return annotated
     files = open_folder(folder, walk)
     if not files.items:
@@ -177,17 +182,26 @@ def _open_file(path: Path, pixel_range: PixelRange | None, request: TaskRequest)
             raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
         tar = Tar(path)
         return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else _open_members(tar, request)
-    if table:
-        if request.needs_labels:
-            tree = FolderTree.of(path.parent, FolderWalk(path.parent)).with_table(path.name)
-            if annotated := _annotated(tree, (), request):
-                return annotated
+    if table or path.suffix.lower() in JSON_LINES:
+        tree = FolderTree.of(path.parent, FolderWalk(path.parent)).with_table(path.name)
+        if texts := _texts(replace(tree, paths=[path.name]), request):
+            return texts
+        if request.needs_labels and (annotated := _annotated(tree, (), request)):
+            return annotated
         return open_table(path, request.needs_labels)
     raise DataError(f"{path} {_describe_other(path, head)}; give {SUPPORTED_SOURCES}")
 
 
+def _texts(tree: FileTree, request: TaskRequest) -> Texts | None:
+    """Return the texts of the tables in a tree; None if there are none, or another task is asked for."""
+    return open_texts(tree, request.columns) if request.task in (None, CLASSIFICATION) else None
+
+
 def _open_members(members: Members, request: TaskRequest) -> Source:
-    return _annotated(MemberTree(stem(members.path), members), members.folders, request) or open_members(members)
+    tree = MemberTree(stem(members.path), members)
+    if not any(map(has_sample_ending, tree.paths)) and (texts := _texts(tree, request)):
+        return texts
+    return _annotated(tree, members.folders, request) or open_members(members)
 
 
 def _describe_other(path: Path, head: bytes) -> str:

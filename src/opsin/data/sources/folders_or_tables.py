@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from opsin.base.errors import DataError
-from opsin.base.path_words import has_image_ending
+from opsin.base.path_words import has_sample_ending
 from opsin.data.items import printable
 from opsin.data.sources.label_tables import (
     LabelTables,
@@ -62,7 +62,7 @@ def folders_or_tables(
     if listing is None or not listing.items:
         return _checked_classes(folders, where)
     if folders.has_classes:
-        images = sum(has_image_ending(item.name) for item in folders.items)
+        images = sum(has_sample_ending(item.name) for item in folders.items)
         min_items = 1 if _name_kinds(folders) else images + (0 if _differ_by_number(folders) else 1)
         if len(listing.items) < min_items:
             return folders

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from opsin.base.concurrency import lazy
 from opsin.base.errors import DataError
-from opsin.base.path_words import has_image_ending
+from opsin.base.path_words import has_sample_ending
 from opsin.data.items import REPEATED, UNSPLIT, FileProblem, Item, printable
 from opsin.data.sources.columns import MAX_SAMPLE_ROWS
 from opsin.data.sources.layout import Listing
@@ -166,7 +166,7 @@ class LabelTables:
 
 def unlisted(files: Sequence[str], listed_files: Set[str], folder: str = "") -> str:
     """Return a sentence about the images among the `files` that no table names; "" if there are none."""
-    unnamed = [file for file in files if file not in listed_files and has_image_ending(file)]
+    unnamed = [file for file in files if file not in listed_files and has_sample_ending(file)]
     if not unnamed:
         return ""
     inside = [file.removeprefix(folder + "/") if folder else file for file in unnamed]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from opsin.base.path_words import has_image_ending
+from opsin.base.path_words import has_sample_ending
 from opsin.data.items import TRAIN, UNLABELLED, UNSPLIT, FileProblem, Item, printable
 from opsin.data.sources.names import split_named
 
@@ -83,7 +83,7 @@ def by_folders(paths: Sequence[str], prefix: str = "", folders: Iterable[str] = 
             listing.positions.append(position)
         elif stray := layout.stray(components):
             strays[stray] += 1
-        elif has_image_ending(components[-1]):
+        elif has_sample_ending(components[-1]):
             listing.problems.append(FileProblem(name, "in no class folder", UNLABELLED))
     for folder, count in strays.items():
         reason = f"next to the training folder, but its name is not that of a split; files in it: {count:,}"
@@ -138,7 +138,7 @@ def _folders_in(paths: Sequence[Sequence[str]], root: int) -> dict[str, set[str 
     """Return the splits named by the folders in each class folder; None for other folders, "" for images."""
     inner: dict[str, set[str | None]] = {}
     for components in paths:
-        if len(components) > root + 1 and has_image_ending(components[-1]):
+        if len(components) > root + 1 and has_sample_ending(components[-1]):
             inner.setdefault(components[root], set()).add(
                 split_named(components[root + 1]) if len(components) > root + 2 else ""
             )

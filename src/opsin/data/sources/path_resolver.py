@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from opsin.base.path_words import has_image_ending
+from opsin.base.path_words import has_sample_ending
 from opsin.data.items import MISSING, TRAIN, UNLABELLED, FileProblem, printable
 from opsin.data.sources.names import OTHER_FOLDERS, normalized, quoted_list, split_named
 
@@ -40,7 +40,7 @@ class FileNameIndex:
             name = posixpath.basename(path)
             self._paths.setdefault(name.lower(), []).append(path)
             stem, dot, _ = name.rpartition(".")
-            if dot and stem and has_image_ending(name):
+            if dot and stem and has_sample_ending(name):
                 self._paths.setdefault(stem.lower(), []).append(path)
                 if stem.isdigit() and stem[0] == "0" and len(stem) > 1:  # spreadsheets turn 007 into 7
                     self._paths.setdefault(stem.lstrip("0") or "0", []).append(path)

@@ -1,0 +1,175 @@
+"""Tables of texts and their labels: CSV, TSV, or a JSON object in each line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from opsin.base.path_words import has_sample_ending, split_mentioned, split_named
+from opsin.data.file_io import MAX_IMAGE_BYTES
+from opsin.data.items import UNLABELLED, UNSPLIT, FileProblem, Item, printable
+from opsin.data.sources.file_tree import FileTree
+from opsin.inputs.registry import TEXT
+from opsin.tasks.problems import AnnotationFault
+from opsin.tasks.tables.names import LABEL_NAMES, SPLIT_NAMES, head
+from opsin.tasks.tables.table import Row, Table, is_table, parse
+from opsin.tasks.text import decode
+
+JSON_LINES = (".jsonl", ".ndjson")
+TEXT_NAMES = (
+    "text sentence review comment message content body tweet document question utterance title headline description "
+    "phrase input"
+).split()
+"""Names of columns of texts in lower case without separators, most likely first."""
+
+OTHER_LABEL_NAMES = ("sentiment", "polarity", "stars", "rating", "topic", "intent", "language", "answer", "spam")
+"""Names of columns of labels besides those of images."""
+
+MIN_WORDS = 3.0
+"""Words per cell, on average, of a column that is taken for one of texts without such a name."""
+
+MIN_NAMED_WORDS = 1.5
+SAMPLE_ROWS = 200
+MAX_CLASSES_SHARE = 0.5
+"""A column with more different values for each row is not one of labels."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A `Source` of the texts in the rows of tables."""
+
+    name: str
+    items: Sequence[Item]
+    problems: Sequence[FileProblem]
+    texts: Sequence[str]
+    notes: Sequence[str] = ()
+    kind: str = TEXT
+
+    def read(self, index: int) -> bytes:
+        return self.texts[index].encode("utf-8", "surrogateescape")
+
+    def stamp(self, index: int) -> str:
+        return ""
+
+
+def open_texts(tree: FileTree, columns: Sequence[str] = ()) -> Texts | None:
+    """Return the texts of the tables of a folder or an archive; None if there are none, or tables of files.
+
+    Several tables belong together if they are named after splits: train.csv and test.csv. `columns` name the column of
+    the labels.
+    """
+    paths = [path for path in tree.paths if is_table(path) or path.lower().endswith(JSON_LINES)]
+    depth = min((path.count("/") for path in paths), default=0)
+    found = [(path, text_table(tree, path, columns)) for path in paths if path.count("/") == depth]
+    tables = [(path, table) for path, table in found if table]
+    if len(tables) > 1:
+        named = [(path, table) for path, table in tables if _split(path)]
+        tables = named or tables[:1]
+    if not tables:
+        return None
+    items, texts, problems = list[Item](), list[str](), list[FileProblem]()
+    for path, table in tables:
+        default = _split(path) if len(tables) > 1 else ""
+        for row in table.table.rows:
+            name = printable(table.table.place(row.line))
+            label = row.cell(table.label)
+            if not label:
+                problems.append(FileProblem(name, "without a label", UNLABELLED))
+                continue
+            split = split_named(row.cell(table.split)) or default or UNSPLIT
+            items.append(Item(name, printable(label), split))
+            texts.append(row.cell(table.text))
+    used = {path for path, _ in tables}
+    note = _columns_note(tables[0][1])
+    others = [f"Not used: {printable(path)}." for path, table in found if table and path not in used]
+    return Texts(tree.name, items, problems, texts, [note, *others])
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table with the numbers of its columns of texts, labels and splits."""
+
+    table: Table
+    text: int
+    label: int
+    split: int | None
+
+
+def text_table(tree: FileTree, path: str, columns: Sequence[str] = ()) -> TextTable | None:
+    """Return a table of texts with its columns; None if the file is another one."""
+    try:
+        table = (
+            _json_lines(path, tree.read(path)) if path.lower().endswith(JSON_LINES) else parse(path, tree.read(path))
+        )
+    except AnnotationFault:
+        return None
+    if table is None or len(table.titles) < 2:
+        return None
+    heads = [head(title) for title in table.titles]
+    sample = table.rows[:: max(1, len(table.rows) // SAMPLE_ROWS)]
+    values = [[cell for row in sample if (cell := row.cell(column))] for column in range(len(heads))]
+    if any(cells and sum(map(has_sample_ending, cells)) > len(cells) // 2 for cells in values):
+        return None
+    text = _text_column(heads, values)
+    if text is None:
+        return None
+    rest = [column for column in range(len(heads)) if column != text and values[column]]
+    split = next((c for c in rest if heads[c] in SPLIT_NAMES and all(map(split_named, values[c]))), None)
+    label = _label_column(table, heads, [column for column in rest if column != split], columns)
+    return None if label is None else TextTable(table, text, label, split)
+
+
+def _text_column(heads: Sequence[str], values: Sequence[Sequence[str]]) -> int | None:
+    """Return the column of texts: the one with such a name, or with the most words."""
+    words = [sum(len(cell.split()) for cell in cells) / max(1, len(cells)) for cells in values]
+    for name in TEXT_NAMES:
+        if name in heads and words[heads.index(name)] >= MIN_NAMED_WORDS:
+            return heads.index(name)
+    best = max(range(len(heads)), key=lambda column: words[column])
+    return best if words[best] >= MIN_WORDS else None
+
+
+def _label_column(table: Table, heads: Sequence[str], rest: Sequence[int], columns: Sequence[str]) -> int | None:
+    """Return the column of labels: the one that is asked for, that has such a name, or the only one with few values."""
+    if columns:
+        wanted = head(columns[0])
+        return next((column for column in rest if heads[column] == wanted), None)
+    for name in (*LABEL_NAMES, *OTHER_LABEL_NAMES):
+        for column in rest:
+            if heads[column] == name:
+                return column
+    few = [column for column in rest if 1 < len({*table.column(column)}) <= MAX_CLASSES_SHARE * len(table.rows)]
+    return few[0] if len(few) == 1 else None
+
+
+def _json_lines(path: str, data: bytes) -> Table | None:
+    """Return the objects in the lines of a file as a table; lines that hold none are left out."""
+    if len(data) > MAX_IMAGE_BYTES:
+        return None
+    objects = []
+    for number, line in enumerate(decode(data).splitlines(), start=1):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            objects.append((number, value))
+    titles = tuple(dict.fromkeys(str(key) for _, value in objects for key in value))
+    rows = [Row(number, [_cell(value.get(title)) for title in titles]) for number, value in objects]
+    return Table(path, titles, True, rows) if rows else None
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _split(path: str) -> str:
+    """Return the split that a table is named after: train.csv, reviews_test.tsv, test/reviews.csv."""
+    stem = path.rpartition("/")[2].rpartition(".")[0]
+    return split_named(stem) or split_mentioned(stem) or split_named(path.rpartition("/")[0].rpartition("/")[2])
+
+
+def _columns_note(table: TextTable) -> str:
+    titles = table.table.titles
+    return f"Texts are in the column '{printable(titles[table.text])}', labels in '{printable(titles[table.label])}'."

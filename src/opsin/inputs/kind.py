@@ -1,0 +1,137 @@
+"""What a kind of input is: how the files of a kind become arrays of one shape, and what a network gets of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.nn import Layer
+from opsin.tasks.task import Defaults
+
+Shape = tuple[int, int, int]
+"""Channels, height and width. Sequences have the height 1, and their width is the time."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The training files of a data set before they are decoded: `read(n)` returns the bytes of the file `names[n]`."""
+
+    names: Sequence[str]
+    read: Callable[[int], bytes]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the user asked for: arguments of `InputKind.fitted`, such as the length."""
+
+
+class Augmentation(Protocol):
+    """Random changes of training samples, which keep their answers."""
+
+    mixes: ClassVar[bool]
+    """Whether two samples are blended, so that targets are shares of classes."""
+
+    def __call__(self, samples: NDArray[Any], seed: int, epoch: int, first: int) -> NDArray[Any]:
+        """Return N changed samples, which stand at the positions `first`, `first` + 1, … of an epoch.
+
+        The result depends on nothing else.
+        """
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The augmentation that changes nothing."""
+
+    mixes: ClassVar[bool] = False
+
+    def __call__(self, samples: NDArray[Any], seed: int, epoch: int, first: int) -> NDArray[Any]:
+        return samples
+
+
+class InputKind(Protocol):
+    """A kind of input, with what is fixed when a network is trained on it, such as the length of all samples.
+
+    Implementations are frozen dataclasses. Their fields become part of the model file (`to_data`), so that a model
+    reads raw files. `Preprocessing` is that of images (see `opsin.data`).
+    """
+
+    kind: ClassVar[str]
+    """The name in files and options."""
+
+    nouns: ClassVar[tuple[str, str]]
+    """What one sample is called in messages, and several."""
+
+    endings: ClassVar[tuple[str, ...]]
+    """The extensions of its files, in small letters."""
+
+    dtype: ClassVar[Any]
+    """The type of the numbers in a sample."""
+
+    frames: ClassVar[int]
+    """1: only images are stacked."""
+
+    version: ClassVar[int]
+    """Incremented when files are read differently."""
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of a sample."""
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of what a program takes for it; the same for all kinds but films of images."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a sample."""
+
+    @classmethod
+    def fitted(cls, files: Files) -> Self:
+        """Return the kind with the settings that suit these files, such as the usual length or the vocabulary.
+
+        Raise `DataError` if none can be read, and `UsageError` for options that make no sense.
+        """
+
+    def describe(self) -> str:
+        """Return what the samples are used as: "1.00 s at 8,000 Hz"."""
+
+    def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
+        """Return the sample of a file, `dtype` C × H × W. Raise `DataError` with the reason if it has none."""
+
+    def remark(self, source: bytes, name: str) -> str:
+        """Return what is odd about a usable file, as a phrase; "" if nothing is."""
+
+    def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
+        """Return the sample of a value that programs hold, such as an array; None for other types."""
+
+    def apply(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what programs take, float32 N × C × H × W."""
+
+    def front_end(self, input_shape: Shape) -> Layer | None:
+        """Return the layer from what programs take to what a network of `input_shape` takes; None if it is the same."""
+
+    def augmentation(self, level: str) -> Augmentation:
+        """Return the random changes of a level: "none", "light" or "strong"."""
+
+    def random(self, bits: NDArray[np.uint64]) -> NDArray[Any]:
+        """Return one sample for each row of random bits N × (C·H·W), with any content that is allowed."""
+
+    def picture(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return an image of a sample for reports, uint8 rows × columns × 3."""
+
+    @classmethod
+    def network(cls, count: int) -> str:
+        """Return the network of the zoo that a plan takes for so many training samples."""
+
+    @classmethod
+    def defaults(cls, network: str, count: int) -> Defaults:
+        """Return what a plan without options takes to train a network on so many samples."""
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the fields for JSON."""
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Return the kind that `to_data` described. Raise `DataError` for anything else."""
