@@ -38,8 +38,8 @@ from opsin.tasks.registry import CLASSIFICATION, SELF_SUPERVISED, find_task
 
 SUPPORTED_SOURCES = (
     "'digits' (built in), a folder with one folder of images, recordings or texts for each class, a CSV or TSV table "
-    "of paths or texts and labels, images with boxes, masks or numbers in files next to them, a zip or tar of any of these, "
-    "an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
+    "of paths or texts and labels, images with boxes, masks or numbers in files next to them, a zip or tar of any of "
+    "these, an NPZ file, a folder with MNIST's files, a folder of Parquet files, or tar shards"
 )
 NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
