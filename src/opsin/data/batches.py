@@ -78,8 +78,8 @@ class Batches:
     def _augmenter(self) -> Augmenter | SampleAugmenter:
         images, policy = self.images, self.augmentation
         if images.input is not None:
-            policy = Unchanged() if policy == Augmentation() else policy
-            return SampleAugmenter(policy, images.input, images.task, self.seed)
+            changes = Unchanged() if isinstance(policy, Augmentation) else policy
+            return SampleAugmenter(changes, images.input, images.task, self.seed)
         return Augmenter(policy, self.preprocessing, images.shape[1:], images.task, self.seed)
 
     def __len__(self) -> int:

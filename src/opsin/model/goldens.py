@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from opsin.base import random_counter
 from opsin.compiler.precision import Precision
-from opsin.inputs.registry import IMAGE
 from opsin.ir import Graph
 
 if TYPE_CHECKING:
@@ -27,10 +26,10 @@ def make_goldens(model: Model) -> tuple[NDArray[Any], NDArray[np.float32]]:
     Training images would be passed on with the model file.
     """
     channels, height, width = model.preprocessing.input_shape
-    if model.kind != IMAGE:
+    if model.input is not None:
         count = GOLDEN_COUNT * channels * height * width
         bits = random_counter.words(count, 0, random_counter.GOLDEN).reshape(GOLDEN_COUNT, -1)
-        samples = model.preprocessing.random(bits)
+        samples = model.input.random(bits)
         return samples, signature(model, samples)
     rows, columns = -(-height // 4), -(-width // 4)
     words = random_counter.words(GOLDEN_COUNT * channels * rows * columns, 0, random_counter.GOLDEN)

@@ -14,7 +14,7 @@ from PIL import Image
 from opsin.base.errors import DataError
 from opsin.data import Preprocessing
 from opsin.data.file_io import MAX_IMAGE_BYTES
-from opsin.inputs.registry import IMAGE
+from opsin.inputs import InputKind
 from opsin.ir import show
 from opsin.model.samples import read_samples
 
@@ -46,9 +46,11 @@ def to_pixels(images: ImageInput, preprocessing: Preprocessing) -> NDArray[np.ui
     return read_images(images, preprocessing)[0]
 
 
-def read_images(images: ImageInput, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
+def read_images(
+    images: Any, preprocessing: Preprocessing | InputKind
+) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
     """Return the result of `to_pixels`, and the height and width of each image before it was resized."""
-    if preprocessing.kind != IMAGE:
+    if not isinstance(preprocessing, Preprocessing):  # another kind of input
         samples = read_samples(images, preprocessing)
         return samples, [preprocessing.size] * len(samples)
     one = _read_one(images, preprocessing, "the image")

@@ -118,6 +118,11 @@ class Model:
         return str(self.preprocessing.kind)
 
     @property
+    def input(self) -> Any:
+        """The preprocessing of samples that are no images (see `opsin.inputs`); None for images."""
+        return None if self.kind == IMAGE else self.preprocessing
+
+    @property
     def reader(self) -> Preprocessing:
         """The preprocessing that reads image files. That of a `portable` model resizes as its exports do."""
         return (

@@ -17,7 +17,6 @@ from opsin.backends.base import Program
 from opsin.backends.native.machine_peak import cpu_model
 from opsin.backends.native.program import Native
 from opsin.base.processors import processors
-from opsin.inputs.registry import IMAGE
 from opsin.model import Model
 
 try:
@@ -82,10 +81,10 @@ def measure_speed(model: Model, seconds: float) -> Speed:
 def _random_samples(model: Model) -> NDArray[Any]:
     shape = model.preprocessing.input_shape
     random = np.random.default_rng(0)
-    if model.kind == IMAGE:
+    if model.input is None:
         return random.integers(0, 256, (THROUGHPUT_IMAGES, *shape), dtype=np.uint8)
     bits = random.integers(0, 2**64, (THROUGHPUT_IMAGES, prod(shape)), dtype=np.uint64)
-    samples: NDArray[Any] = model.preprocessing.random(bits)
+    samples: NDArray[Any] = model.input.random(bits)
     return samples
 
 

@@ -11,6 +11,7 @@ from opsin.data.items import Source
 from opsin.data.load import load_opened
 from opsin.data.sources.detect import ANY_TASK, TaskRequest, open_source
 from opsin.data.store import CACHE_SIZE
+from opsin.inputs.registry import NOUNS
 from opsin.model import Model
 from opsin.planning import networks
 from opsin.planning.dataset_summary import DatasetSummary
@@ -31,11 +32,11 @@ def load_for(
     pixel_range: Sequence[float] | None = None,
 ) -> Dataset:
     """Load what was opened at `source` in the size and layout that the network takes. `cache_size` is in bytes."""
-    preprocessing = choice.preprocessing
+    preprocessing, many = choice.preprocessing, NOUNS[choice.summary.kind][1]
     with StatusLine() as line:
 
         def show_progress(done: int, total: int) -> None:
-            line.show(f"{done:,} of {total:,} images read")
+            line.show(f"{done:,} of {total:,} {many} read")
 
         return load_opened(
             opened,

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from opsin.apps.cli.output import print_labelled, print_warning
 from opsin.base.formatting import percent
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.tasks.score import ACCURACY
 from opsin.training import (
     Epoch,
@@ -37,11 +38,12 @@ SMOOTHING_STEPS = 50
 
 
 class Lines:
-    """A line per epoch, for files and pipes."""
+    """A line per epoch, for files and pipes. `many` is what the samples are called."""
 
     current: StageStarted
 
-    def __init__(self) -> None:
+    def __init__(self, many: str = NOUNS[IMAGE][1]) -> None:
+        self.many = many
         self.begin = 0.0
         self.steps = 0
         self.loss = 0.0
@@ -120,7 +122,7 @@ class Lines:
 
     def _speed(self) -> str:
         """Return the speed over the whole stage, evaluations included."""
-        return f"{self.steps * self.current.batch / max(perf_counter() - self.begin, 1e-9):,.0f} images/s"
+        return f"{self.steps * self.current.batch / max(perf_counter() - self.begin, 1e-9):,.0f} {self.many}/s"
 
     def _time_left(self) -> str:
         """Return an estimate for the rest of the stage; epochs that reuse features count for nothing."""
@@ -132,8 +134,8 @@ class Lines:
 class Bar(Lines):
     """A bar that is redrawn a few times per second. Some of the epochs leave a line above it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, many: str = NOUNS[IMAGE][1]) -> None:
+        super().__init__(many)
         self.last_update = 0.0
         columns = TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[numbers]}")
         self.progress = Progress(

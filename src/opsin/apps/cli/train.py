@@ -26,6 +26,7 @@ from opsin.data import Dataset
 from opsin.data.decode import check_range
 from opsin.data.items import Source
 from opsin.data.sources.detect import open_source
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.inspection.run_page import write_run_page
 from opsin.model import Model
 from opsin.model.file import check_writable
@@ -67,7 +68,8 @@ def run(source: str | None, options: CommandOptions) -> int:
     folder = run.folder if run else Path()
     board = _tensorboard(folder) if options.tensorboard or (folder / "tensorboard").is_dir() else nullcontext(None)
     last: Event | None = None
-    with (Bar if is_live(sys.stdout) else Lines)() as display, board as curves:
+    many = NOUNS[trainer.data.train.kind][1]
+    with (Bar if is_live(sys.stdout) else Lines)(many) as display, board as curves:
         for last in trainer:
             if isinstance(last, Started):
                 _print_start(trainer.data, last)
@@ -76,7 +78,7 @@ def run(source: str | None, options: CommandOptions) -> int:
                 curves(last)
     if isinstance(last, Interrupted) and not last.step:
         return INTERRUPTED
-    _print_end(last, folder)
+    _print_end(last, folder, many)
     if FEW_SHOT in trainer.model.record:
         _print_left_out(trainer.model)
     if isinstance(last, Finished) and run:
@@ -84,13 +86,13 @@ def run(source: str | None, options: CommandOptions) -> int:
             _finish_curve(CurveRun.of(trainer, run.config.get("deadline")), folder, options.report)
         elif options.report and (FEW_SHOT not in trainer.model.record or trainer.data.test or trainer.history):
             _report(folder, trainer.model, trainer.data)
-    return _print_model(trainer.saved_path or folder)
+    return _print_model(trainer.saved_path or folder, trainer.data.train.kind)
 
 
-def _print_model(model: Path) -> int:
+def _print_model(model: Path, kind: str = IMAGE) -> int:
     """Print where the model is and how to use it, and return the exit status."""
     print_heading(str(model), f" is the model, {model.stat().st_size / 1e3:,.0f} kB. To use it:")
-    typer.secho(f"  opsin predict {model} IMAGE", dim=True)
+    typer.secho(f"  opsin predict {model} {NOUNS[kind][0].upper()}", dim=True)
     return 0
 
 
@@ -298,6 +300,8 @@ def _tensorboard(folder: Path) -> Any:
 
 def _print_start(data: Dataset, start: Started) -> None:
     channels, height, width = data.shape
+    shape = f"{height} × {width}, {'grey' if channels == 1 else 'colour'}"
+    shape = shape if data.input is None else data.input.describe()
     splits = f"{start.images:,} for training, "
     splits += (
         f"{start.held_out:,} for validation, {start.test:,} for testing"
@@ -306,7 +310,7 @@ def _print_start(data: Dataset, start: Started) -> None:
     )
     print_heading(
         data.name,
-        f": {data.task.subject()}, {splits}; {height} × {width}, {'grey' if channels == 1 else 'colour'}",
+        f": {data.task.subject()}, {splits}; {shape}",
     )
     print_heading(start.network, f": {start.parameters:,} parameters")
     if start.done:
@@ -314,13 +318,13 @@ def _print_start(data: Dataset, start: Started) -> None:
     typer.echo()
 
 
-def _print_end(last: Event | None, folder: Path) -> None:
+def _print_end(last: Event | None, folder: Path, many: str) -> None:
     typer.echo()
     if isinstance(last, Interrupted):
         typer.echo(f"Stopped in epoch {last.epoch}, after step {last.step:,}. To continue:")
         typer.secho(f"  opsin train --resume {folder}", dim=True)
     if isinstance(last, Finished):
-        typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} images/s.")
+        typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} {many}/s.")
         if last.test:
             print_heading(*_result(last.test))
 
