@@ -118,7 +118,7 @@ class InputKind(Protocol):
     def random(self, bits: NDArray[np.uint64]) -> NDArray[Any]:
         """Return one sample for each row of random bits N × (C·H·W), with any content that is allowed."""
 
-    def picture(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
+    def render(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
         """Return an image of a sample for reports, uint8 rows × columns × 3."""
 
     @classmethod

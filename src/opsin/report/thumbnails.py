@@ -45,11 +45,11 @@ class ThumbnailStore:
 
 
 def shown_pixels(images: Samples, number: int) -> NDArray[np.uint8]:
-    """Return a sample as an image, uint8 C×H×W: the image itself, or a picture of another kind of input."""
+    """Return a sample as an image, uint8 C×H×W: the image itself, or one that is rendered of another kind of input."""
     sample = images.pixels[number]
     if images.input is None:
         return sample
-    return np.ascontiguousarray(images.input.picture(sample).transpose(2, 0, 1))
+    return np.ascontiguousarray(images.input.render(sample).transpose(2, 0, 1))
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:

@@ -15,7 +15,7 @@ from opsin.base.errors import DataError
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
 from opsin.inputs.registry import ENDINGS, NOUNS, TEXT
 from opsin.inputs.text.augment import MaskedWords
-from opsin.inputs.text.picture import text_picture
+from opsin.inputs.text.render import render_text
 from opsin.inputs.text.tokens import BYTES, FIRST, MAX_VOCABULARY, PADDING, UNITS, UNKNOWN, WORDS, split, vocabulary
 from opsin.nn import Embedding, Layer
 from opsin.tasks.task import Defaults
@@ -143,8 +143,8 @@ class Text:
         numbers = [number for number in sample.reshape(-1).tolist() if number != PADDING]
         return ["…" if number == UNKNOWN else self.words[number - FIRST] for number in numbers]
 
-    def picture(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
-        return text_picture(self.words_of(sample), self.unit == WORDS)
+    def render(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
+        return render_text(self.words_of(sample), self.unit == WORDS)
 
     @classmethod
     def network(cls, count: int) -> str:

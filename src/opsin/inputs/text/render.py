@@ -13,7 +13,7 @@ COLUMNS, LINES = 30, 8
 SIDE, MARGIN, SIZE = 192, 8, 13
 
 
-def text_picture(tokens: Sequence[str], spaced: bool) -> NDArray[np.uint8]:
+def render_text(tokens: Sequence[str], spaced: bool) -> NDArray[np.uint8]:
     """Return the beginning of a text, black on white, uint8 rows × columns × 3. `spaced` tokens are words."""
     image = Image.new("RGB", (SIDE, SIDE), "white")
     lines = wrap((" " if spaced else "").join(tokens), COLUMNS, max_lines=LINES, placeholder=" …")
