@@ -1,7 +1,7 @@
 """Features learned without labels on CIFAR-10: the losses compared, a linear probe, training on 1% and 10% of labels.
 
     python bench/self_supervised.py pretrain DATA --out FOLDER [--loss NAME] [--network NAME] [--epochs N] [--size S] …
-    python bench/self_supervised.py finetune DATA --out FOLDER [--shares 0.01 0.1] [--budget 10min] [--threads N]
+    python bench/self_supervised.py finetune DATA --out FOLDER [--shares 0.01 0.1] [--budget 10min | --epochs N] [--threads N]
     python bench/self_supervised.py compare DATA --out FOLDER [--steps 100] [--threads N]
 
 DATA is a folder or an archive with train/CLASS and test/CLASS. `pretrain` learns from all training images without their
@@ -12,8 +12,9 @@ memory, and counts these measurements. With `--minutes`, the number of epochs is
 the time of the processor, divided by the number of threads, so that other programs do not count.
 
 `finetune` takes a share of the labels, the same number from each class, and calls `opsin.autotrain` on them twice: with
-the weights of FOLDER/model.opsin, and from scratch with the same network. Each has the same budget and is measured on
-all test images (FOLDER/finetune.json). `compare` trains so many steps with each loss, all from the same first weights,
+the weights of FOLDER/model.opsin, and from scratch with the same network. Each has the same budget, or
+the same number of epochs, which makes the result independent of other programs, and is measured on all test images
+(FOLDER/finetune.json). `compare` trains so many steps with each loss, all from the same first weights,
 and measures features on 2,000 test images (FOLDER/compare.json).
 """
 
@@ -153,7 +154,11 @@ def finetune(options: Namespace) -> None:
 
 def accuracy_on_test(folder: Path, options: Namespace, **begins: Any) -> tuple[float, dict[str, Any]]:
     """Return the accuracy on the test images of a classifier that Opsin plans and trains, and its plan."""
-    model = opsin.autotrain(folder, budget=options.budget, threads=options.threads, seed=options.seed, **begins)
+    budget = options.budget if options.epochs is None else None
+    model = opsin.autotrain(
+        folder, budget=budget, epochs=options.epochs, precision=options.precision, threads=options.threads,
+        seed=options.seed, **begins,
+    )  # fmt: skip
     print(f"{begins}: {model.record['test']}", flush=True)
     return float(model.record["test"]["accuracy"]), model.record["plan"]
 
@@ -225,6 +230,8 @@ def main() -> None:
     add_recipe(first, None)
     second.add_argument("--shares", type=float, nargs="+", default=[0.01, 0.1])
     second.add_argument("--budget", default="10min")
+    second.add_argument("--epochs", type=int)
+    second.add_argument("--precision", default="float32")
     third.add_argument("--steps", type=int, default=100)
     add_recipe(third, 24)
     chosen = options.parse_args()

@@ -76,7 +76,8 @@ class ItemError(DataError):
 class Source(Protocol):
     """Labelled files that are listed but not read.
 
-    A source may also have `empty`, the names of classes without files, and `notes`, sentences for the receipt.
+    A source may also have `empty`, the names of classes without files, `notes`, sentences for the receipt, and
+    `unlabelled`, the tree of images without labels in a folder next to those of classes (see `unlabelled_part`).
     """
 
     @property

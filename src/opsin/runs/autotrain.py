@@ -11,7 +11,6 @@ from time import perf_counter
 from opsin.base.units import parse_seconds
 from opsin.compiler.precision import Precision
 from opsin.data import Dataset
-from opsin.data.items import Source
 from opsin.data.load import load_opened
 from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.ir.checked import checked
@@ -22,10 +21,11 @@ from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import AutoPlan, NetworkChoice, TrainOptions
 from opsin.planning.search import search
 from opsin.runs.learning_curve import CurveRun, measures_curve
-from opsin.runs.pretraining import plan_pretraining, reason_against, unlabelled_folder, with_features
+from opsin.runs.pretraining import Pretraining, plan_pretraining, reason_against, with_features
 from opsin.runs.replay import REPLAY, check_folder
 from opsin.runs.resume import configuration
 from opsin.runs.run import Run
+from opsin.runs.unlabelled_data import unlabelled_images
 from opsin.training.create import create_trainer
 from opsin.training.events import Event, Finished, Interrupted
 from opsin.training.learning_curve import KEY
@@ -99,9 +99,10 @@ def autotrain(
     request = TaskRequest(task, (target,) if isinstance(target, str) else tuple(target or ()))
     opened = open_source(source, None, request)
     choice = networks.choose_network(DatasetSummary.of(opened), options)
-    folder = unlabelled_folder(source)
-    if folder and reason_against(choice, options) is None:
-        options = _with_features(folder, opened, os.fspath(source), options, run, on_plan, on_event)
+    unlabelled = unlabelled_images(opened)
+    if unlabelled and reason_against(choice, options) is None:
+        planned = plan_pretraining(unlabelled, opened, os.fspath(source), options, 0.0)
+        options = with_features(options, _pretrained(planned, request, options.threads, run, on_plan, on_event))
         choice = networks.choose_network(DatasetSummary.of(opened), options)
 
     def load_for(other: NetworkChoice) -> Dataset:
@@ -132,27 +133,25 @@ def autotrain(
     return trainer.model
 
 
-def _with_features(
-    folder: Path,
-    opened: Source | Dataset,
-    source: str,
-    options: TrainOptions,
+def _pretrained(
+    pretraining: Pretraining,
+    request: TaskRequest,
+    threads: int | None,
     run: str | os.PathLike[str] | None,
     on_plan: Callable[[AutoPlan], None] | None,
     on_event: Callable[[Event], None] | None,
-) -> TrainOptions:
-    """Learn without labels from a folder, and return options that begin with these features.
+) -> Path:
+    """Learn without labels, and return the path of the model with the features.
 
-    Without a run, the model is written to the system's folder for temporary files.
+    Without a run, it is in the system's folder for temporary files.
     """
-    pretraining = plan_pretraining(folder, opened, source, options, 0.0)
     if on_plan:
         on_plan(pretraining.plan)
-    place = Path(mkdtemp(prefix="opsin-")) / folder.name if run is None else Path(f"{os.fspath(run)}-unlabelled")
-    trainer = pretraining.run(place, options.threads)
+    place = Path(mkdtemp(prefix="opsin-")) / "features" if run is None else Path(f"{os.fspath(run)}-unlabelled")
+    trainer = pretraining.run(place, threads, request)
     for event in trainer:
         if on_event:
             on_event(event)
         if isinstance(event, Interrupted):
             raise KeyboardInterrupt
-    return with_features(options, trainer.saved_path or Path())
+    return trainer.saved_path or Path()

@@ -21,6 +21,7 @@ from opsin.model import Engine
 from opsin.model.pretrained import preprocessing_of
 from opsin.runs.log import last_event
 from opsin.runs.run import MODEL, Run, made_with
+from opsin.runs.unlabelled_data import UNLABELLED, load_both_again
 from opsin.tasks.registry import CLASSIFICATION
 from opsin.training.create import AnyTrainer, create_trainer
 from opsin.training.events import DIVERGED, LOG_NAMES, Finished
@@ -122,6 +123,9 @@ def load_again(plan: TrainingPlan, described: Mapping[str, Any], folder: Path) -
     source, pixel_range = described["source"], described.get("pixel_range")
     if not source:
         raise UsageError(f"a program gave the run in {folder} its images; only that program can continue it")
+    if unlabelled := described.get(UNLABELLED):
+        request = TaskRequest(unlabelled["task"], tuple(unlabelled["columns"]))
+        return load_both_again(source, plan.size, request)
     task, target = described.get("task", CLASSIFICATION), described.get("target", ())
     preprocessing = preprocessing_of(plan.network, plan.size) if plan.pretrained else None
     if plan.weights:

@@ -25,7 +25,7 @@ from opsin.base.formatting import duration, percent, size
 from opsin.data import Dataset
 from opsin.data.decode import check_range
 from opsin.data.items import Source
-from opsin.data.sources.detect import open_source
+from opsin.data.sources.detect import TaskRequest, open_source
 from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.inspection.run_page import write_run_page
 from opsin.model import Model
@@ -42,13 +42,13 @@ from opsin.runs.pretraining import (
     Pretraining,
     plan_pretraining,
     reason_against,
-    unlabelled_folder,
     with_features,
 )
 from opsin.runs.replay import REPLAY
 from opsin.runs.resume import configuration, reopen
 from opsin.runs.run import MODEL, RECEIPT, REPORT, read_config
 from opsin.runs.tensorboard import TensorBoard, require_tensorboard
+from opsin.runs.unlabelled_data import UNLABELLED, unlabelled_images
 from opsin.tasks.score import ACCURACY, Score
 from opsin.training import Event, Finished, Interrupted, Started, Trainer
 from opsin.training.create import AnyTrainer, create_trainer
@@ -82,6 +82,10 @@ def run(source: str | None, options: CommandOptions) -> int:
     if FEW_SHOT in trainer.model.record:
         _print_left_out(trainer.model)
     if isinstance(last, Finished) and run:
+        if UNLABELLED in run.config["data"]:
+            source = str(run.config["data"]["source"])
+            _print_next("The features are learned. To train on labels with them:", source, run.model)
+            return 0
         if run.config.get(KEY) and isinstance(trainer, Trainer):
             _finish_curve(CurveRun.of(trainer, run.config.get("deadline")), folder, options.report)
         elif options.report and (FEW_SHOT not in trainer.model.record or trainer.data.test or trainer.history):
@@ -170,7 +174,7 @@ def _start(source: str, options: CommandOptions) -> AnyTrainer | None:
         _print_plan(pretraining.plan, has_curve=False)
         if options.dry_run:
             return None
-        requested = with_features(requested, _pretrain(pretraining, source, options))
+        requested = with_features(requested, _pretrain(pretraining, request, source, options))
         choice = networks.choose_network(DatasetSummary.of(opened), requested)
     data = _load(opened, source, choice, options)
     if options.dry_run:
@@ -206,29 +210,36 @@ def _pretraining(
     opened: Source | Dataset, source: str, choice: NetworkChoice, requested: TrainOptions, elapsed_seconds: float
 ) -> Pretraining | None:
     """Return the training without labels that comes first, if there are images for it and it helps."""
-    folder = unlabelled_folder(source)
-    if folder is None:
+    unlabelled = unlabelled_images(opened)
+    if unlabelled is None:
         return None
     if reason := reason_against(choice, requested):
-        typer.echo(f"The images in {folder.name}/ are not used: {reason}.\n")
+        typer.echo(f"The images in {unlabelled.name}/ are not used: {reason}.\n")
         return None
-    return plan_pretraining(folder, opened, source, requested, elapsed_seconds)
+    return plan_pretraining(unlabelled, opened, source, requested, elapsed_seconds)
 
 
-def _pretrain(pretraining: Pretraining, source: str, options: CommandOptions) -> Path:
+def _pretrain(pretraining: Pretraining, request: TaskRequest, source: str, options: CommandOptions) -> Path:
     """Learn without labels, show the progress, and return the path of the model."""
     folder = Path(f"{options.run.rstrip('/')}-unlabelled") if options.run else None
-    trainer, last = pretraining.run(folder, options.threads), None
+    trainer, last = pretraining.run(folder, options.threads, request), None
     with (Bar if is_live(sys.stdout) else Lines)() as display:
         for last in trainer:
             display(last)
     if isinstance(last, Interrupted):
         if trainer.saved_path:
-            typer.echo("\nStopped before the training on labels. To begin that with the features so far:")
-            typer.secho(f"  opsin train {source} --weights {trainer.saved_path}", dim=True)
+            typer.echo("\nStopped before the training on labels. To continue without them:")
+            typer.secho(f"  opsin train --resume {trainer.saved_path.parent}", dim=True)
+            _print_next("To begin the training on labels with the features so far:", source, trainer.saved_path)
         raise KeyboardInterrupt
     print_heading(f"\n{trainer.saved_path}", " has the features.\n")
     return trainer.saved_path or Path()
+
+
+def _print_next(text: str, source: str, features: Path) -> None:
+    """Print how to train on labels with features that were learned without them."""
+    typer.echo(text)
+    typer.secho(f"  opsin train {source} --weights {features}", dim=True)
 
 
 def _create_run(config: dict[str, Any], data: Dataset, folder: Path | None) -> Run:

@@ -30,6 +30,7 @@ class AnnotatedSource:
     annotations: Annotations
     task: type[Any]
     notes: Sequence[str] = ()
+    unlabelled: FileTree | None = None
 
     @classmethod
     def of(

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from opsin.base.errors import DataError
 from opsin.data.items import MISSING, FileProblem, Item, printable
@@ -14,6 +14,9 @@ from opsin.data.sources import layout
 from opsin.data.sources.folders_or_tables import folders_or_tables
 from opsin.data.sources.label_tables import TableFile, tables_in
 from opsin.data.sources.layout import Listing
+
+if TYPE_CHECKING:
+    from opsin.data.sources.file_tree import FileTree
 
 
 class Members(Protocol):
@@ -57,6 +60,7 @@ class Archive:
     positions: Sequence[int]
     empty: Sequence[str] = ()
     notes: Sequence[str] = ()
+    unlabelled: FileTree | None = None
 
     def read(self, index: int) -> bytes:
         return self.members.read(self.positions[index], self.items[index].name)

@@ -32,6 +32,7 @@ from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import OPENERS, Tar
 from opsin.data.sources.texts import JSON_LINES, Texts, open_texts
+from opsin.data.sources.unlabelled_part import divide_members, divide_walk
 from opsin.data.sources.without_labels import without_labels
 from opsin.data.sources.zips import Zip
 from opsin.tasks.registry import CLASSIFICATION, SELF_SUPERVISED, find_task
@@ -46,9 +47,6 @@ PARQUET = b"PAR1"
 IDX = (b"\0\0\x08\x01", b"\0\0\x08\x03")
 PARQUET_ENDINGS = (".parquet",)
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-UNLABELLED_FOLDERS = ("unlabelled", "unlabeled")
-"""Folders next to those of classes whose images have no labels; features can be learned from them."""
-
 TAR_MARK = slice(257, 262)
 """Position of "ustar" in a tar."""
 
@@ -125,8 +123,7 @@ def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
     if idx_files:
         return idx.load_idx(folder, idx_files)
     walk = FolderWalk(folder)
-    if request.task != SELF_SUPERVISED:
-        walk.leave_out(UNLABELLED_FOLDERS)
+    unlabelled = divide_walk(walk) if request.needs_labels else None
     for endings in (PARQUET_ENDINGS, TAR_ENDINGS):
         paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
         if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):
@@ -135,11 +132,11 @@ def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
     if not any(map(has_sample_ending, walk.files)) and (texts := _texts(tree, request)):
         return texts
     if annotated := _annotated(tree, walk.folders, request):
-        return annotated
+        return replace(annotated, unlabelled=unlabelled)
     files = open_folder(folder, walk)
     if not files.items:
         raise DataError(_nothing(folder, walk))
-    return files
+    return replace(files, unlabelled=unlabelled)
 
 
 COMPANION_ENDINGS = (".json", ".md", ".txt", ".yaml", ".yml", ".lock", ".gitattributes", "license")
@@ -198,10 +195,12 @@ def _texts(tree: FileTree, request: TaskRequest) -> Texts | None:
 
 
 def _open_members(members: Members, request: TaskRequest) -> Source:
-    tree = MemberTree(stem(members.path), members)
+    labelled, unlabelled = divide_members(members) if request.needs_labels else (members, None)
+    tree = MemberTree(stem(members.path), labelled)
     if not any(map(has_sample_ending, tree.paths)) and (texts := _texts(tree, request)):
         return texts
-    return _annotated(tree, members.folders, request) or open_members(members)
+    annotated = _annotated(tree, labelled.folders, request)
+    return replace(annotated or open_members(labelled), unlabelled=unlabelled)
 
 
 def _describe_other(path: Path, head: bytes) -> str:

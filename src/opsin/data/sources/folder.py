@@ -6,12 +6,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opsin.base.path_words import has_image_ending
 from opsin.data.file_io import os_error, read_file, special_file_error, special_file_type, stamp
 from opsin.data.items import LOOP, REPEATED, SPECIAL, FileProblem, Item, printable
 from opsin.data.sources.ignored_files import IgnoredFiles
 from opsin.data.sources.names import is_ignored
+
+if TYPE_CHECKING:
+    from opsin.data.sources.file_tree import FileTree
 
 Identity = tuple[int, int]
 """Device and inode of a folder, which are independent of the path that leads to it."""
@@ -28,6 +32,7 @@ class Files:
     paths: Sequence[str]
     empty: Sequence[str] = ()
     notes: Sequence[str] = ()
+    unlabelled: FileTree | None = None
 
     def read(self, index: int) -> bytes:
         return read_file(self.folder / self.paths[index], self.items[index].name)
@@ -67,13 +72,11 @@ class FolderWalk:
         note = self._ignored.note()
         return [*([note] if note else []), *self._left_out]
 
-    def leave_out(self, names: Sequence[str]) -> None:
-        """Leave out the images in folders with these names, unless no others remain: they have no labels."""
-        for name in names:
-            inside = {path for path in self.files if path.startswith(f"{name}/")}
-            if inside and len(inside) < len(self.files):
-                self.files = [path for path in self.files if path not in inside]
-                self._left_out.append(f"The {len(inside):,} files in {name}/ have no labels.")
+    def leave_out(self, paths: Sequence[str], note: str) -> None:
+        """Leave out some of the files, with a note that says which."""
+        inside = set(paths)
+        self.files = [path for path in self.files if path not in inside]
+        self._left_out.append(note)
 
     def _enter(self, relative: str, chain: tuple[Identity, ...]) -> list[tuple[str, tuple[Identity, ...]]]:
         """Record the files in a folder, and return the folders in it that remain to be visited."""
