@@ -1,7 +1,7 @@
 """Features learned without labels on CIFAR-10: the losses compared, a linear probe, training on 1% and 10% of labels.
 
     python bench/self_supervised.py pretrain DATA --out FOLDER [--loss NAME] [--network NAME] [--epochs N] [--size S] …
-    python bench/self_supervised.py finetune DATA --out FOLDER [--shares 0.01 0.1] [--budget 10min | --epochs N] [--threads N]
+    python bench/self_supervised.py finetune DATA --out FOLDER [--shares 0.01 0.1] [--budget 10min] [--epochs N] …
     python bench/self_supervised.py compare DATA --out FOLDER [--steps 100] [--threads N]
 
 DATA is a folder or an archive with train/CLASS and test/CLASS. `pretrain` learns from all training images without their
