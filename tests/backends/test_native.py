@@ -52,7 +52,7 @@ def worst(got: np.ndarray, wanted: np.ndarray) -> float:
 @pytest.mark.parametrize("name", sorted(OPS))
 def test_every_operation_agrees_with_the_reference(name: str) -> None:
     rng = np.random.default_rng(len(name))
-    for number in range(CASES):
+    for number in range(10 if "3d" in name else CASES):  # those of clips are computed by kernels of images
         sample = OPS[name].sample(rng)
         graph, inputs = graph_of(name, sample), feed(sample)
         first = sample.inputs[0].shape[0] if sample.inputs and sample.inputs[0].ndim else 1

@@ -29,7 +29,9 @@ LINEAR = [
     "add", "subtract", "negate", "broadcast_to", "sum", "reshape", "transpose", "slice", "pad", "concat",
     "avg_pool2d", "avg_pool2d_grad", "resample2d", "gather", "scatter_add",
 ]  # fmt: skip
-BILINEAR = ["multiply", "matmul", "conv2d", "conv_transpose2d", "conv2d_weight"]
+BILINEAR = [
+    "multiply", "matmul", "conv2d", "conv_transpose2d", "conv2d_weight", "conv3d", "conv_transpose3d", "conv3d_weight",
+]  # fmt: skip
 
 
 def test_smooth_operations_have_differentiable_samples() -> None:

@@ -183,6 +183,21 @@ def _pad(x: Tensor, *, low: tuple[int, ...], high: tuple[int, ...], interior: tu
     return y
 
 
+def _conv3d(x: Tensor, w: Tensor, *, groups: int, **attrs: Any) -> Tensor:
+    margins = [n for pair in reversed(attrs["padding"]) for n in pair]
+    return functional.conv3d(functional.pad(x, margins), w, None, attrs["stride"], 0, attrs["dilation"], groups)
+
+
+def _conv_transpose3d(y: Tensor, w: Tensor, *, size: tuple[int, ...], groups: int, **attrs: Any) -> Tensor:
+    shape = (len(y), w.shape[1] * groups, *size)
+    return _adjoint(lambda x: _conv3d(x, w, groups=groups, **attrs), shape, y)
+
+
+def _conv3d_weight(x: Tensor, g: Tensor, *, kernel: tuple[int, ...], groups: int, **attrs: Any) -> Tensor:
+    shape = (g.shape[1], x.shape[1] // groups, *kernel)
+    return _adjoint(lambda w: _conv3d(x, w, groups=groups, **attrs), shape, g)
+
+
 def _matmul(a: Tensor, b: Tensor, *, transpose_a: bool, transpose_b: bool) -> Tensor:
     return (a.T if transpose_a else a) @ (b.T if transpose_b else b)
 
@@ -253,7 +268,10 @@ IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     "constant": _constant,
     "conv2d": _conv2d,
     "conv2d_weight": _conv2d_weight,
+    "conv3d": _conv3d,
+    "conv3d_weight": _conv3d_weight,
     "conv_transpose2d": _conv_transpose2d,
+    "conv_transpose3d": _conv_transpose3d,
     "divide": torch.div,
     "equal": torch.eq,
     "erf": torch.erf,

@@ -23,6 +23,7 @@ from opsin.backends.native.program import Native, compile
 from opsin.backends.native.tuning_cache import TuningRecord, load, save
 from opsin.base.concurrency import lazy
 from opsin.base.processors import processors
+from opsin.compiler.clips import simplify_on_images
 from opsin.compiler.execution_plan import ExecutionPlan, make_plan
 from opsin.compiler.lower.conv_algorithms import (
     ConvAlgorithm,
@@ -32,7 +33,6 @@ from opsin.compiler.lower.conv_algorithms import (
     has_algorithms,
 )
 from opsin.compiler.precision import Precision, narrow_tensors
-from opsin.compiler.simplify import simplify
 from opsin.ir import FLOAT, Graph, apply, initial_state, input_tensor, variable
 from opsin.kernels.ir import Target
 from opsin.ops import OPS
@@ -128,7 +128,7 @@ def problems(graph: Graph, batch: int, precision: Precision = Precision.FLOAT32)
 
     Those with the most multiply-accumulate operations in total come first.
     """
-    bound_graph = simplify(graph, batch)
+    bound_graph = simplify_on_images(graph, batch)
     constants = fixed_tensors(bound_graph)
     narrow, target = narrow_tensors(bound_graph, batch, precision), host().target
     counts = Counter(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from opsin.compiler.arena import aligned_size, lifetimes, place
 from opsin.compiler.calls import KernelCall, Partition
+from opsin.compiler.clips import simplify_on_images
 from opsin.compiler.cost_model import EPYC_ZEN3
 from opsin.compiler.fusion import fusion_groups
 from opsin.compiler.lower import Lowering, lower_group
@@ -17,7 +18,6 @@ from opsin.compiler.precision import Precision, narrow_tensors
 from opsin.compiler.recompute import memory_bound, recompute
 from opsin.compiler.rematerialize import rematerialize_cheap
 from opsin.compiler.schedule import CallGroup, schedule
-from opsin.compiler.simplify import simplify
 from opsin.compiler.sink_calls import sink_calls
 from opsin.compiler.split_groups import split_groups
 from opsin.compiler.variables import place_inputs, update_in_place
@@ -104,7 +104,7 @@ def make_plan(
     `winograd` allows algorithms with Winograd's rounding. `conv_algorithms` override the heuristic, by problem (see
     `lower.conv_algorithms`). `precision` decides what is stored as bfloat16 (see `precision`).
     """
-    simplified_graph, samples = rematerialize_cheap(simplify(graph, batch)), sample_count(graph, batch)
+    simplified_graph, samples = rematerialize_cheap(simplify_on_images(graph, batch)), sample_count(graph, batch)
     rewritten_graph, copies = recompute(simplified_graph, memory_bound(simplified_graph, samples), samples)
     return plan_simplified(rewritten_graph, samples, target, winograd, conv_algorithms, copies, precision)
 

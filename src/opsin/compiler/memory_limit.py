@@ -9,12 +9,12 @@ from itertools import accumulate
 
 from opsin.base.errors import CompileError
 from opsin.base.formatting import megabytes
+from opsin.compiler.clips import simplify_on_images
 from opsin.compiler.execution_plan import ExecutionPlan, plan_simplified, sample_count
 from opsin.compiler.lower.conv_algorithms import NO_ALGORITHMS, ConvAlgorithms
 from opsin.compiler.precision import Precision
 from opsin.compiler.recompute import StoredActivation, cheap_activations, macs, recompute, segments, stored_activations
 from opsin.compiler.rematerialize import rematerialize_cheap
-from opsin.compiler.simplify import simplify
 from opsin.ir import Graph, Tensor
 from opsin.kernels.ir import Target
 
@@ -63,7 +63,7 @@ def plan_within_memory(
     needed; then whole segments of the forward pass. A complete plan is made to measure each option. Raise
     `CompileError` with the smallest memory found if none fits.
     """
-    simplified_graph, samples = rematerialize_cheap(simplify(graph, batch)), sample_count(graph, batch)
+    simplified_graph, samples = rematerialize_cheap(simplify_on_images(graph, batch)), sample_count(graph, batch)
     make = RecomputePlanner(simplified_graph, samples, target, winograd, conv_algorithms, precision)
     items = stored_activations(make.graph, samples)
     cheap_tensors = [s.tensor for s in cheap_activations(items)]

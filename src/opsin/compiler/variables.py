@@ -33,6 +33,8 @@ def place_inputs(graph: Graph) -> dict[Tensor, View]:
 def _preferred(graph: Graph, tensor: Tensor) -> tuple[int, ...] | None:
     if graph.variables[tensor.node.attrs["name"]].node.attrs["like"]:
         return None
+    if tensor.rank == 5:  # those of a convolution of clips, with all taps in time under each of a frame
+        return (3, 4, 2, 1, 0)
     for user in graph.users[tensor]:
         if user.op.name == "reshape" and user.output.rank == 4 and tensor.shape == _without_rows(user.output):
             return tuple(axis - (axis > 2) for axis in FILTERS if axis != 2)

@@ -3,6 +3,7 @@
 from opsin.ir.initial_state import initial_state
 from opsin.nn import initializers, losses, metric_losses, optimizers, schedules
 from opsin.nn.activations import GELU, HardSwish, LeakyReLU, LogSoftmax, ReLU, ReLU6, Sigmoid, SiLU, Softmax, Tanh
+from opsin.nn.clips import AvgPool3d, BatchNorm3d, Conv3d, GlobalAvgPool3d, MaxPool3d
 from opsin.nn.describe import Description, LayerRow, describe
 from opsin.nn.ema import averaged
 from opsin.nn.initializers import Initializer, fan_in_uniform
@@ -36,10 +37,13 @@ __all__ = [
     "AdaptiveAvgPool2d",
     "AvgPool1d",
     "AvgPool2d",
+    "AvgPool3d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
     "Conv1d",
     "Conv2d",
+    "Conv3d",
     "ConvTranspose2d",
     "Description",
     "Dropout",
@@ -47,6 +51,7 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool1d",
     "GlobalAvgPool2d",
+    "GlobalAvgPool3d",
     "GlobalMaxPool1d",
     "GlobalMaxPool2d",
     "HardSwish",
@@ -64,6 +69,7 @@ __all__ = [
     "Loss",
     "MaxPool1d",
     "MaxPool2d",
+    "MaxPool3d",
     "Objective",
     "ReLU",
     "ReLU6",

@@ -20,6 +20,7 @@ from opsin.ops.compare import equal, greater
 from opsin.ops.concat import concat
 from opsin.ops.constant import Operand, constant
 from opsin.ops.conv2d import conv2d, conv_transpose2d
+from opsin.ops.conv3d import conv3d
 from opsin.ops.dropout import bernoulli, dropout
 from opsin.ops.extrema import clip, maximum, minimum
 from opsin.ops.gather import gather
@@ -27,6 +28,7 @@ from opsin.ops.gradients import gradients
 from opsin.ops.lrn import local_response_norm
 from opsin.ops.matmul import linear, matmul
 from opsin.ops.one_hot import one_hot
+from opsin.ops.pool3d import avg_pool3d, global_avg_pool3d, max_pool3d
 from opsin.ops.pool_avg import adaptive_avg_pool2d, avg_pool2d, global_avg_pool2d, l2_pool2d, sum_pool2d
 from opsin.ops.pool_max import global_max_pool2d, max_pool2d
 from opsin.ops.quantized.add import add_int8
@@ -51,16 +53,16 @@ from opsin.ops.where import where
 
 __all__ = [
     "OPS", "Array", "Operand", "Primitive", "Sample", "absolute", "adaptive_avg_pool2d", "add", "add_int8", "argmax",
-    "avg_pool1d", "avg_pool2d", "avg_pool2d_int8", "axis_weights", "batch_norm", "batch_norm_training", "bernoulli",
-    "broadcast_to", "cast", "clip", "concat", "constant", "conv1d", "conv2d", "conv2d_int8", "conv2d_int32",
-    "conv_transpose2d", "dequantize", "divide", "dropout", "equal", "erf", "exp", "fake_quantize", "flatten", "gather",
-    "gelu", "global_avg_pool1d", "global_avg_pool2d", "global_max_pool1d", "global_max_pool2d", "gradients", "greater",
-    "hard_sigmoid", "hard_swish", "join_bytes", "l2_pool2d", "leaky_relu", "linear", "local_response_norm", "log",
-    "log_softmax", "lookup_int8", "matmul", "max", "max_pool1d", "max_pool2d", "maximum", "mean", "minimum", "multiply",
-    "multiply_int8", "narrow", "negate", "one_hot", "pad", "power", "quantize", "register", "relu", "relu6",
-    "resample2d", "rescale", "reshape", "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "split_bytes", "sqrt",
-    "square", "squeeze", "stop_gradient", "subtract", "sum", "sum_pool2d", "tanh", "transpose", "upsample", "variance",
-    "where",
+    "avg_pool1d", "avg_pool2d", "avg_pool2d_int8", "avg_pool3d", "axis_weights", "batch_norm", "batch_norm_training",
+    "bernoulli", "broadcast_to", "cast", "clip", "concat", "constant", "conv1d", "conv2d", "conv2d_int8",
+    "conv2d_int32", "conv3d", "conv_transpose2d", "dequantize", "divide", "dropout", "equal", "erf", "exp",
+    "fake_quantize", "flatten", "gather", "gelu", "global_avg_pool1d", "global_avg_pool2d", "global_avg_pool3d",
+    "global_max_pool1d", "global_max_pool2d", "gradients", "greater", "hard_sigmoid", "hard_swish", "join_bytes",
+    "l2_pool2d", "leaky_relu", "linear", "local_response_norm", "log", "log_softmax", "lookup_int8", "matmul", "max",
+    "max_pool1d", "max_pool2d", "max_pool3d", "maximum", "mean", "minimum", "multiply", "multiply_int8", "narrow",
+    "negate", "one_hot", "pad", "power", "quantize", "register", "relu", "relu6", "resample2d", "rescale", "reshape",
+    "rsqrt", "sigmoid", "sign", "silu", "slice", "softmax", "split_bytes", "sqrt", "square", "squeeze", "stop_gradient",
+    "subtract", "sum", "sum_pool2d", "tanh", "transpose", "upsample", "variance", "where",
 ]  # fmt: skip
 
 for _name in __all__:
