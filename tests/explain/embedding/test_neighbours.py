@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opsin.base.errors import DataError
-from opsin.explain.embedding import trustworthiness
+from opsin.explain.embedding import products, trustworthiness
 from opsin.explain.embedding.neighbours import nearest
 from opsin.explain.embedding.products import product
 
@@ -53,3 +53,13 @@ def test_products_in_tiles(n: int, k: int, m: int) -> None:
     rng = np.random.default_rng(n)
     left, right = rng.normal(size=(n, k)), rng.normal(size=(k, m))
     np.testing.assert_allclose(product(left, right), left @ right, atol=1e-11)
+
+
+def test_memory_is_bounded_and_changes_no_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [products.distance_band(count) for count in (100, 2**16, 10**6)] == [products.BAND, products.BAND, 16]
+    points = np.random.default_rng(3).normal(size=(90, 5))
+    numbers, squared = nearest(points, 4)
+    monkeypatch.setattr(products, "MAX_BAND_DISTANCES", 90 * 7)
+    again, distances = nearest(points, 4)
+    np.testing.assert_array_equal(again, numbers)
+    np.testing.assert_allclose(distances, squared, rtol=1e-12)

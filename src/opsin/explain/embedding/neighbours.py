@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
-from opsin.explain.embedding.products import Doubles, parallel, squared_distances
+from opsin.explain.embedding.products import Doubles, distance_band, parallel, squared_distances
 
 NEIGHBOURS = 15
 """Neighbours of a point whose preservation is measured."""
@@ -31,7 +31,7 @@ def nearest(points: Doubles, count: int) -> tuple[NDArray[np.intp], Doubles]:
             numbers[row] = candidates[np.argsort(values[candidates], kind="stable")][:count]
             distances[row] = values[numbers[row]]
 
-    parallel(search, len(points))
+    parallel(search, len(points), distance_band(len(points)))
     return numbers, distances
 
 
@@ -69,7 +69,7 @@ def trustworthiness_of_maps(
                 ranks = np.searchsorted(ordered, values[neighbours[row]]) + 1
                 excess[number, row] = np.maximum(ranks - count, 0).sum()
 
-    parallel(measure, size)
+    parallel(measure, size, distance_band(size))
     largest = size * count * (2 * size - 3 * count - 1)
     return [1.0 - 2.0 * float(total) / largest for total in excess.sum(axis=1)]
 

@@ -25,6 +25,9 @@ DEPTH, WIDTH = 128, 32
 BAND = 256
 """Rows of a product that one thread computes at a time."""
 
+MAX_BAND_DISTANCES = 2**24
+"""Distances that a thread keeps, 128 MiB: those of a whole band of up to 65,536 points, and of shorter ones of more."""
+
 
 def product(left: Doubles, right: Doubles) -> Doubles:
     """Return `left` (N × K) times `right` (K × M)."""
@@ -45,10 +48,15 @@ def squared_distances(left: Doubles, right: Doubles) -> Doubles:
     return result
 
 
-def parallel(work: Callable[[slice], object], count: int) -> None:
+def parallel(work: Callable[[slice], object], count: int, band: int = BAND) -> None:
     """Call `work` for all bands of rows 0 … `count` - 1, on all cores. Raise the first error."""
     with ThreadPoolExecutor(processors()) as pool:
-        list(pool.map(work, [slice(first, min(first + BAND, count)) for first in range(0, count, BAND)]))
+        list(pool.map(work, _ranges(count, band)))
+
+
+def distance_band(count: int) -> int:
+    """Return how many rows of the distances of `count` points a thread computes, so that its memory is bounded."""
+    return min(BAND, max(1, MAX_BAND_DISTANCES // count))
 
 
 def _add_product(left: Doubles, right: Doubles, result: Doubles) -> None:
