@@ -5,7 +5,7 @@ and H·W columns; a sequence N × C × T is an image of one row. In memory, wher
 
 - A convolution that looks at one place of a frame at a time, k × 1 × 1, is one of images of T rows.
 - Any other is a convolution of frames that have the channels of all frames under the kernel. These are copied next to
-  each other, which costs little compared to the products: sums of separate convolutions would be read and written once for
+  each other, which costs little next to the products: sums of separate convolutions would be read and written once for
   each, and have no use for Winograd's algorithm on all products at once. The input gradient joins frames of the
   output's gradient in the same way, so nothing is added up in memory.
 - Pointwise operations and sums by channel move to images, where they fuse with the convolution before or after them.
