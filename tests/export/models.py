@@ -18,7 +18,9 @@ from opsin.tasks.multilabel.task import MultiLabel
 from opsin.tasks.regression.intervals import Intervals
 from opsin.tasks.regression.task import Regression
 from opsin.tasks.segmentation.task import SemanticSegmentation
+from opsin.tasks.self_supervised.task import SelfSupervised
 from opsin.zoo.embedder import Embedder
+from opsin.zoo.feature_network import FeatureNetwork
 
 LABELS = ("cat", "dög", "</script>", "&amp;")
 
@@ -53,6 +55,12 @@ def models() -> dict[str, Model]:
         "vectors": make(vectors, stretch, Identity(6), tta="hflip", calibration=same),
         "pixels": make(maps, stretch, SemanticSegmentation(LABELS), tta="hflip"),
     }
+
+
+def feature_model() -> Model:
+    """Return a model that was trained without labels."""
+    preprocessing = Preprocessing(3, 17, 21, (0.5, 0.4, 0.3), (0.2, 0.3, 0.25), crop=Stretch("bilinear"))
+    return make(FeatureNetwork(classifier(2)), preprocessing, SelfSupervised(), tta="hflip")
 
 
 def images() -> list[np.ndarray]:

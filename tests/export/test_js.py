@@ -20,7 +20,8 @@ import opsin
 from opsin.base.errors import UsageError
 from opsin.export.runtime.script import compact
 from opsin.model import Model
-from tests.export.models import classifier, images, make, models
+from opsin.tasks.identity.task import unit
+from tests.export.models import classifier, feature_model, images, make, models
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 
@@ -104,6 +105,11 @@ def quantized(name: str) -> Model:
 
 
 @needs_node
+def test_features_without_labels_are_compared(tmp_path: Path) -> None:
+    _compare_with_prediction(feature_model(), tmp_path)
+
+
+@needs_node
 @pytest.mark.parametrize("layer", ["0", "3", "6"])
 def test_layers_that_stay_in_float32_have_the_same_bits(layer: str, tmp_path: Path) -> None:
     model = models()["stretched"]
@@ -122,7 +128,10 @@ def _compare_with_prediction(model: Model, folder: Path, scalar: bool = False) -
         assert base64.b64decode(result["pixels"]) == pixels.tobytes()
         outputs = model.outputs(pixels[None])
         assert [base64.b64decode(each) for each in result["outputs"]] == [each.tobytes() for each in outputs.values()]
-        if model.task.name == "identity":
+        if model.task.name == "self-supervised":
+            assert base64.b64decode(result["answer"]["embedding"]) == unit(answer.vector[None]).tobytes()
+            assert result["answer"]["comparison"]["same"] is None
+        elif model.task.name == "identity":
             _compare_vectors(model, result["answer"], answer, answers[0])
         else:
             _compare(model, result["answer"], answer)

@@ -16,7 +16,7 @@ from tests.interop.onnx.zoo import trained_state
 NETWORKS = {
     "classification": ("lenet5", 28), "multilabel": ("resnet20_cifar", 32), "regression": ("pilotnet", 66),
     "segmentation": ("unet_light", 64), "detection": ("fcos_efficientnet_lite0", 64),
-    "identity": ("lenet5", 28),
+    "identity": ("lenet5", 28), "self-supervised": ("lenet5", 28),
 }  # fmt: skip
 """A network for each task, and the side of its images."""
 

@@ -17,7 +17,7 @@ from opsin.tasks.identity.answers import Embedding
 from opsin.tasks.identity.task import unit
 from tests.backends.c.support import compiler
 from tests.export.c.support import CModel
-from tests.export.models import classifier, images, make, models
+from tests.export.models import classifier, feature_model, images, make, models
 
 MODELS = models()
 NAMES = list(MODELS)
@@ -84,6 +84,17 @@ def test_vectors_are_compared(tmp_path: Path) -> None:
     assert similarity == pytest.approx(comparison.similarity, abs=1e-7)
     without = opsin.ship(replace(model, calibration=None), "c").files
     assert b"small_similarity" in without["src/small.h"] and b"small_probability" not in without["src/small.h"]
+
+
+def test_features_without_labels_are_compared(tmp_path: Path) -> None:
+    model = replace(feature_model(), portable=True)
+    compiled = CModel(model, tmp_path)
+    assert compiled.call("self_test") == 0
+    for pixels in images()[2:5]:
+        read = model.reader.read(Image.fromarray(pixels), "image")[None]
+        features = model.outputs(read)["features"]
+        assert compiled.outputs(pixels)[1].tobytes() == features.tobytes()
+        assert answers(compiled, "embed", pixels).tobytes() == unit(features).tobytes()
 
 
 def test_units_thresholds_and_margins_are_exported() -> None:

@@ -92,9 +92,12 @@ def _detection(shipment: Shipment) -> Answers:
     return Answers(detection.header(shipment), detection.source(shipment), asset("pc/detect.txt", shipment))
 
 
-def _identity(shipment: Shipment) -> Answers:
+def _vectors(shipment: Shipment) -> Answers:
     same: SameThreshold | None = shipment.model.calibration
-    header, code, text = asset("compare.h", shipment), asset("compare.c", shipment), ""
+    is_unit = shipment.model.task.name == "identity"
+    bits = "It has" if is_unit else f"The outputs that it is made of, {shipment.prefix}_outputs, have"
+    header = asset("compare.h", shipment, bits=f"{bits} the bits of `opsin predict --portable`.")
+    code, text = asset("compare.c", shipment), ""
     if same is not None:
         header += asset("same.h", shipment, threshold=floats([same.threshold]))
         code += asset("exponential.c", shipment)
@@ -110,5 +113,6 @@ ANSWERS: dict[str, Callable[[Shipment], Answers]] = {
     "regression": _regression,
     "segmentation": _segmentation,
     "detection": _detection,
-    "identity": _identity,
+    "identity": _vectors,
+    "self-supervised": _vectors,
 }

@@ -19,7 +19,10 @@ from opsin.model.int8 import INT8
 
 INPUT, OUTPUT = "inputs", "logits"
 OFFSETS = "box_offsets"
-SHAPES = {"segmentation": {OUTPUT: 3}, "identity": {"embeddings": 1}, "detection": {"class_logits": 2, OFFSETS: 2}}
+SHAPES = {
+    "segmentation": {OUTPUT: 3}, "identity": {"embeddings": 1}, "self-supervised": {"features": 1},
+    "detection": {"class_logits": 2, OFFSETS: 2},
+}  # fmt: skip
 """The outputs of a task and their numbers of axes, without that of the batch; for others a row of numbers."""
 CHECKSUM_FACTOR = 0x01000193
 """An odd number: a bit that changes in any word changes the sum of words times its powers."""

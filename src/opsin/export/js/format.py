@@ -19,6 +19,7 @@ ANSWER_TYPES = {
     "segmentation": "Segmentation",
     "detection": "Detection",
     "identity": "Identity",
+    "self-supervised": "Features",
 }
 
 

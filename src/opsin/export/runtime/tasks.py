@@ -20,13 +20,13 @@ DEFAULT_THRESHOLD = 0.5
 def task_description(model: Model) -> dict[str, Any]:
     """Return the name, the labels and the numbers of a model's task.
 
-    Raise `UsageError` for a task that the script does not answer.
+    Raise `UsageError` for a task that exports do not answer.
     """
     name = model.task.name
     if name not in DESCRIPTIONS:
         raise UsageError(
-            f"{model.name} does {name}, and no page or script for browsers decodes its outputs yet; "
-            f"those of {', '.join(DESCRIPTIONS)} can be shipped"
+            f"{model.name} does {name}, whose outputs no export decodes yet; those of {', '.join(DESCRIPTIONS)} can be "
+            "shipped, and the format torch takes any model"
         )
     return {"name": name, "labels": list(model.labels), **DESCRIPTIONS[name](model)}
 
@@ -98,4 +98,5 @@ DESCRIPTIONS: dict[str, Callable[[Model], dict[str, Any]]] = {
     "segmentation": _segmentation,
     "detection": _detection,
     "identity": _identity,
+    "self-supervised": lambda _: {"same": None},
 }

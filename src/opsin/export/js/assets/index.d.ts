@@ -71,6 +71,12 @@ export interface Identity {
   readonly embedding: Float32Array
 }
 
+/** The answer of a network that was trained without labels: its features with length 1; `outputs` has them as they are. */
+export interface Features {
+  readonly task: 'self-supervised'
+  readonly embedding: Float32Array
+}
+
 /** Whether two images show the same. Without calibration, `probability` and `same` are null. */
 export interface Comparison {
   /** The cosine of the vectors, -1 to 1. */
@@ -89,7 +95,7 @@ export interface Model {
   readonly input: {readonly channels: number; readonly frames: number; readonly height: number; readonly width: number}
   /** Returns the answer for an upright image; the next frame of a film if the network compares frames. */
   predict(image: Pixels, width: number, height: number): Answer
-  /** Compares the vectors of two images. Throws an `OpsinError` unless the model is for identities. */
+  /** Compares the vectors of two images. Throws an `OpsinError` if the answers of the model have none. */
   compare(first: Float32Array, second: Float32Array): Comparison
   /** Begins a new film: the next frame also stands for those before it. */
   restart(): void

@@ -74,6 +74,7 @@ const ANSWERS = {
     return {detections, width, height}
   },
   identity({embeddings}) { return {embedding: unit(embeddings)} },
+  'self-supervised'({features}) { return {embedding: unit(features)} },
 }
 
 /** Returns, for each of `count` pixels, the two of `size` samples that it lies between, and its position there. */

@@ -94,11 +94,11 @@ class Model {
     return {task: task.name, ...answer}
   }
 
-  /** Returns whether two images show the same, for the vectors of their answers. */
+  /** Returns how similar two images are, and whether they show the same, for the vectors of their answers. */
   compare(first, second) {
     const {task: {name, same}, module: {outputs}} = this.description
-    if (name !== 'identity') throw new OpsinError(`this model does ${name}, and compares no images; ship one for identities`)
-    const size = outputs.embeddings.shape[1]
+    if (same === undefined) throw new OpsinError(`this model does ${name}, and compares no images; ship one for identities`)
+    const [size] = Object.values(outputs).map(({shape}) => shape[1])
     if (first?.length !== size || second?.length !== size) {
       throw new OpsinError(`expected two vectors of ${size} numbers: the property \`embedding\` of two answers`)
     }

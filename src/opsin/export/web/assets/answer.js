@@ -31,6 +31,7 @@ const VIEWS = {
     return [answerTitle(text || 'no objects', ''), bars(rows)]
   },
   identity: ({embedding}, name, canvas) => compared(embedding, name, canvas),
+  'self-supervised': ({embedding}, name, canvas) => compared(embedding, name, canvas),
 }
 
 function answerTitle(title, text) {

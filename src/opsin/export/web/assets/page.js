@@ -69,7 +69,7 @@ function build() {
   if (!isFilm && input.channels === 1 && Math.max(input.height, input.width) <= 64) {
     buttons.push(element('button', {type: 'button', 'data-source': 'draw', 'aria-pressed': 'false', onclick: draw}, 'Draw'))
   }
-  if (task.name === 'identity') buttons.push(element('button', {type: 'button', onclick: startAgain}, 'Start again'))
+  if (task.same !== undefined) buttons.push(element('button', {type: 'button', onclick: startAgain}, 'Start again'))
   const request = isFilm ? 'Drop the frames of a film here, or choose them. They are taken in the order of their names.'
     : 'Drop an image here, choose one, or paste one.'
   stage = element('div', {class: 'stage'}, element('p', {}, request))
@@ -94,6 +94,7 @@ function lead({name, labels}) {
   const list = labels.length > 12 ? `${labels.slice(0, 10).join(', ')} and ${labels.length - 10} more` : labels.join(', ')
   const count = labels.length === 1 ? '' : `${labels.length} `
   if (name === 'identity') return 'Says whether two images show the same.'
+  if (name === 'self-supervised') return 'Says how similar two images are.'
   const start = {classification: `Tells apart ${count}classes: `, multilabel: `Finds ${count}labels: `,
     segmentation: `Finds the pixels of ${count}classes: `, detection: `Finds objects of ${count}classes: `, regression: 'Measures '}
   return `${start[name]}${list}.`
