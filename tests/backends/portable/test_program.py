@@ -72,6 +72,19 @@ def test_calls_give_the_bits_of_the_engine(graph: Graph) -> None:
     assert np.unique(found).size == 7
 
 
+def test_equal_constants_are_stored_once() -> None:
+    graph = nn.trace(nn.Sequential(nn.Conv2d(5, 1, bias=False), nn.ReLU(), nn.Conv2d(5, 1, bias=False)), SHAPE)
+    state = nn.initial_state(graph, 3)
+    different = portable_program(graph, state, COMPACT)
+    state["2.weight"] = state["0.weight"]
+    equal = portable_program(graph, state, COMPACT)
+    assert len(different.constants) - len(equal.constants) == state["0.weight"].nbytes
+    inputs = np.random.default_rng(1).normal(size=(1, *SHAPE)).astype(np.float32)
+    engine = compile(graph, 1)
+    engine.load_state(state)
+    assert interpret(equal, inputs).tobytes() == next(iter(engine.run(inputs=inputs).values())).tobytes()
+
+
 def test_inputs_share_memory_with_later_results(graph: Graph) -> None:
     program = portable_program(graph, nn.initial_state(graph, 3))
     image, first_map, second_map = 4 * 11 * 9 * 5, 4 * 11 * 9 * 16, 4 * 5 * 4 * 16

@@ -65,19 +65,20 @@ class Assembly:
 
 
 class _Constants:
-    """The constants, one after the other, and the addresses of all buffers."""
+    """The constants, one after the other, and the addresses of all buffers. Equal constants are stored once."""
 
     def __init__(self, arena: Mapping[Buffer, int], layout: Layout) -> None:
         self._arena, self._layout = arena, layout
         self._offsets: dict[Buffer, int] = {}
-        self._parts: list[bytes] = []
+        self._parts: dict[bytes, int] = {}
         self._words = 0
 
     def add(self, buffer: Buffer, data: bytes) -> None:
-        self._offsets[buffer] = self._words
         words = self._layout.size(buffer.words)
-        self._parts.append(data.ljust(WORD_BYTES * words, b"\0"))
-        self._words += words
+        place = self._parts.setdefault(data.ljust(WORD_BYTES * words, b"\0"), self._words)
+        self._offsets[buffer] = place
+        if place == self._words:
+            self._words += words
 
     def address(self, view: View) -> Address:
         places, segment = (
