@@ -37,7 +37,7 @@ def mel_filters(rate: int, window: int, bands: int, low: float, high: float, sca
     rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))
-    return np.asarray(triangles * (2 / (edges[2:] - edges[:-2]))[:, None] if scale == SLANEY else triangles)
+    return triangles * (2 / (edges[2:] - edges[:-2]))[:, None] if scale == SLANEY else triangles
 
 
 @cache
@@ -45,7 +45,7 @@ def cosine(coefficients: int, bands: int) -> Values:
     """Return the orthonormal cosine transform of type 2, coefficients × bands (Ahmed, Natarajan & Rao 1974)."""
     rows = np.arange(coefficients)[:, None]
     waves = np.cos(np.pi * rows * (np.arange(bands) + 0.5) / bands) * np.sqrt(2 / bands)
-    return np.where(rows == 0, waves / np.sqrt(2), waves)
+    return np.asarray(np.where(rows == 0, waves / np.sqrt(2), waves))
 
 
 def _scale(scale: str) -> tuple[Callable[[Values], Values], Callable[[Values], Values]]:
