@@ -25,7 +25,7 @@ class LogMel(Configured):
     """Logarithms of the energies in bands of frequency: N × 1 × 1 × L → N × 1 × bands × (1 + L // hop).
 
     `rate` in Hz; `window` and `hop` in samples. Frames are centred on multiples of `hop`, with zeros beyond the ends of
-    the sound. The bands cover `low` to `high` Hz, by default half of the rate. The result is normalised by `mean` and
+    the sound. The bands cover `low` to `high` Hz, by default half of the rate. The result is normalized by `mean` and
     `deviation`.
     """
 
@@ -56,7 +56,7 @@ class LogMel(Configured):
         return self.rate / 2 if self.high is None else self.high
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._normalised(self._log_mel(x))
+        return self._normalized(self._log_mel(x))
 
     def _log_mel(self, x: Tensor) -> Tensor:
         """Return N × bands × 1 × frames."""
@@ -74,7 +74,7 @@ class LogMel(Configured):
         weight = matrix.astype(np.float32).reshape(len(matrix), -1, 1, matrix.shape[-1] if matrix.ndim == 3 else 1)
         return self.parameter(name, weight.shape, ("values", tuple(weight.reshape(-1).tolist())), trainable=False)
 
-    def _normalised(self, x: Tensor) -> Tensor:
+    def _normalized(self, x: Tensor) -> Tensor:
         """Return N × rows × 1 × frames as an image N × 1 × rows × frames."""
         return ops.transpose(ops.multiply(ops.subtract(x, self.mean), 1 / self.deviation), (0, 2, 1, 3))
 
@@ -92,4 +92,4 @@ class MFCC(LogMel):
 
     def forward(self, x: Tensor) -> Tensor:
         transform = self._constant("cosine", cosine(self.coefficients, self.bands))
-        return self._normalised(ops.conv2d(self._log_mel(x), transform))
+        return self._normalized(ops.conv2d(self._log_mel(x), transform))
