@@ -46,6 +46,9 @@ SOUND_ENDINGS = (
 TEXT_ENDINGS = (".txt",)
 """Extensions of files that each hold a text."""
 
+SIGNAL_ENDINGS = (".csv", ".tsv", ".npy", ".dat")
+"""Extensions of files that each hold a signal, if they are in class folders."""
+
 
 def has_sample_ending(name: str) -> bool:
     """Return whether a file name has the extension of an image or of a recording."""

@@ -100,8 +100,8 @@ class InputKind(Protocol):
     def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
         """Return the sample of a file, `dtype` C × H × W. Raise `DataError` with the reason if it has none."""
 
-    def remark(self, source: bytes, name: str) -> str:
-        """Return what is odd about a usable file, as a phrase; "" if nothing is."""
+    def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
+        """Return the sample of a file, and what is odd about the file, as a phrase; "" if nothing is."""
 
     def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
         """Return the sample of a value that programs hold, such as an array; None for other types."""

@@ -9,17 +9,20 @@ from typing import Any
 
 from opsin.base.concurrency import importing
 from opsin.base.errors import DataError, UsageError
-from opsin.base.path_words import SOUND_ENDINGS, TEXT_ENDINGS
+from opsin.base.path_words import SIGNAL_ENDINGS, SOUND_ENDINGS, TEXT_ENDINGS
 
-IMAGE, SOUND, TEXT = "image", "sound", "text"
+IMAGE, SOUND, TEXT, SIGNAL = "image", "sound", "text", "signal"
 
-KINDS = {TEXT: "Text"}
+KINDS = {TEXT: "Text", SIGNAL: "Signal"}
 """The class of each kind in the package of its name. It is imported on first use, so that starting stays cheap."""
 
-ENDINGS = {SOUND: SOUND_ENDINGS, TEXT: TEXT_ENDINGS}
+ENDINGS = {SOUND: SOUND_ENDINGS, TEXT: TEXT_ENDINGS, SIGNAL: SIGNAL_ENDINGS}
 """The extensions of the files of each kind."""
 
-NOUNS = {IMAGE: ("image", "images"), SOUND: ("recording", "recordings"), TEXT: ("text", "texts")}
+NOUNS = {
+    IMAGE: ("image", "images"), SOUND: ("recording", "recordings"), TEXT: ("text", "texts"),
+    SIGNAL: ("signal", "signals"),
+}  # fmt: skip
 """What a sample of each kind is called, and several."""
 
 

@@ -26,6 +26,7 @@ from opsin.zoo.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from opsin.zoo.pilotnet import pilotnet
 from opsin.zoo.registry import Entry, create, find, frames, names
 from opsin.zoo.resnet import resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_32x4d, wide_resnet50_2
+from opsin.zoo.resnet1d import resnet1d
 from opsin.zoo.resnet9 import resnet9, resnet9_half
 from opsin.zoo.resnet_cifar import (
     resnet20_cifar,
@@ -48,7 +49,7 @@ __all__ = [
     "egomotion", "fcn_resnet50", "fcos_efficientnet_lite0", "find", "frames", "googlenet", "googlenet_2014",
     "kim_cnn", "lenet5", "lenet5_1998", "lraspp_mobilenet_v3_large", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8",
     "mlperf_tiny_vww", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "names",
-    "pilotnet", "resnet9", "resnet9_half", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
+    "pilotnet", "resnet1d", "resnet9", "resnet9_half", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
     "resnet44_cifar", "resnet50", "resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152", "resnet1202_cifar",
     "resnext50_32x4d", "shufflenet_v2_x1_0", "sphereface10_half", "sphereface20", "squeezenet1_1", "ssd300_vgg16",
     "ssdlite320_mobilenet_v3_large",

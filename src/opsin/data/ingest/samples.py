@@ -47,10 +47,10 @@ def scan_samples(source: Source, kind: InputKind, on_progress: Progress | None) 
         with record_problems(file_index, index, name):
             data = source.read(index)
             record_digest(file_index, index, data)
-            sample = kind.read(data, name)
+            sample, remark = kind.read_with_remark(data, name)
             if is_small:
                 samples[index] = sample
-            if remark := kind.remark(data, name):
+            if remark:
                 file_index.remarks[index] = remark
             file_index.state[index] = DECODED
 

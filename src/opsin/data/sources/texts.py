@@ -30,6 +30,9 @@ MIN_WORDS = 3.0
 """Words per cell, on average, of a column that is taken for one of texts without such a name."""
 
 MIN_NAMED_WORDS = 1.5
+MAX_TABLES = 100
+"""More tables are not those of texts."""
+
 SAMPLE_ROWS = 200
 MAX_CLASSES_SHARE = 0.5
 """A column with more different values for each row is not one of labels."""
@@ -61,6 +64,8 @@ def open_texts(tree: FileTree, columns: Sequence[str] = ()) -> Texts | None:
     """
     paths = [path for path in tree.paths if is_table(path) or path.lower().endswith(JSON_LINES)]
     depth = min((path.count("/") for path in paths), default=0)
+    if len(paths) > MAX_TABLES:  # each is a sample, such as a signal
+        return None
     found = [(path, text_table(tree, path, columns)) for path in paths if path.count("/") == depth]
     tables = [(path, table) for path, table in found if table]
     if len(tables) > 1:

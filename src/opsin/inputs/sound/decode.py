@@ -38,7 +38,7 @@ class SoundInfo:
 
 
 @dataclass(frozen=True)
-class Sound:
+class DecodedSound:
     """`samples` int16 1 × 1 × L, and what is odd about the recording. `seconds` were decoded, before padding."""
 
     samples: NDArray[np.int16]
@@ -53,7 +53,7 @@ def sound_info(source: bytes | Path, name: str) -> SoundInfo:
         return SoundInfo(format, header.rate, header.channels, header.declared_frames / header.rate)
 
 
-def decode(source: bytes | Path, name: str, rate: int, length: int | None = None) -> Sound:
+def decode(source: bytes | Path, name: str, rate: int, length: int | None = None) -> DecodedSound:
     """Return the mean of a recording's channels at `rate` Hz.
 
     With `length`, return so many samples from the beginning; zeros follow the end of a shorter recording. Raise
@@ -76,7 +76,7 @@ def decode(source: bytes | Path, name: str, rate: int, length: int | None = None
     samples = resample(mono, header.rate, rate)[:length]
     if length is not None:
         samples = np.pad(samples, (0, length - len(samples)))
-    return Sound(to_int16(samples).reshape(1, 1, -1), min(len(mono) / header.rate, len(samples) / rate), odd)
+    return DecodedSound(to_int16(samples).reshape(1, 1, -1), min(len(mono) / header.rate, len(samples) / rate), odd)
 
 
 def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:

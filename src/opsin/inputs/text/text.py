@@ -111,9 +111,11 @@ class Text:
         sample[0, 0, : len(numbers)] = numbers
         return sample
 
-    def remark(self, source: bytes, name: str) -> str:
-        """Return a phrase if the bytes are not text in UTF-8."""
-        return "it has characters that cannot be read" if "\ufffd" in decode(source) else ""
+    def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
+        """Return the result of `read`, and a phrase if the text has characters that could not be decoded."""
+        data = source if isinstance(source, bytes) else _content(source, name)
+        damaged = "\ufffd" in _text(data, name)
+        return self.read(data, name), "it has characters that cannot be decoded" if damaged else ""
 
     def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
         """Return the sample of a text, or of its bytes; `numpy` arrays are samples."""
