@@ -13,7 +13,7 @@ from opsin.base.path_words import SIGNAL_ENDINGS, SOUND_ENDINGS, TEXT_ENDINGS
 
 IMAGE, SOUND, TEXT, SIGNAL = "image", "sound", "text", "signal"
 
-KINDS = {TEXT: "Text", SIGNAL: "Signal"}
+KINDS = {SOUND: "Sound", TEXT: "Text", SIGNAL: "Signal"}
 """The class of each kind in the package of its name. It is imported on first use, so that starting stays cheap."""
 
 ENDINGS = {SOUND: SOUND_ENDINGS, TEXT: TEXT_ENDINGS, SIGNAL: SIGNAL_ENDINGS}

@@ -1,0 +1,166 @@
+"""`Sound`: the kind of input that consists of recordings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.base.errors import DataError
+from opsin.base.spread import spread
+from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.registry import ENDINGS, NOUNS, SOUND
+from opsin.inputs.sound.augment import augmentation
+from opsin.inputs.sound.decode import DecodedSound, SoundInfo, decode, sound_info, to_int16
+from opsin.inputs.sound.front_end import front_end
+from opsin.inputs.sound.render import render_sound
+from opsin.nn import Layer
+from opsin.tasks.task import Defaults
+
+MAX_RATE = 16_000
+"""Samples per second of recordings with more: speech and most sounds are told apart by what is below 8 kHz."""
+
+MIN_RATE = 1_000
+MAX_SECONDS, MIN_SECONDS = 4.0, 0.1
+"""The limits of the length that follows from the files."""
+
+LENGTH_SHARE = 0.98
+"""The share of the training recordings that are not cut."""
+
+SAMPLED_FILES = 512
+"""Training files whose headers are read to choose rate and length."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Recordings of `length` samples, `rate` per second: int16 1 × 1 × length.
+
+    Longer recordings are cut at the end, and silence follows the end of shorter ones.
+    """
+
+    rate: int
+    length: int
+
+    kind: ClassVar[str] = SOUND
+    nouns: ClassVar[tuple[str, str]] = NOUNS[SOUND]
+    endings: ClassVar[tuple[str, ...]] = ENDINGS[SOUND]
+    dtype: ClassVar[Any] = np.int16
+    version: ClassVar[int] = 1
+    frames: ClassVar[int] = 1
+
+    @property
+    def shape(self) -> Shape:
+        return 1, 1, self.length
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.shape
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return 1, self.length
+
+    @property
+    def seconds(self) -> float:
+        """The time of a sample."""
+        return self.length / self.rate
+
+    @classmethod
+    def fitted(cls, files: Files) -> Self:
+        """Return the most frequent rate of the files, at most 16 kHz, and the length of all but the longest of them."""
+        headers = list(_headers(files))
+        if not headers:
+            raise DataError("none of the recordings can be read")
+        rate = min(MAX_RATE, Counter(header.rate for header in headers).most_common(1)[0][0])
+        seconds = sorted(header.seconds for header in headers)
+        usual = seconds[min(len(seconds) - 1, int(LENGTH_SHARE * len(seconds)))]
+        return cls(rate, ceil(rate * max(MIN_SECONDS, min(MAX_SECONDS, usual))))
+
+    def describe(self) -> str:
+        return f"{self.seconds:.2f} s from the beginning of each, at {self.rate:,} Hz, one channel"
+
+    def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
+        return self._decoded(source, name).samples
+
+    def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
+        decoded = self._decoded(source, name)
+        return decoded.samples, ", ".join(finding.text for finding in decoded.findings)
+
+    def _decoded(self, source: bytes | Path, name: str) -> DecodedSound:
+        return decode(source, name, self.rate, self.length)
+
+    def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
+        """Return the sample of a path, the bytes of a file, or an array of one channel at the model's rate.
+
+        Arrays are int16, or real numbers of full scale 1, of any length.
+        """
+        if isinstance(value, str):
+            return self.read(Path(value), value)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self.read(bytes(value), name)
+        if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind not in "if":
+            return None
+        samples = value if value.dtype == np.int16 else to_int16(value) if value.dtype.kind == "f" else None
+        if samples is None or not np.isfinite(value).all():
+            return None
+        cut = samples[: self.length]
+        return np.pad(cut, (0, self.length - len(cut))).reshape(self.shape)
+
+    def apply(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Return samples of full scale 1."""
+        return samples.astype(np.float32) * np.float32(2.0**-15)
+
+    def front_end(self, input_shape: Shape) -> Layer | None:
+        """Return the spectra that a network of this input shape takes; None for one that takes the samples."""
+        return front_end(self.rate, input_shape)
+
+    def augmentation(self, level: str) -> Augmentation:
+        return Unchanged() if level == "none" else augmentation(level, self.rate)
+
+    def random(self, bits: NDArray[np.uint64]) -> NDArray[Any]:
+        return (bits >> np.uint64(48)).astype(np.uint16).view(np.int16).reshape(-1, *self.shape)
+
+    def render(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
+        return render_sound(sample, self.rate)
+
+    @classmethod
+    def network(cls, count: int) -> str:
+        return "sound_cnn"
+
+    @classmethod
+    def defaults(cls, network: str, count: int) -> Defaults:
+        return Defaults(
+            network=network, side=0, pretrained=False, fallback=network, batch=64, learning_rate=0.004,
+            weight_decay=0.05, augment="light", ema=0.98, max_epochs=40, reason="a small network for spectra",
+        )  # fmt: skip
+
+    def to_data(self) -> dict[str, Any]:
+        return {"kind": self.kind, "rate": self.rate, "length": self.length}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Return the kind that `to_data` described. Raise `DataError` for anything else."""
+        try:
+            rate, length = int(data["rate"]), int(data["length"])
+        except (KeyError, TypeError, ValueError):
+            raise DataError("its recordings are not described completely") from None
+        if not MIN_RATE <= rate <= 2**20 or not 0 < length <= 2**26:
+            raise DataError("the description of its recordings makes no sense")
+        return cls(rate, length)
+
+
+def _headers(files: Files) -> list[SoundInfo]:
+    """Return the headers of some of the files, from all parts of the list; those that cannot be read are left out."""
+    headers = []
+    for number in spread(len(files.names), SAMPLED_FILES).tolist():
+        try:
+            headers.append(sound_info(files.read(number), files.names[number]))
+        except (DataError, OSError):
+            continue
+    return headers

@@ -1,0 +1,43 @@
+"""The pages of other kinds of input: their commands and examples, one after the other as a reader runs them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from opsin.apps.cli.main import run
+from tests.docs.markdown import ROOT
+from tests.inputs.sentences import sentences, write_table
+from tests.inputs.waves import write_signals
+
+
+def test_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(tmp_path / "reviews.csv", sentences(240))
+    assert follow("text", ["train", "data", "predict", "evaluate"], tmp_path, monkeypatch, capsys) == "good"
+
+
+def test_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    write_signals(tmp_path / "movements", 12)
+    for label, name in (("slow", "walking"), ("fast", "running")):
+        (tmp_path / "movements" / label).rename(tmp_path / "movements" / name)
+    answer = follow("signals", ["train", "data", "predict"], tmp_path, monkeypatch, capsys)
+    assert answer.endswith(("% walking", "% running"))
+
+
+def follow(
+    page: str, names: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """Run the commands of a page and its example in a folder; return what the example prints."""
+    monkeypatch.chdir(folder)
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    commands = [line.strip() for line in text.splitlines() if line.startswith("    opsin ")]
+    assert [shlex.split(command)[1] for command in commands] == names
+    for command in commands:
+        extra = ["--epochs", "5", "--no-report"] if " train " in command else []
+        assert run([*shlex.split(command)[1:], *extra]) == 0, command
+    capsys.readouterr()
+    [example] = [block.split("```")[0] for block in text.split("```python")[1:]]
+    exec(compile(example, page, "exec"), {})
+    return capsys.readouterr().out.strip()
