@@ -3,6 +3,7 @@
 from opsin.zoo.airbench import airbench94, airbench95
 from opsin.zoo.alexnet import alexnet, alexnet_2012
 from opsin.zoo.densenet import densenet121
+from opsin.zoo.ds_cnn import ds_cnn
 from opsin.zoo.efficientnet import efficientnet_b0
 from opsin.zoo.efficientnet_lite import (
     efficientnet_lite0,
@@ -19,6 +20,7 @@ from opsin.zoo.kim_cnn import kim_cnn
 from opsin.zoo.lenet5 import lenet5
 from opsin.zoo.lenet5_1998 import lenet5_1998
 from opsin.zoo.lraspp import lraspp_mobilenet_v3_large
+from opsin.zoo.m5 import m5
 from opsin.zoo.mlperf_tiny import mlperf_tiny_ds_cnn, mlperf_tiny_resnet8, mlperf_tiny_vww
 from opsin.zoo.mobilenet_v1 import mobilenet_v1
 from opsin.zoo.mobilenet_v2 import mobilenet_v2
@@ -45,10 +47,10 @@ from opsin.zoo.unet import unet, unet_light
 from opsin.zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
 __all__ = [
-    "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "create", "densenet121", "efficientnet_b0",
+    "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "create", "densenet121", "ds_cnn", "efficientnet_b0",
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4",
     "egomotion", "fcn_resnet50", "fcos_efficientnet_lite0", "find", "frames", "googlenet", "googlenet_2014",
-    "kim_cnn", "lenet5", "lenet5_1998", "lraspp_mobilenet_v3_large", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8",
+    "kim_cnn", "lenet5", "lenet5_1998", "lraspp_mobilenet_v3_large", "m5", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8",
     "mlperf_tiny_vww", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "names",
     "pilotnet", "resnet1d", "resnet9", "resnet9_half", "resnet18", "resnet20_cifar", "resnet32_cifar", "resnet34",
     "resnet44_cifar", "resnet50", "resnet56_cifar", "resnet101", "resnet110_cifar", "resnet152", "resnet1202_cifar",
