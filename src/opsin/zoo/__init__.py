@@ -47,7 +47,8 @@ from opsin.zoo.unet import unet, unet_light
 from opsin.zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
 __all__ = [
-    "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "create", "densenet121", "ds_cnn", "efficientnet_b0",
+    "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "create", "densenet121", "ds_cnn",
+    "efficientnet_b0",
     "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4",
     "egomotion", "fcn_resnet50", "fcos_efficientnet_lite0", "find", "frames", "googlenet", "googlenet_2014",
     "kim_cnn", "lenet5", "lenet5_1998", "lraspp_mobilenet_v3_large", "m5", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8",
