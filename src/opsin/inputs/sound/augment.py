@@ -40,7 +40,7 @@ class RandomSound:
         count = CHOICES + -(-length // random_counter.WORDS_PER_COUNT) * random_counter.WORDS_PER_COUNT
         words = random_counter.words(len(samples) * count, seed, random_counter.AUGMENT, epoch, first * count)
         rows = zip(samples.reshape(-1, length), words.reshape(-1, count), strict=True)
-        changed = [self._changed(sound / np.float32(32768), row, length) for sound, row in rows]
+        changed = [self._changed(np.asarray(sound, np.float32) / np.float32(32768), row, length) for sound, row in rows]
         return to_int16(np.stack(changed)).reshape(samples.shape)
 
     def _changed(self, sound: NDArray[np.float32], words: NDArray[np.uint64], length: int) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ def render_sound(sample: NDArray[Any], rate: int) -> NDArray[np.uint8]:
     decibels = 10 * np.log10(np.maximum(energy, 1e-12))
     level = np.clip(1 + (decibels - max(decibels.max(), -50.0)) / RANGE_DB, 0, 1)[::-1] * (len(COLOURS) - 1)
     channels = [np.interp(level, np.arange(len(COLOURS)), COLOURS[:, channel]) for channel in range(3)]
-    return np.rint(np.stack(channels, -1)).astype(np.uint8).repeat(SCALE, 0)
+    return np.asarray(np.rint(np.stack(channels, -1)).astype(np.uint8).repeat(SCALE, 0))
 
 
 def waveform_svg(sample: NDArray[Any], width: int = 192, height: int = 48) -> str:
