@@ -9,6 +9,7 @@ import pytest
 
 from opsin.apps.cli.main import run
 from tests.docs.markdown import ROOT
+from tests.inputs.recordings import write_recordings
 from tests.inputs.sentences import sentences, write_table
 from tests.inputs.waves import write_signals
 
@@ -24,6 +25,11 @@ def test_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         (tmp_path / "movements" / label).rename(tmp_path / "movements" / name)
     answer = follow("signals", ["train", "data", "predict"], tmp_path, monkeypatch, capsys)
     assert answer.endswith(("% walking", "% running"))
+
+
+def test_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    write_recordings(tmp_path / "commands", 12, ("yes", "no"))
+    assert follow("sound", ["train", "data", "predict"], tmp_path, monkeypatch, capsys) in ("yes", "no")
 
 
 def follow(

@@ -33,4 +33,4 @@ def network(classes: int) -> Layer:
     )
 
 
-ds_cnn = register("ds_cnn", network, (1, 40, 101), classes=12, kind="sound")
+ds_cnn = register("ds_cnn", network, (1, 10, 101), classes=12, kind="sound")

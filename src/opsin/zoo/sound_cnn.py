@@ -1,4 +1,4 @@
-"""A small network for short recordings: residual-free blocks on log-mel spectra, as VGG's, with global pooling."""
+"""A small network for short recordings: plain blocks of convolutions on log-mel spectra, then global pooling."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from opsin.base.errors import DataError
 from opsin.base.spread import spread
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
 from opsin.inputs.registry import ENDINGS, NOUNS, SOUND
-from opsin.inputs.sound.augment import augmentation
+from opsin.inputs.sound.augment import RandomSound
 from opsin.inputs.sound.decode import DecodedSound, SoundInfo, decode, sound_info, to_int16
 from opsin.inputs.sound.front_end import front_end
 from opsin.inputs.sound.render import render_sound
@@ -32,6 +32,8 @@ MAX_SECONDS, MIN_SECONDS = 4.0, 0.1
 
 LENGTH_SHARE = 0.98
 """The share of the training recordings that are not cut."""
+
+LEVELS = {"light": RandomSound(), "strong": RandomSound(shift=0.2, gain=9.0, noise=10.0, speed=True)}
 
 SAMPLED_FILES = 512
 """Training files whose headers are read to choose rate and length."""
@@ -121,7 +123,7 @@ class Sound:
         return front_end(self.rate, input_shape)
 
     def augmentation(self, level: str) -> Augmentation:
-        return Unchanged() if level == "none" else augmentation(level, self.rate)
+        return Unchanged() if level == "none" else LEVELS[level]
 
     def random(self, bits: NDArray[np.uint64]) -> NDArray[Any]:
         return (bits >> np.uint64(48)).astype(np.uint16).view(np.int16).reshape(-1, *self.shape)
