@@ -215,9 +215,9 @@ def conv3d(
     for human action recognition", 2013.
     """
     name = _conv3d.name
-    gaps = tuple(
-        1 if taps == 1 else gap for taps, gap in zip(w.shape[2:], to_triple(f"{name}: dilation", dilation), strict=True)
-    )
+    gaps: tuple[int, ...] = to_triple(f"{name}: dilation", dilation)
+    if len(w.shape) == 5:
+        gaps = tuple(1 if taps == 1 else gap for taps, gap in zip(w.shape[2:], gaps, strict=True))
     margins = tuple((n, n) for n in to_triple(f"{name}: padding", padding))
     y = _conv3d(
         x, w, stride=to_triple(f"{name}: stride", stride), padding=margins, dilation=gaps, groups=groups
