@@ -9,9 +9,9 @@ import numpy as np
 
 from opsin.base.errors import UsageError
 from opsin.interop.onnx.composites import transposition
-from opsin.interop.onnx.encoding import BOOL, FLOAT, Attribute
+from opsin.interop.onnx.encoding import BOOL, FLOAT, INT32, Attribute
 from opsin.interop.onnx.windows import pool_attributes, sliding_attributes, transposed_attributes
-from opsin.ir import Node, Shape, Size, Tensor
+from opsin.ir import INT, Node, Shape, Size, Tensor
 from opsin.ops import axis_weights
 
 
@@ -67,7 +67,21 @@ def _constant(w: NodeWriter, node: Node) -> str:
     value = node.attrs["value"]
     if isinstance(value, Size):
         raise UsageError(f"{_place(node)} computes with the size of the batch, which ONNX files leave free")
-    return w.constant(value)
+    return w.constant(value, np.int32 if node.output.dtype == INT else np.float32)
+
+
+def _cast(w: NodeWriter, node: Node) -> str:
+    return w.emit("Cast", [w.value(node.inputs[0])], {"to": INT32 if node.output.dtype == INT else FLOAT})
+
+
+def _gather(w: NodeWriter, node: Node) -> str:
+    """Write rows of a table; those of indices outside the table are multiplied by 0, as ONNX counts from the end."""
+    table, indices = (w.value(operand) for operand in node.inputs)
+    last = node.inputs[0].shape[0] - 1  # type: ignore[operator]
+    inside = w.emit("Min", [w.emit("Max", [indices, w.constant(0, np.int32)]), w.constant(last, np.int32)])
+    is_inside = w.emit("Cast", [w.emit("Equal", [indices, inside])], {"to": FLOAT})
+    factors = w.emit("Unsqueeze", [is_inside, w.constant([-1], np.int64)])
+    return w.emit("Mul", [w.emit("Gather", [table, inside], {"axis": 0}), factors])
 
 
 def _with_first(op: str, attributes: Callable[[Node], dict[str, Attribute]]) -> Rule:
@@ -202,12 +216,15 @@ def _resample_by_matrices(w: NodeWriter, node: Node) -> str:
 RULES: dict[str, Rule] = {
     "avg_pool2d": _with_first("AveragePool", pool_attributes),
     "broadcast_to": _broadcast,
+    "cast": _cast,
     "concat": _with_first("Concat", lambda node: {"axis": node.attrs["axis"]}),
     "constant": _constant,
     "conv2d": _with_first("Conv", lambda node: sliding_attributes(node, node.inputs[1].shape)),
+    "conv3d": _with_first("Conv", lambda node: sliding_attributes(node, node.inputs[1].shape)),
     "conv_transpose2d": _with_first("ConvTranspose", transposed_attributes),
     "dequantize": _convert("DequantizeLinear"),
     "equal": _comparison("Equal"),
+    "gather": _gather,
     "greater": _comparison("Greater"),
     "matmul": _with_first("Gemm", transposition),
     "max": _with_first("ReduceMax", lambda node: {"axes": list(node.attrs["axes"]), "keepdims": 1}),

@@ -61,6 +61,5 @@ def pool_attributes(node: Node) -> dict[str, Attribute]:
 
 
 def _pads(padding: Sequence[Sequence[int]]) -> list[int]:
-    """Return top, left, bottom and right padding."""
-    (top, bottom), (left, right) = padding
-    return [top, left, bottom, right]
+    """Return the padding before each axis, and then that after each: top, left, bottom and right of images."""
+    return [before for before, _ in padding] + [after for _, after in padding]

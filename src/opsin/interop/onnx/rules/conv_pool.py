@@ -149,6 +149,8 @@ def _unsqueeze_rows(x: Tensor) -> Tensor:
 @with_1d_inputs
 def _conv(call: OnnxCall) -> Tensor:
     x, w = call.tensor(0), call.weight(1)
+    if x.rank == w.rank == 5:
+        return _conv3d(call, x, w)
     x, pad = _remove_pad(x)
     window = Window.of(call, x, _kernel_size(w))
     if pad != NO_PADDING and window.auto_pad.startswith("SAME"):  # SAME depends on the padded size.
@@ -161,6 +163,22 @@ def _conv(call: OnnxCall) -> Tensor:
     return ops.conv2d(
         x, w, bias, window.stride, ((top, bottom), (left, right)), window.dilation, call.attr_int("group", 1)
     )
+
+
+def _conv3d(call: OnnxCall, x: Tensor, w: Tensor) -> Tensor:
+    """Convert a convolution of clips. Its padding is explicit, or none."""
+    if call.attr_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        raise UnsupportedError("auto_pad of a convolution of clips; export it with explicit pads")
+    call.ignore("kernel_shape")
+    strides, dilations = (call.attr_ints(name, (1, 1, 1)) or () for name in ("strides", "dilations"))
+    pads = call.attr_ints("pads", (0,) * 6) or ()
+    if (len(strides), len(dilations), len(pads)) != (3, 3, 6):
+        raise UnsupportedError("its strides, dilations and pads are not those of three axes")
+    margins = tuple(zip(pads[:3], pads[3:], strict=True))
+    y = ops.OPS["conv3d"](
+        x, w, stride=strides, padding=margins, dilation=dilations, groups=call.attr_int("group", 1)
+    ).output
+    return ops.add(y, ops.reshape(call.weight(2), (w.shape[0], 1, 1, 1))) if call.has(2) else y
 
 
 NO_PADDING: Padding = ((0, 0), (0, 0))
