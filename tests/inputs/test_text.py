@@ -25,7 +25,8 @@ def fitted(*texts: str) -> Text:
 
 
 def test_words_and_punctuation() -> None:
-    assert split("It isn't BAD, at all…", "words") == ["it", "isn't", "bad", ",", "at", "all", ".", ".", "."]
+    assert split("It isn't BAD, at all…", "words") == ["it", "is", "n't", "bad", ",", "at", "all", ".", ".", "."]
+    assert split("the film's “can’t”", "words") == ["the", "film", "'s", "“", "ca", "n't", "”"]
     assert split("é!", "bytes") == ["\xc3", "\xa9", "!"]
 
 
