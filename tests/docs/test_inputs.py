@@ -29,7 +29,7 @@ def test_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 def test_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     write_recordings(tmp_path / "commands", 12, ("yes", "no"))
-    assert follow("sound", ["train", "data", "predict"], tmp_path, monkeypatch, capsys) in ("yes", "no")
+    assert follow("sound", ["train", "data", "predict", "evaluate"], tmp_path, monkeypatch, capsys) in ("yes", "no")
 
 
 def follow(

@@ -121,6 +121,15 @@ class InputKind(Protocol):
     def render(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
         """Return an image of a sample for reports, uint8 rows × columns × 3."""
 
+    def occluded(self, sample: NDArray[Any]) -> NDArray[Any]:
+        """Return copies of a sample with one part hidden each, such as a word or a stretch of time, K × C × H × W."""
+
+    def html(self, sample: NDArray[Any], importance: NDArray[np.float64] | None) -> str:
+        """Return what a page shows of a sample in place of its image, such as its words; "" to show the image.
+
+        `importance` says how much each part of `occluded` speaks for the answer, -1 to 1; None if it is not known.
+        """
+
     @classmethod
     def network(cls, count: int) -> str:
         """Return the network of the zoo that a plan takes for so many training samples."""

@@ -94,6 +94,11 @@ def _mistakes(report: ModelReport) -> str:
     if not report.mistakes:
         return ""
     text = "Wrong answers with a high probability: difficult images, unusual ones, or wrong labels."
+    if any(example.html for example in report.mistakes):
+        text += (
+            " Marked in orange is what speaks for the model's answer, and in blue what speaks against it: each part "
+        )
+        text += "was hidden in turn."
     explained = report.mistakes[: len(report.explained)] if report.see else ()
     links = {example: f"{report.see}#explanations?image={number}" for number, example in enumerate(explained)}
 

@@ -40,6 +40,7 @@ class Example:
     """An image with its label and the model's answer; `thumbnail` is its key in the thumbnail store.
 
     `probability` is that of the answer, `label_probability` that of the label; `number` is the image's in its split.
+    `html` is shown in place of the thumbnail, unless it is empty.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Example:
     label_probability: float
     thumbnail: str | None = None
     number: int = -1
+    html: str = ""
 
     def to_data(self) -> dict[str, Any]:
         return {
@@ -86,7 +88,7 @@ class EvaluatedSet:
     def example(self, number: int, thumbnails: ThumbnailStore | None) -> Example:
         """Describe an image; with `thumbnails`, store its thumbnail there."""
         answer, label = int(self.probabilities[number].argmax()), int(self.labels[number])
-        names = self.images.names
+        names, kind = self.images.names, self.images.input
         return Example(
             names[number] if names else f"{self.split} image {self.indices[number] + 1:,}",
             self.classes[label],
@@ -95,6 +97,7 @@ class EvaluatedSet:
             float(self.probabilities[number, label]),
             thumbnails.add(self.split, self.images, number) if thumbnails else None,
             int(self.indices[number]),
+            kind.html(self.images.pixels[number], None) if kind and thumbnails else "",
         )
 
 

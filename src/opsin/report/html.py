@@ -41,7 +41,7 @@ def document(report: Report, head: PageHead, sections: Iterable[PageSection], no
             "<!DOCTYPE html>",
             '<html lang="en">',
             '<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; media-src data:; '
             "style-src 'unsafe-inline'\">",
             f"<title>{escape(f'{report.model}: {head.headline}')}</title><style>{style}</style></head>",
             "<body>",

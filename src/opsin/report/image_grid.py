@@ -23,11 +23,16 @@ def image(report: Report, key: str | None, name: str = "") -> str:
 def image_grid(report: Report, examples: Iterable[Example], caption: Callable[[Example], str]) -> str:
     """Return a grid of images, each with `caption(example)` (HTML) and its name."""
     items = "".join(
-        f"<li>{image(report, example.thumbnail, example.name)}{caption(example)}"
+        f"{_cell(example)}{example.html or image(report, example.thumbnail, example.name)}{caption(example)}"
         f'<span class="file">{escape(shortened(example.name))}</span></li>'
         for example in examples
     )
     return f'<ul class="images">{items}</ul>'
+
+
+def _cell(example: Example) -> str:
+    """Return the beginning of a cell; those of texts are wider."""
+    return '<li class="text">' if example.html.startswith("<q") else "<li>"
 
 
 def shortened(name: str) -> str:

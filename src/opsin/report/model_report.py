@@ -27,6 +27,7 @@ from opsin.report.examples import (
     find_label_issues,
     measure_abstention,
 )
+from opsin.report.explained_samples import explained
 from opsin.report.label_issues import held_out_probabilities
 from opsin.report.learning_curve import LearningCurve, learning_curve
 from opsin.report.logistic import choose_penalty
@@ -38,7 +39,7 @@ from opsin.tasks.classification.calibration import Calibration
 from opsin.tasks.score import ACCURACY
 from opsin.training.few_shot_trainer import LEFT_OUT, is_few_shot, left_out_images
 
-FEATURE_TIME, ROBUSTNESS_TIME = 0.6, 0.25
+FEATURE_TIME, ROBUSTNESS_TIME, EXPLANATION_TIME = 0.6, 0.25, 0.25
 """Shares of the time for a report."""
 
 FEATURE_ORDER = 105
@@ -116,7 +117,7 @@ def measure_classifier(model: Model, data: Dataset, seconds: float = SECONDS) ->
         facts["split"], images, model.label_indices(images), probabilities, model.labels, np.arange(len(images)),
     )  # fmt: skip
     evaluation = Evaluation.from_probabilities(evaluated.probabilities, evaluated.labels, model.labels)
-    mistakes = confident_mistakes(evaluated, thumbnails)
+    mistakes = explained(model, images, confident_mistakes(evaluated, thumbnails), EXPLANATION_TIME * seconds)
     issues, curve = None, None
     if facts["trained_here"]:
         issues, curve = _measure_features(model, data, evaluated, FEATURE_TIME * seconds, thumbnails)

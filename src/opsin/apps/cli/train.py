@@ -139,7 +139,7 @@ def _report(folder: Path, model: Model, data: Dataset) -> None:
         model_report = report.write(folder, model, data, seconds=seconds, see=see)
         for line in report.text(model_report):
             typer.echo(line)
-        print_heading(f"\n{folder / REPORT}", " is the full report, with images.\n")
+        print_heading(f"\n{folder / REPORT}", f" is the full report, with {NOUNS[data.train.kind][1]}.\n")
         if model_report.see:
             print_heading(str(folder / model_report.see), " shows the network at work.\n")
     except (OpsinError, OSError, MemoryError, ArithmeticError, ValueError) as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.occlusion import figure_html, hidden_stretches, strip
 from opsin.inputs.registry import ENDINGS, NOUNS, SIGNAL
 from opsin.inputs.signal.augment import ChangedSignals
 from opsin.inputs.signal.files import read_signal
@@ -137,6 +138,13 @@ class Signal:
 
     def render(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
         return render_signal(sample)
+
+    def occluded(self, sample: NDArray[Any]) -> NDArray[Any]:
+        """Return copies in each of which one stretch of time has the channels' means."""
+        return hidden_stretches(sample, np.array(self.mean, np.float32)[:, None, None])
+
+    def html(self, sample: NDArray[Any], importance: NDArray[np.float64] | None) -> str:
+        return "" if importance is None else figure_html(self.render(sample)) + strip(importance)
 
     @classmethod
     def network(cls, count: int) -> str:

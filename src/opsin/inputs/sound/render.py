@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from typing import Any
 
@@ -55,3 +56,9 @@ def wav_bytes(sample: NDArray[Any], rate: int) -> bytes:
         b"WAVEfmt " + struct.pack("<I", len(description)) + description + b"data" + struct.pack("<I", len(data)) + data
     )
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def player(sample: NDArray[Any], rate: int) -> str:
+    """Return an HTML element that plays a sample int16 1 × 1 × L."""
+    data = base64.b64encode(wav_bytes(sample, rate)).decode("ascii")
+    return f'<audio controls preload="none" src="data:audio/wav;base64,{data}"></audio>'

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from opsin.base.errors import DataError
 from opsin.base.spread import spread
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.occlusion import figure_html, hidden_stretches, strip
 from opsin.inputs.registry import ENDINGS, NOUNS, SOUND
 from opsin.inputs.sound.augment import RandomSound
 from opsin.inputs.sound.decode import DecodedSound, SoundInfo, decode, sound_info, to_int16
 from opsin.inputs.sound.front_end import front_end
-from opsin.inputs.sound.render import render_sound
+from opsin.inputs.sound.render import player, render_sound
 from opsin.nn import Layer
 from opsin.tasks.task import Defaults
 
@@ -130,6 +131,16 @@ class Sound:
 
     def render(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
         return render_sound(sample, self.rate)
+
+    def occluded(self, sample: NDArray[Any]) -> NDArray[Any]:
+        """Return copies in each of which one stretch of time is silent."""
+        return hidden_stretches(sample, 0)
+
+    def html(self, sample: NDArray[Any], importance: NDArray[np.float64] | None) -> str:
+        """Return the spectrogram with a player, if the importance of moments is known."""
+        if importance is None:
+            return ""
+        return figure_html(self.render(sample)) + strip(importance) + player(sample, self.rate)
 
     @classmethod
     def network(cls, count: int) -> str:

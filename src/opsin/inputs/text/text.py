@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.occlusion import hidden_stretches
 from opsin.inputs.registry import ENDINGS, NOUNS, TEXT
 from opsin.inputs.text.augment import MaskedWords
-from opsin.inputs.text.render import render_text
+from opsin.inputs.text.render import render_text, text_html
 from opsin.inputs.text.tokens import BYTES, FIRST, MAX_VOCABULARY, PADDING, UNITS, UNKNOWN, WORDS, split, vocabulary
 from opsin.nn import Embedding, Layer
 from opsin.tasks.task import Defaults
@@ -28,6 +29,9 @@ MAX_WORDS, MAX_LENGTH_OF_BYTES = 400, 1014
 """The largest length of texts, in words and in bytes (that of Zhang, Zhao & LeCun 2015)."""
 
 MIN_LENGTH = 8
+
+MAX_PARTS = 64
+"""Parts of a text that are hidden in turn to see which words decide."""
 
 LENGTH_SHARE = 0.99
 """The share of the training texts that are not cut."""
@@ -147,6 +151,16 @@ class Text:
 
     def render(self, sample: NDArray[Any]) -> NDArray[np.uint8]:
         return render_text(self.words_of(sample), self.unit == WORDS)
+
+    def occluded(self, sample: NDArray[Any]) -> NDArray[Any]:
+        """Return copies with one word unknown each; in long texts and of bytes, several neighbours."""
+        count = len(self.words_of(sample))
+        copies = hidden_stretches(sample[..., :count], UNKNOWN, min(MAX_PARTS, count))
+        rest = np.broadcast_to(sample[..., count:], (len(copies), *sample[..., count:].shape))
+        return np.concatenate([copies, rest], axis=-1)
+
+    def html(self, sample: NDArray[Any], importance: NDArray[np.float64] | None) -> str:
+        return text_html(self.words_of(sample), self.unit == WORDS, importance)
 
     @classmethod
     def network(cls, count: int) -> str:
