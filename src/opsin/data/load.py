@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -43,6 +43,7 @@ def load(
     task: str | None = None,
     target: str | Sequence[str] | None = None,
     like: Preprocessing | None = None,
+    input_options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Read the images of `source` with their labels or annotations, and split them for training, validation and test.
 
@@ -61,6 +62,7 @@ def load(
     In images with more than eight bits per channel, the two values of `pixel_range` become black and white; the default
     is the range of `preprocessing`, or else one range inferred from the values of all images, which the data set
     reports as its `pixel_range`. Decoded images are cached on disk, in at most `cache_size` bytes for all data sets.
+    `input_options` say how recordings, texts and signals are read, such as {"rate": 8000} (see `InputKind.fitted`).
     `on_progress` is called with the number of processed images and the total. `like` is the former name of
     `preprocessing`. Raise `DataError` for unusable data.
     """
@@ -73,7 +75,7 @@ def load(
     opened = open_source(source, _expected_range(pixel_range, preprocessing), TaskRequest(task, _names(target)))
     return load_opened(
         opened, source, preprocessing, size=size, seed=seed, cache_size=cache_size, on_progress=on_progress,
-        pixel_range=pixel_range, begin=begin,
+        pixel_range=pixel_range, begin=begin, input_options=input_options,
     )  # fmt: skip
 
 
@@ -88,6 +90,7 @@ def load_opened(
     on_progress: Progress | None = None,
     pixel_range: Sequence[float] | None = None,
     begin: float | None = None,
+    input_options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Load what `open_source` opened at `source`, as `load` does; it may be loaded several times.
 
@@ -100,7 +103,9 @@ def load_opened(
         _warn_if_range_unused(pixel_range, opened)
         return _sized(complete(opened, seed, begin), preprocessing, size)
     key, path = os.path.realpath(source), str(source)
-    data = load_source(opened, key, preprocessing, size, seed, cache_size, on_progress, path, expected_range)
+    data = load_source(
+        opened, key, preprocessing, size, seed, cache_size, on_progress, path, expected_range, input_options
+    )  # fmt: skip
     _warn_if_range_unused(pixel_range, data)
     if pixel_range is None and isinstance(preprocessing, Preprocessing) and preprocessing.pixel_range:
         _warn_if_clipped(data, preprocessing.pixel_range)
@@ -163,6 +168,7 @@ def load_source(
     on_progress: Progress | None = None,
     path: str | None = None,
     pixel_range: PixelRange | None = None,
+    input_options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Load an open source as `load` does. `key` identifies it in the cache, `path` is its name in messages."""
     begin = perf_counter()
@@ -171,7 +177,7 @@ def load_source(
     if kind != (IMAGE if given is None else given.kind) and (given or preprocessing):
         raise DataError(f"{path or source.name} holds {NOUNS[kind][1]}, and the model takes {_noun(given)}")
     if kind != IMAGE:
-        sample_input = given or fitted_input(source, kind)
+        sample_input = given or fitted_input(source, kind, input_options or {})
         result = scan_samples(source, sample_input, on_progress)
         return ClassIngest(source, result, seed, None, path or source.name, sample_input).dataset(begin)
     framing = Stretch() if isinstance(source, AnnotatedSource) else None

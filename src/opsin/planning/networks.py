@@ -10,6 +10,7 @@ from opsin.base.errors import UsageError
 from opsin.base.formatting import listed
 from opsin.data.decode import Stretch
 from opsin.inputs import find_kind
+from opsin.inputs.options import parse_input_options
 from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.model.pretrained import preprocessing_of
 from opsin.planning.dataset_summary import MAX_SMALL_SIDE, DatasetSummary
@@ -69,6 +70,8 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
 def _choose_network(summary: DatasetSummary, options: TrainOptions, machine: Machine) -> NetworkChoice:
     if summary.kind != IMAGE:
         return _choice_of_kind(summary, options)
+    if options.input_options:
+        raise UsageError("--input-options is for recordings, texts and signals; leave it out: the data holds images")
     if options.pretrained and not summary.resizable:
         raise UsageError(
             f"published weights need images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and arrays keep their size; "
@@ -114,7 +117,8 @@ def _choice_of_kind(summary: DatasetSummary, options: TrainOptions) -> NetworkCh
         suitable = listed(zoo.names(kind=summary.kind), conjunction="or")
         raise UsageError(f"{network} is a network for {NOUNS[entry.kind][1]}, not for {many}; take {suitable}")
     why = "as requested" if options.network else kind.defaults(network, summary.images).reason
-    return NetworkChoice(network, False, None, None, (f"{network} from scratch, {why}",), summary)
+    how = {**entry.input_options, **parse_input_options(options.input_options)}
+    return NetworkChoice(network, False, None, None, (f"{network} from scratch, {why}",), summary, input_options=how)
 
 
 def _annotated_choice(

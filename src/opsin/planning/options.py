@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opsin import nn
 from opsin._aliases import renamed_names
 from opsin.base.errors import UsageError
-from opsin.base.option_fields import LEARNING_CURVE_HELP, PLANNING, OptionFields, option
+from opsin.base.option_fields import INPUT_OPTIONS_HELP, LEARNING_CURVE_HELP, MODEL, PLANNING, OptionFields, option
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing
 from opsin.inputs import InputKind
@@ -36,6 +36,7 @@ class TrainOptions(OptionFields):
     """
 
     learning_curve: bool = option(False, LEARNING_CURVE_HELP, PLANNING)
+    input_options: str | None = option(None, INPUT_OPTIONS_HELP, MODEL, "NAME=VALUE,…")
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for values that no plan can have, before any image is read."""
@@ -104,6 +105,8 @@ class NetworkChoice:
     summary: DatasetSummary
     weights: ModelWeights | None = None
     few_shot: bool = False
+    input_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """How samples of other kinds than images are read (see `InputKind.fitted`)."""
 
     @property
     def is_transfer(self) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 from time import perf_counter
+from typing import Any
 
 from opsin.base.units import parse_seconds
 from opsin.compiler.precision import Precision
@@ -44,6 +45,7 @@ def autotrain(
     weights: str | os.PathLike[str] | None = None,
     epochs: int | None = None,
     loss: str | None = None,
+    input_options: Mapping[str, Any] | None = None,
     learning_curve: bool = False,
     precision: str = Precision.FLOAT32.value,
     qat: bool = False,
@@ -74,6 +76,8 @@ def autotrain(
 
     `loss` names one, for tasks that have several.
 
+    `input_options` say how recordings, texts and signals are read, such as {"rate": 8000, "seconds": 2}.
+
     With `qat` (quantization-aware training) the last epochs round as predictions in int8 do; the plan says how long
     that takes.
 
@@ -92,6 +96,7 @@ def autotrain(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
         epochs=epochs, seed=seed, threads=threads, loss=loss, learning_curve=learning_curve,
         precision=precision, qat=qat, weights=None if weights is None else os.fspath(weights),
+        input_options=",".join(f"{name}={value}" for name, value in (input_options or {}).items()) or None,
     )  # fmt: skip
     target_file = None if out is None else Path(out)
     if target_file:
@@ -107,7 +112,7 @@ def autotrain(
 
     def load_for(other: NetworkChoice) -> Dataset:
         side = None if other.preprocessing else other.size
-        return load_opened(opened, source, other.preprocessing, size=side)
+        return load_opened(opened, source, other.preprocessing, size=side, input_options=other.input_options)
 
     data = load_for(choice)
     result = search(choice, data, options, perf_counter() - begin, load_for, lambda text: None)

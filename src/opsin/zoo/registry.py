@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from opsin.base.errors import UsageError
 from opsin.ir.arguments import MAX_SIZE, flag, one_of, text, whole
@@ -49,6 +49,8 @@ class Entry:
     """The successive frames of a film that the network takes at once, with the channels of one after the other."""
     kind: str = "image"
     """The kind of input (see `opsin.inputs`). `input_shape` is that of what its front end gives, such as spectra."""
+    input_options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """How its samples have to be read (see `InputKind.fitted`)."""
 
     def __call__(self, classes: int | None = None, *, pretrained: bool = False, task: str | None = None) -> Layer:
         """Create the network for `classes` classes, or outputs; with `pretrained`, it starts from published weights.
@@ -84,9 +86,12 @@ def register(
     backbone: str | None = None,
     frames: int = 1,
     kind: str = "image",
+    input_options: Mapping[str, Any] | None = None,
 ) -> Entry:
     """Register a network. The defaults are those of the ImageNet challenge (Russakovsky et al. 2015)."""
-    entry = _entries[name] = Entry(name, constructor, input_shape, classes, task, backbone, frames, kind)
+    entry = _entries[name] = Entry(
+        name, constructor, input_shape, classes, task, backbone, frames, kind, input_options or {}
+    )  # fmt: skip
     return entry
 
 

@@ -46,6 +46,7 @@ def load_for(
             cache_size=CACHE_SIZE if cache_size is None else cache_size,
             on_progress=show_progress,
             pixel_range=pixel_range,
+            input_options=choice.input_options,
         )
 
 

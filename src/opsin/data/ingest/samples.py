@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,11 +29,12 @@ def source_kind(source: Source) -> str:
     return str(kind) or kind_of_names([item.name for item in source.items])
 
 
-def fitted_input(source: Source, kind: str) -> InputKind:
-    """Return the kind of input with the settings that suit the files that are trained on."""
+def fitted_input(source: Source, kind: str, options: Mapping[str, Any] = MappingProxyType({})) -> InputKind:
+    """Return the kind of input with the settings that suit the files that are trained on, and the options."""
     numbers = [number for number, item in enumerate(source.items) if item.split not in (TEST, VALIDATION)]
     names = [source.items[number].name for number in numbers]
-    fitted: InputKind = find_kind(kind).fitted(Files(names, lambda position: source.read(numbers[position])))
+    files = Files(names, lambda position: source.read(numbers[position]), options)
+    fitted: InputKind = find_kind(kind).fitted(files)
     return fitted
 
 

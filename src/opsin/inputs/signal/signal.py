@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from opsin.base.errors import DataError
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
 from opsin.inputs.occlusion import figure_html, hidden_stretches, strip
+from opsin.inputs.options import checked_options, whole_in
 from opsin.inputs.registry import ENDINGS, NOUNS, SIGNAL
 from opsin.inputs.signal.augment import ChangedSignals
 from opsin.inputs.signal.files import read_signal
@@ -22,6 +23,7 @@ from opsin.nn import Layer
 from opsin.tasks.task import Defaults
 
 MAX_LENGTH, MIN_LENGTH = 2**14, 8
+OPTIONS = {"length": whole_in(MIN_LENGTH, 2**20, "moments")}
 LENGTH_SHARE = 0.98
 """The share of the training signals that are not cut."""
 
@@ -63,7 +65,11 @@ class Signal:
 
     @classmethod
     def fitted(cls, files: Files) -> Self:
-        """Return the kind with the most frequent number of channels, the usual length, and the channels' statistics."""
+        """Return the kind with the most frequent number of channels, the usual length, and the channels' statistics.
+
+        The option is the "length" in moments.
+        """
+        options = checked_options(files.options, OPTIONS, cls.nouns[1])
         signals = []
         for number, name in enumerate(files.names):
             try:
@@ -78,7 +84,7 @@ class Signal:
         usual = lengths[min(len(lengths) - 1, int(LENGTH_SHARE * len(lengths)))]
         values = np.concatenate(usable, axis=1).astype(np.float64)
         mean, std = values.mean(axis=1), np.maximum(values.std(axis=1), 1e-6)
-        length = max(MIN_LENGTH, min(MAX_LENGTH, usual))
+        length = options.get("length") or max(MIN_LENGTH, min(MAX_LENGTH, usual))
         return cls(channels, length, tuple(map(_rounded, mean)), tuple(map(_rounded, std)))
 
     def describe(self) -> str:

@@ -16,6 +16,7 @@ from opsin.base.errors import DataError
 from opsin.base.spread import spread
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
 from opsin.inputs.occlusion import figure_html, hidden_stretches, strip
+from opsin.inputs.options import checked_options, number_in, whole_in
 from opsin.inputs.registry import ENDINGS, NOUNS, SOUND
 from opsin.inputs.sound.augment import RandomSound
 from opsin.inputs.sound.decode import DecodedSound, SoundInfo, decode, sound_info, to_int16
@@ -33,6 +34,8 @@ MAX_SECONDS, MIN_SECONDS = 4.0, 0.1
 
 LENGTH_SHARE = 0.98
 """The share of the training recordings that are not cut."""
+
+OPTIONS = {"rate": whole_in(MIN_RATE, 192_000, "Hz"), "seconds": number_in(0.02, 600, "seconds")}
 
 LEVELS = {"light": RandomSound(), "strong": RandomSound(shift=0.2, gain=9.0, noise=10.0, speed=True)}
 
@@ -76,14 +79,18 @@ class Sound:
 
     @classmethod
     def fitted(cls, files: Files) -> Self:
-        """Return the most frequent rate of the files, at most 16 kHz, and the length of all but the longest of them."""
+        """Return the most frequent rate of the files, at most 16 kHz, and the length of all but the longest of them.
+
+        The options are "rate" in Hz and "seconds".
+        """
+        options = checked_options(files.options, OPTIONS, cls.nouns[1])
         headers = list(_headers(files))
         if not headers:
             raise DataError("none of the recordings can be read")
-        rate = min(MAX_RATE, Counter(header.rate for header in headers).most_common(1)[0][0])
+        rate = options.get("rate") or min(MAX_RATE, Counter(header.rate for header in headers).most_common(1)[0][0])
         seconds = sorted(header.seconds for header in headers)
         usual = seconds[min(len(seconds) - 1, int(LENGTH_SHARE * len(seconds)))]
-        return cls(rate, ceil(rate * max(MIN_SECONDS, min(MAX_SECONDS, usual))))
+        return cls(rate, ceil(rate * (options.get("seconds") or max(MIN_SECONDS, min(MAX_SECONDS, usual)))))
 
     def describe(self) -> str:
         return f"{self.seconds:.2f} s from the beginning of each, at {self.rate:,} Hz, one channel"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from opsin.base.errors import DataError
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
 from opsin.inputs.occlusion import hidden_stretches
+from opsin.inputs.options import checked_options, one_of, whole_in
 from opsin.inputs.registry import ENDINGS, NOUNS, TEXT
 from opsin.inputs.text.augment import MaskedWords
 from opsin.inputs.text.render import render_text, text_html
@@ -32,6 +33,11 @@ MIN_LENGTH = 8
 
 MAX_PARTS = 64
 """Parts of a text that are hidden in turn to see which words decide."""
+
+OPTIONS = {
+    "unit": one_of(*UNITS), "length": whole_in(MIN_LENGTH, 100_000, "tokens"),
+    "vocabulary": whole_in(1, 1_000_000, "words"),
+}  # fmt: skip
 
 LENGTH_SHARE = 0.99
 """The share of the training texts that are not cut."""
@@ -82,12 +88,16 @@ class Text:
 
     @classmethod
     def fitted(cls, files: Files) -> Self:
-        """Return the kind with the vocabulary and the usual length of the texts in these files."""
+        """Return the kind with the vocabulary and the usual length of the texts in these files.
+
+        The options are the "unit" (words or bytes), the "length" in them, and the largest "vocabulary".
+        """
+        options = checked_options(files.options, OPTIONS, cls.nouns[1])
         texts = [_text(files.read(number), name) for number, name in enumerate(files.names)]
         characters = sum(len("".join(text.split())) for text in texts)
         parts = [split(text, WORDS) for text in texts]
         count = sum(map(len, parts))
-        unit = WORDS if characters <= MAX_WORD_CHARACTERS * count else BYTES
+        unit = options.get("unit") or (WORDS if characters <= MAX_WORD_CHARACTERS * count else BYTES)
         if unit == BYTES:
             parts = [split(text, BYTES) for text in texts]
         lengths = sorted(filter(None, map(len, parts)))
@@ -95,7 +105,8 @@ class Text:
             raise DataError("none of the texts holds a word")
         usual = lengths[min(len(lengths) - 1, int(LENGTH_SHARE * len(lengths)))]
         limit = MAX_WORDS if unit == WORDS else MAX_LENGTH_OF_BYTES
-        return cls(vocabulary(parts, unit), max(MIN_LENGTH, min(limit, usual)), unit)
+        length = options.get("length") or max(MIN_LENGTH, min(limit, usual))
+        return cls(vocabulary(parts, unit, options.get("vocabulary", MAX_VOCABULARY)), length, unit)
 
     def describe(self) -> str:
         known = f", {len(self.words):,} different ones" if self.unit == WORDS else ""

@@ -20,7 +20,15 @@ from opsin.apps.cli.arguments.shared import (
 from opsin.apps.cli.arguments.signature import option_name, with_options
 from opsin.apps.cli.lazy import command
 from opsin.base.errors import UsageError
-from opsin.base.option_fields import LEARNING_CURVE_HELP, MACHINE, MODEL, PLANNING, OptionFields, option
+from opsin.base.option_fields import (
+    INPUT_OPTIONS_HELP,
+    LEARNING_CURVE_HELP,
+    MACHINE,
+    MODEL,
+    PLANNING,
+    OptionFields,
+    option,
+)
 from opsin.base.units import parse_bytes
 
 RUN, OUTPUT = "Run", "Output"
@@ -39,6 +47,7 @@ class CommandOptions(OptionFields):
     pixel_range: tuple[float, float] | None = option(
         None, PIXEL_RANGE_HELP, MODEL, "BLACK WHITE", shown_default=PIXEL_RANGE_DEFAULT
     )
+    input_options: str | None = option(None, INPUT_OPTIONS_HELP, MODEL, "NAME=VALUE,…")
     learning_curve: bool = option(False, LEARNING_CURVE_HELP, PLANNING)
     dry_run: bool = option(False, "Print the plan and exit.", PLANNING)
     run: str | None = option(None, "A new folder for the run.", RUN, "FOLDER", shown_default="runs/DATA-NUMBER")

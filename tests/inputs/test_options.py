@@ -1,0 +1,75 @@
+"""Options of kinds of input: what they change, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opsin
+from opsin import nn, zoo
+from opsin.base.errors import UsageError
+from opsin.data import load
+from opsin.inputs.options import parse_input_options
+from tests.inputs.recordings import write_recordings
+from tests.inputs.sentences import sentences, write_table
+from tests.inputs.waves import write_signals
+
+
+def test_options_in_a_text() -> None:
+    assert parse_input_options(" rate=8000 , seconds = 2 ") == {"rate": "8000", "seconds": "2"}
+    assert parse_input_options(None) == {}
+    for text in ("rate", "rate=", "=3", "rate 8000"):
+        with pytest.raises(UsageError, match=r"takes NAME=VALUE pairs"):
+            parse_input_options(text)
+
+
+def test_what_options_change(tmp_path: Path) -> None:
+    sounds, signals = write_recordings(tmp_path / "tones", 6), write_signals(tmp_path / "waves", 6)
+    texts = write_table(tmp_path / "films.csv", sentences(60))
+    sound = load(sounds, input_options={"rate": 2000, "seconds": 0.3}).train
+    assert (sound.input.rate, sound.pixels.shape[1:]) == (2000, (1, 1, 600))
+    assert load(signals, input_options={"length": 20}).train.pixels.shape[1:] == (2, 1, 20)
+    text = load(texts, input_options={"unit": "bytes", "length": 30}).train
+    assert (text.input.unit, text.pixels.shape[1:], text.input.tokens) == ("bytes", (1, 1, 30), 258)
+    assert load(texts, input_options={"vocabulary": 5}).train.input.tokens == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rate": 5}, "the option rate of recordings is a whole number from 1,000 to 192,000 Hz, not 5"),
+        ({"seconds": "long"}, "the option seconds of recordings is 0.02 to 600 seconds, not long"),
+        ({"length": 5}, "recordings have no option 'length'; there are rate and seconds"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, options: Any, message: str) -> None:
+    folder = write_recordings(tmp_path / "tones", 6)
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        load(folder, input_options=options)
+
+
+def test_options_reach_the_model(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "films.csv", sentences(120))
+    model = opsin.autotrain(table, epochs=1, threads=1, input_options={"length": 12}, out=tmp_path / "m.opsin")
+    assert model.input.length == opsin.load(tmp_path / "m.opsin").input.length == 12
+    with pytest.raises(UsageError, match="--input-options is for recordings, texts and signals"):
+        opsin.autotrain("digits", epochs=1, input_options={"length": 12})
+
+
+def test_a_network_may_say_how_texts_are_read(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "films.csv", sentences(120))
+    model = opsin.autotrain(
+        table, network="char_cnn", epochs=1, threads=1, input_options={"length": 130}, out=tmp_path / "m.opsin"
+    )
+    assert (model.input.unit, model.input.length) == ("bytes", 130)
+    assert len(model.predict(["a good film", "é"])) == 2
+
+
+def test_the_character_network_has_the_paper_s_sizes() -> None:
+    graph = nn.trace(zoo.find("char_cnn")(4), (70, 1, 1014))
+    weights = [tensor.shape for name, tensor in graph.parameters.items() if name.endswith("weight")]
+    assert weights[0] == (256, 70, 1, 7) and (1024, 34 * 256) in [shape[:2] for shape in weights] + [
+        shape[::-1] for shape in weights
+    ]
