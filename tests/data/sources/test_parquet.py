@@ -12,6 +12,8 @@ from opsin.base.errors import DataError
 from opsin.data import items
 from opsin.data.items import ItemError
 from opsin.data.sources import open_source
+from opsin.data.sources.annotated import AnnotatedSource
+from opsin.data.sources.detect import TaskRequest
 
 pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
 from pyarrow import parquet  # noqa: E402
@@ -71,7 +73,7 @@ def test_rows_and_files_that_cannot_be_used(tmp_path: Path) -> None:
     columns = {"image": [{"bytes": None, "path": "a.jpg"}, {"bytes": b"2", "path": "b.jpg"}], "label": [0, 1]}
     path = write(tmp_path / "a.parquet", columns)
     with pytest.raises(
-        ItemError, match=r"a\.parquet/0 holds no image's bytes; save the data set with its images"
+        ItemError, match=r"a\.parquet/0 does not hold the bytes of an image; save the data set with embedded images"
     ) as caught:
         open_source(path).read(0)
     assert caught.value.problem.kind == items.MISSING
@@ -83,3 +85,23 @@ def test_rows_and_files_that_cannot_be_used(tmp_path: Path) -> None:
         DataError, match=r"a\.parquet is not a Parquet file, or damaged or cut short \(.*\); fetch it again"
     ):
         open_source(path)
+
+
+def test_images_without_labels(tmp_path: Path) -> None:
+    request = TaskRequest("self-supervised")
+    for name, first in (("train-0", 0), ("test-0", 40)):
+        columns = {"image": images(first, 40), "width": [8] * 40, "caption": ["text"] * 40}
+        write(tmp_path / "set" / f"{name}.parquet", columns)
+    with pytest.raises(DataError, match="call the one with the classes"):
+        open_source(tmp_path / "set")
+    source = open_source(tmp_path / "set", request=request)
+    assert isinstance(source, AnnotatedSource)
+    assert [item.split for item in source.items] == ["test"] * 40 + ["train"] * 40
+    assert source.annotations.settings["names"] == ("",)
+    assert [source.read(n) for n in (0, 79)] == [b"image 40", b"image 39"]
+    labels = pyarrow.array([*[0, 1] * 18, None, None, -1, -1], pyarrow.int64())
+    path = write(tmp_path / "some.parquet", {"image": images(0, 40), "label": labels}, FEATURES)
+    assert len(open_source(path).items) == 36
+    some = open_source(path, request=request)
+    assert isinstance(some, AnnotatedSource) and not some.problems
+    assert [image.target for image in some.annotations.images] == [*["cat", "dog"] * 18, *[""] * 4]

@@ -14,6 +14,8 @@ import pytest
 from opsin.base.errors import DataError
 from opsin.data import items
 from opsin.data.sources import open_source
+from opsin.data.sources.annotated import AnnotatedSource
+from opsin.data.sources.detect import TaskRequest
 
 
 def shard(path: Path, files: Iterable[tuple[str, bytes | str]]) -> Path:
@@ -104,3 +106,21 @@ def test_memory_is_that_of_names_and_offsets(tmp_path: Path) -> None:
         assert len(source.read(n)) == 20_000
     assert tracemalloc.get_traced_memory()[1] < 400 * 3000
     tracemalloc.stop()
+
+
+def test_images_without_labels(tmp_path: Path) -> None:
+    request = TaskRequest("self-supervised")
+    for number, folder in enumerate(("", "sea/")):
+        shard(tmp_path / "set" / f"train-{number}.tar", [(f"{folder}{n:03}.jpg", b"%d" % n) for n in range(20)])
+    with pytest.raises(DataError, match="holds no labelled images"):
+        open_source(tmp_path / "set")
+    source = open_source(tmp_path / "set", request=request)
+    assert isinstance(source, AnnotatedSource)
+    assert [image.target for image in source.annotations.images] == [""] * 20 + ["sea"] * 20
+    assert source.items[39].name == "train-1.tar/sea/019" and source.read(39) == b"19"
+    pairs = [(f"{n:03}.{side}.jpg", side) for n in range(20) for side in ("left", "right")]
+    both = open_source(shard(tmp_path / "a.tar", [("a.jpg", b""), ("a.cls", b"\xff"), *pairs]), request=request)
+    assert len(both.items) == 41 and both.items[2].name == "a.tar/000.right.jpg" and both.read(2) == b"right"
+    shard(tmp_path / "none" / "b.tar", [("a.cls", "1")])
+    with pytest.raises(DataError, match=r"none holds no images; shards must hold KEY\.jpg, KEY\.png or the like"):
+        open_source(tmp_path / "none", request=request)

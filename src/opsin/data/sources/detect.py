@@ -101,7 +101,7 @@ def _open(source: str | os.PathLike[str], pixel_range: PixelRange | None, reques
         if os.path.exists(path):
             raise DataError(f"{path} is neither a file nor a folder; give {SUPPORTED_SOURCES}")
         if matches := _matches(str(source)):
-            return _open_many(matches, f"{source}")
+            return _open_many(matches, f"{source}", request)
     except PermissionError as error:
         raise DataError(f"{error.filename}: reading this folder is not permitted; change its permissions") from None
     if re.search(r"[*?\[{]", str(source)):
@@ -127,7 +127,7 @@ def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
     for endings in (PARQUET_ENDINGS, TAR_ENDINGS):
         paths = [folder / path for path in walk.files if path.lower().endswith(endings)]
         if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):
-            return _open_many(paths, folder.resolve().name, folder)
+            return _open_many(paths, folder.resolve().name, request, folder)
     tree = FolderTree.of(folder, walk)
     if not any(map(has_sample_ending, walk.files)) and (texts := _texts(tree, request)):
         return texts
@@ -167,7 +167,7 @@ def _open_file(path: Path, pixel_range: PixelRange | None, request: TaskRequest)
     if kind and (not table or head.lstrip().startswith((b"<", b"version "))):  # a table may begin with any text
         raise DataError(f"{path} is {kind.what}; {kind.advice}")
     if head.startswith(PARQUET):
-        return open_parquet([path], path.parent, path.stem)
+        return open_parquet([path], path.parent, path.stem, request.needs_labels)
     if head.startswith(NPY) or path.suffix.lower() == ".npz":
         return load_npz(path, pixel_range, request.needs_labels)
     if head.startswith(b"PK"):
@@ -178,7 +178,9 @@ def _open_file(path: Path, pixel_range: PixelRange | None, request: TaskRequest)
         if head.startswith(IDX) or "ubyte" in path.name:
             raise DataError(f"{path} is one of MNIST's files; give the folder that it is in")
         tar = Tar(path)
-        return Shards(path.stem, [tar], [path.name]) if is_shard(tar) else _open_members(tar, request)
+        if is_shard(tar):
+            return Shards(path.stem, [tar], [path.name], request.needs_labels)
+        return _open_members(tar, request)
     if table or path.suffix.lower() in JSON_LINES:
         tree = FolderTree.of(path.parent, FolderWalk(path.parent)).with_table(path.name)
         if texts := _texts(replace(tree, paths=[path.name]), request):
@@ -215,15 +217,15 @@ def _describe_other(path: Path, head: bytes) -> str:
     return "is not a file that can be trained on"
 
 
-def _open_many(paths: Sequence[Path], name: str, folder: Path | None = None) -> Source:
+def _open_many(paths: Sequence[Path], name: str, request: TaskRequest, folder: Path | None = None) -> Source:
     """Open several shards or several Parquet files."""
     endings = {path.suffix.lower() for path in paths}
     are_tars = all(path.name.lower().endswith(TAR_ENDINGS) for path in paths)
     above = folder or Path(os.path.commonpath([path.parent for path in paths]))
     if endings == {".parquet"}:
-        return open_parquet(paths, above, name)
+        return open_parquet(paths, above, name, request.needs_labels)
     if are_tars:
-        return open_shards(paths, above, name)
+        return open_shards(paths, above, name, request.needs_labels)
     raise DataError(
         f"{name} matches {len(paths):,} files ({', '.join(sorted(endings))}); give .tar shards or Parquet files"
     )

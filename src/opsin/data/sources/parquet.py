@@ -33,9 +33,9 @@ def _pyarrow(module: str = "pyarrow") -> Any:
 
 
 class ParquetTable:
-    """A Parquet file with a column of images and a column of labels."""
+    """A Parquet file with a column of images and a column of labels, which may be missing unless it `needs_labels`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, needs_labels: bool = True) -> None:
         self.path = path
         try:
             self.file = _pyarrow("pyarrow.parquet").ParquetFile(path)
@@ -46,13 +46,24 @@ class ParquetTable:
         schema = self.file.schema_arrow
         self.features = _features(schema)
         self.image = self._column(schema, IMAGE_NAMES, _holds_images, "images (bytes)")
-        self.label = self._column(schema, LABEL_NAMES, lambda kind: _is_label(kind), "classes (numbers or text)")
+        self.label = self._label_column(schema, needs_labels)
         self.groups = [self.file.metadata.row_group(number).num_rows for number in range(self.file.num_row_groups)]
+
+    def _label_column(self, schema: Any, needs_labels: bool) -> str | None:
+        """Return the column of labels. Unless it `needs_labels`, only one that is named after them, or None."""
+        named = {*LABEL_NAMES, *(name for name in self.features if self._feature(name) == "ClassLabel")}
+        if not needs_labels and named.isdisjoint(field.name for field in schema if _is_label(field.type)):
+            return None
+        return self._column(schema, LABEL_NAMES, _is_label, "classes (numbers or text)")
+
+    def _feature(self, name: str) -> object:
+        """Return the kind of a column in Hugging Face's description, None if there is none."""
+        return self.features.get(name, {}).get("_type")
 
     def _column(self, schema: Any, names: Sequence[str], accepts: Any, content: str) -> str:
         columns = [field.name for field in schema if accepts(field.type)]
         matches = [name for name in names if name in columns]
-        classes = [name for name in columns if self.features.get(name, {}).get("_type") in ("ClassLabel", "Image")]
+        classes = [name for name in columns if self._feature(name) in ("ClassLabel", "Image")]
         choices = classes[:1] or matches[:1] or (columns if len(columns) == 1 else [])
         if not choices:
             raise DataError(
@@ -62,6 +73,8 @@ class ParquetTable:
 
     def labels(self) -> list[str]:
         """Return the label of each row, "" if it has none."""
+        if self.label is None:
+            return [""] * sum(self.groups)
         names = self.features.get(self.label, {}).get("names") or []
         values = self.file.read(columns=[self.label]).column(0).to_pylist()
         labels = [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
@@ -77,13 +90,17 @@ class ParquetTable:
 
 
 class Parquet:
-    """A `Source` of the rows of Parquet files. Holds up to `MAX_CACHED_GROUPS` row groups of images in memory."""
+    """A `Source` of the rows of Parquet files; those without labels are left out if it `needs_labels`.
 
-    def __init__(self, name: str, paths: Sequence[Path], folder: Path) -> None:
+    Holds up to `MAX_CACHED_GROUPS` row groups of images in memory.
+    """
+
+    def __init__(self, name: str, paths: Sequence[Path], folder: Path, needs_labels: bool = True) -> None:
         self.name = name
         self.items: list[Item] = []
         self.problems: list[FileProblem] = []
-        self._tables = [ParquetTable(path) for path in paths]
+        self._needs_labels = needs_labels
+        self._tables = [ParquetTable(path, needs_labels) for path in paths]
         self._stamps = [stamp(path) for path in paths]
         self._positions: list[tuple[int, int, int]] = []
         self._groups: OrderedDict[tuple[int, int], Any] = OrderedDict()
@@ -99,7 +116,7 @@ class Parquet:
             for within in range(rows):
                 name, label = f"{file}/{row}", next(labels)
                 row += 1
-                if label:
+                if label or not self._needs_labels:
                     self.items.append(Item(name, label, split))
                     self._positions.append((number, group, within))
                 else:
@@ -137,9 +154,9 @@ class Parquet:
         return f"{file_stamp}.{group:x}.{within:x}" if file_stamp else ""
 
 
-def open_parquet(paths: Sequence[Path], folder: Path, name: str) -> Parquet:
+def open_parquet(paths: Sequence[Path], folder: Path, name: str, needs_labels: bool = True) -> Parquet:
     """Open these files, with names relative to `folder`."""
-    return Parquet(name, sorted(paths), folder)
+    return Parquet(name, sorted(paths), folder, needs_labels)
 
 
 def _features(schema: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import posixpath
 import zlib
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -30,11 +31,15 @@ MAX_LABEL_BYTES = 2**20
 
 
 class Shards:
-    """A `Source` of one tar or several, in the order of their names."""
+    """A `Source` of one tar or several, in the order of their names.
 
-    def __init__(self, name: str, tars: Sequence[Tar], labels: Sequence[str]) -> None:
+    Unless it `needs_labels`, all images of a sample are items, and the label of one without is its folder in the tar.
+    """
+
+    def __init__(self, name: str, tars: Sequence[Tar], labels: Sequence[str], needs_labels: bool = True) -> None:
         """Open shards; `labels` are the names of the tars in the names of the items."""
         self.name = name
+        self._needs_labels = needs_labels
         self.items: list[Item] = []
         self.problems: list[FileProblem] = []
         self.notes: list[str] = []
@@ -46,6 +51,7 @@ class Shards:
             self._add(number, tar, label)
         if not self.items:
             text = f"{name} holds no labelled images; shards must hold KEY.jpg and KEY.cls, KEY.txt or KEY.json"
+            text = text if needs_labels else f"{name} holds no images; shards must hold KEY.jpg, KEY.png or the like"
             first = f"\n{self.problems[0].name}: {self.problems[0].reason}" if self.problems else ""
             raise DataError(text + first)
 
@@ -57,16 +63,19 @@ class Shards:
             if not images:
                 self.problems.append(FileProblem(name, "a label without an image", MISSING))
                 continue
-            if len(images) > 1:
+            if len(images) > 1 and self._needs_labels:
                 reason = f"several images ({', '.join(images[:4])}), none of which is called input or image"
                 self.problems.append(FileProblem(name, reason, UNLABELLED))
                 continue
             label = _label(tar, files, name)
+            if isinstance(label, FileProblem) and not self._needs_labels:
+                label = printable(posixpath.dirname(key))
             if isinstance(label, FileProblem):
                 self.problems.append(label)
-            else:
-                self.items.append(Item(name, label, split))
-                self._positions.append((number, files[images[0]]))
+                continue
+            for ending in images:
+                self.items.append(Item(name + printable(ending) if len(images) > 1 else name, label, split))
+                self._positions.append((number, files[ending]))
 
     def read(self, index: int) -> bytes:
         number, position = self._positions[index]
@@ -113,7 +122,7 @@ def _from_json(data: Any) -> str:
     return str(data) if isinstance(data, str | int) and not isinstance(data, bool) else ""
 
 
-def open_shards(paths: Sequence[Path], folder: Path, name: str) -> Shards:
+def open_shards(paths: Sequence[Path], folder: Path, name: str, needs_labels: bool = True) -> Shards:
     """Open the shards at these paths, with names relative to `folder`."""
-    tars = sorted(paths)
-    return Shards(name, [Tar(path) for path in tars], [printable(path.relative_to(folder)) for path in tars])
+    tars, labels = sorted(paths), [printable(path.relative_to(folder)) for path in sorted(paths)]
+    return Shards(name, [Tar(path) for path in tars], labels, needs_labels)
