@@ -174,7 +174,7 @@ class Dataset:
     `test` is None if no images are left to measure with. `predefined_split` says whether the data came with its test
     split; otherwise Opsin held it out, and the same images each time. `receipt` tells what was found when the data was
     read. `content` is a digest of the image files. `pixel_range` are the values that became 0 and 255 if the images
-    were not bytes, and `depth` is the type of the arrays that they came in.
+    were not bytes, and `depth` is the type of the arrays that they came in. `notes` are sentences for a receipt.
     """
 
     name: str
@@ -186,6 +186,7 @@ class Dataset:
     content: str = ""
     pixel_range: PixelRange | None = None
     depth: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def task(self) -> Any:

@@ -58,6 +58,16 @@ def test_splits(tmp_path: Path) -> None:
     assert data.validation.labels.tolist() == LABELS[6:9].tolist()
 
 
+def test_splits_that_are_incomplete_are_left_out_and_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x_train=GREY, y_train=LABELS, x_test=GREY[:4], y_val=LABELS[:3])
+    receipt = load(tmp_path / "a.npz").receipt
+    assert receipt is not None and receipt.notes == (
+        "'y_val' (3) is left out, as there are no images for it; name them 'x_validation' to use the validation split.",
+        "'x_test' (4×5×6) is left out, as there are no labels for it; name them 'y_test' to use the test split.",
+    )
+    assert "'x_test' (4×5×6) is left out" in receipt.text()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_channels_first_or_last(tmp_path: Path, channels: int) -> None:
     first = noise(1, 12, channels, 5, 6)

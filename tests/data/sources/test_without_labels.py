@@ -43,6 +43,8 @@ def test_arrays_need_no_labels(tmp_path: Path) -> None:
         load(tmp_path / "a.npy")
     for name in ("a.npy", "b.npz"):
         assert set(folders(loaded(tmp_path / name))) == {""}
+    receipt = loaded(tmp_path / "b.npz").receipt
+    assert receipt and "'y_train' is not used, because other images have no labels." in receipt.notes
     write_mnist(tmp_path / "mini", 40, 10)
     (tmp_path / "mini" / "t10k-labels-idx1-ubyte").unlink()
     data = loaded(tmp_path / "mini")

@@ -56,7 +56,7 @@ def complete(data: Dataset, seed: int, begin: float) -> Dataset:
         data.name, counts_by_class(splits, strata, classes) if classes else {}, split_note, data.shape,
         Sizes(size, size, size, 1), (), groups.duplicates(names, labels, splits.tolist()), groups.compared, (),
         tuple(name for name, count in zip(classes, total, strict=True) if count == 1), perf_counter() - begin,
-        notes=tuple(class_names.notes(data.classes)),
+        notes=(*data.notes, *class_names.notes(data.classes)),
         pixel_range=data.pixel_range, high_depth={data.depth: len(images)} if data.depth else {},
         **about,
     )  # fmt: skip

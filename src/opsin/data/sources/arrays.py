@@ -40,7 +40,7 @@ def load_npz(path: Path, pixel_range: PixelRange | None = None, needs_labels: bo
     in an NPY file, too. Raise `DataError` for anything else.
     """
     arrays = _read(path, needs_labels)
-    splits = _splits(arrays, path, needs_labels)
+    splits, notes = _splits(arrays, path, needs_labels)
     if TRAIN not in splits:
         raise DataError(f"{path} holds no training images; name the arrays x_train and y_train, or x and y")
     black_to_white, depth = _range({split: x for split, (x, _) in splits.items()}, path, pixel_range)
@@ -54,7 +54,7 @@ def load_npz(path: Path, pixel_range: PixelRange | None = None, needs_labels: bo
         check_classes(labelled[TRAIN], str(path))
     return Dataset(
         path.stem, labelled[TRAIN], labelled.get(TEST), TEST in labelled, labelled.get(VALIDATION),
-        pixel_range=black_to_white, depth=depth,
+        pixel_range=black_to_white, depth=depth, notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -115,20 +115,23 @@ def _read(path: Path, needs_labels: bool) -> Arrays:
 
 def _splits(
     arrays: Arrays, path: Path, needs_labels: bool
-) -> dict[str, tuple[NDArray[np.generic], NDArray[np.generic]]]:
-    """Return pixels and labels of each split; arrays that name no split are training data.
+) -> tuple[dict[str, tuple[NDArray[np.generic], NDArray[np.generic]]], list[str]]:
+    """Return pixels and labels of each split, and sentences about arrays that are left out.
 
-    Unless it `needs_labels`, a split may have none; then all labels are zeros.
+    Arrays that name no split are training data. Unless it `needs_labels`, a split may have none; then all labels are
+    zeros.
     """
     names = {
         split: tuple(_match_name(arrays, names, words) for names in (PIXEL_NAMES, LABEL_NAMES))
         for split, words in SPLIT_NAMES.items()
     }
     if not needs_labels and any(y is None for x, y in names.values() if x is not None):
-        return {split: (arrays[x], np.zeros(arrays[x].shape[:1], int)) for split, (x, _) in names.items() if x}
-    splits = {}
+        splits = {split: (arrays[x], np.zeros(arrays[x].shape[:1], int)) for split, (x, _) in names.items() if x}
+        return splits, [f"'{y}' is not used, because other images have no labels." for _, y in names.values() if y]
+    splits, notes = {}, []
     for split, (x, y) in names.items():
         if x is None or y is None:
+            notes += _incomplete(arrays, split, x, y)
             continue
         pixels, labels = arrays[x], arrays[y]
         if not pixels.shape or not labels.shape or len(pixels) != len(labels):
@@ -141,7 +144,18 @@ def _splits(
             f"{path} holds {quoted_list(arrays) or 'no arrays'}; name the images x and their labels y, or x_train, "
             "y_train, x_test and y_test"
         )
-    return splits
+    return splits, notes
+
+
+def _incomplete(arrays: Arrays, split: str, x: str | None, y: str | None) -> list[str]:
+    """Return a sentence about a split with images `x` or labels `y` only; nothing if it has neither."""
+    given, expected, what = (x, f"y_{split}", "labels") if x else (y, f"x_{split}", "images")
+    if given is None:
+        return []
+    return [
+        f"'{given}' ({_shape(arrays[given])}) is left out, as there are no {what} for it; name them '{expected}' to "
+        f"use the {split} split."
+    ]
 
 
 def _match_name(arrays: Arrays, names: Sequence[str], words: Sequence[str]) -> str | None:
