@@ -21,9 +21,6 @@ from opsin.inputs.registry import IMAGE
 from opsin.tasks.registry import is_annotated
 from opsin.tasks.task import AnnotatedTask, ImageSummary
 
-MAX_SMALL_SIDE = 64
-"""The largest side in pixels that the small residual networks use without resizing."""
-
 HEADER_SAMPLES = 32
 """The number of files whose headers are read."""
 

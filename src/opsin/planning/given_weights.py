@@ -13,9 +13,10 @@ from opsin.data.decode import Stretch
 from opsin.model.model_weights import ModelWeights
 from opsin.model.pretrained import starting_network
 from opsin.nn.paths import parent
-from opsin.planning.dataset_summary import MAX_SMALL_SIDE, DatasetSummary
+from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.transfer import MIN_IMAGES_TO_TUNE
+from opsin.tasks.image_defaults import MAX_SMALL_SIDE
 from opsin.tasks.registry import CLASSIFICATION
 from opsin.training.checks import inference_graph
 from opsin.zoo.registry import trunk

@@ -13,12 +13,13 @@ from opsin.inputs import find_kind
 from opsin.inputs.options import parse_input_options
 from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.model.pretrained import preprocessing_of
-from opsin.planning.dataset_summary import MAX_SMALL_SIDE, DatasetSummary
+from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.few_shot import few_shot_choice, is_few_shot
 from opsin.planning.given_weights import choose_with_weights
 from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.transfer import MIN_SIDE, SIDE_STEP
+from opsin.tasks.image_defaults import MAX_SMALL_SIDE
 from opsin.tasks.task import AnnotatedTask
 from opsin.training import features
 

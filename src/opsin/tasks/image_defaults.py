@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsin.tasks.task import Defaults, ImageSummary
 
 MAX_SMALL_SIDE = 64
-"""Images up to this side are trained on from scratch, at their own size."""
+"""Images up to this side, in pixels, are small: trained on from scratch at their own size, shifted but not cropped."""
 
 MAX_GREY_SIDE = 32
 """Grey images up to this side are those of LeNet-5."""

@@ -13,12 +13,10 @@ from opsin.data.augment.augmentation import Augmentation
 from opsin.data.augment.orientation import has_orientation
 from opsin.data.dataset import Samples
 from opsin.data.preprocessing import Preprocessing
+from opsin.tasks.image_defaults import MAX_SMALL_SIDE
 from opsin.tasks.views import ONE_VIEW, Views
 
 LEVELS = ("none", "light", "strong")
-
-MAX_SMALL_SIDE = 64
-"""Images up to this size are shifted, as usual for small networks; larger ones are cropped at random."""
 
 SIDES = ("left", "right")
 """Words in the names of classes that mirroring exchanges, such as left and right."""

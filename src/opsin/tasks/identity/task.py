@@ -33,7 +33,7 @@ from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outpu
 DIMENSIONS = 128
 """Numbers of a vector (Schroff, Kalenichenko & Philbin, "FaceNet", 2015, found more to be no better)."""
 
-MAX_SMALL_SIDE = 96
+MAX_SIDE_FROM_SCRATCH = 96
 """Images up to this side are trained on from scratch, at their own size."""
 
 MIN_LENGTH = np.float32(1e-12)
@@ -89,7 +89,7 @@ class Identity:
     @classmethod
     def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return a network for small images that is trained from scratch, or published weights for photos."""
-        if summary.side <= MAX_SMALL_SIDE:
+        if summary.side <= MAX_SIDE_FROM_SCRATCH:
             network = "sphereface10_half"
             return Defaults(
                 network=network, side=max(summary.side, 32), pretrained=False, fallback=network, batch=128,

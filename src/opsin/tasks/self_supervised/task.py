@@ -19,6 +19,7 @@ from opsin.tasks.checks import check_same_task, outputs_text
 from opsin.tasks.drawing import add_caption, enlarged
 from opsin.tasks.explained_score import ExplainedScore, vector_component
 from opsin.tasks.geometry import Geometry
+from opsin.tasks.image_defaults import MAX_SMALL_SIDE
 from opsin.tasks.score import Score
 from opsin.tasks.self_supervised.answers import Features
 from opsin.tasks.self_supervised.evaluation import AGREEMENT, MAX_IMAGES, FeatureEvaluation
@@ -29,9 +30,6 @@ from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outpu
 from opsin.tasks.views import Views
 
 NETWORK = "resnet9_half"
-MAX_SIDE = 64
-"""Images up to this side are trained on at their own size, larger ones at this size."""
-
 MIN_SIDE = 16
 
 LARGEST_CHANCE_LOSS = 60.0
@@ -86,7 +84,7 @@ class SelfSupervised:
     @classmethod
     def defaults(cls, summary: ImageSummary) -> Defaults:
         """Return a network for small images; photos are made small, because many views matter more than details."""
-        side = min(MAX_SIDE, max(summary.side, MIN_SIDE))
+        side = min(MAX_SMALL_SIDE, max(summary.side, MIN_SIDE))
         return Defaults(
             network=NETWORK, side=side, pretrained=False, fallback=NETWORK, batch=256, learning_rate=0.003,
             weight_decay=1e-4, augment="strong", ema=0.0, max_epochs=200,
