@@ -15,6 +15,7 @@ from opsin.kernels.conv_packed import ConvPacked
 from opsin.kernels.conv_panels import ConvPanels
 from opsin.kernels.conv_weight import Conv2dWeight
 from opsin.kernels.conv_weight_taps import ConvWeightTaps
+from opsin.kernels.ctc import CTCLoss, CTCLossGradient
 from opsin.kernels.depthwise import Depthwise
 from opsin.kernels.depthwise_weight import DepthwiseWeight
 from opsin.kernels.expression import Expression, Step
@@ -54,7 +55,7 @@ SPECS: list[KernelSpec] = [
     ConvPacked(WINDOW, 3, 8, 16, True), ConvPanels(WINDOW, 8, 5, PanelShape(3, 2), True, True, epilogue=BIAS),
     ConvPanels(WINDOW, 8, 5, PanelShape(3, 2), False), Conv2dWeight(WINDOW, 8, 5, True, 64, 8, transposed=True),
     PackPanels(8, PanelShape(3, 2), False), PackPanels(8, PanelShape(3, 2), True),
-    Gather(5), ScatterAdd(5, BIAS), ConvWeightTaps(WINDOW, 8, 4, 2, 8, 96),
+    CTCLoss(), CTCLossGradient(), Gather(5), ScatterAdd(5, BIAS), ConvWeightTaps(WINDOW, 8, 4, 2, 8, 96),
     Depthwise(8, 5, 5, AXIS, AXIS, None, BIAS), DepthwiseWeight(8, 5, 5, AXIS, AXIS, 64),
     MapReduceByChannel(SUM, ("same", "channel"), 0, 8), MapReduceByChannel(SUM, ("same", "channel"), 0, 8, True),
     MatMul(8, 4, None, BIAS), Reduce("sum", 2, 1, None, 1), Reduce("sum", 1, 2, 8, 0),

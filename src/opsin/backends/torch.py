@@ -150,6 +150,26 @@ def _scatter_add(indices: Tensor, g: Tensor, rows: int) -> Tensor:
     return _adjoint(lambda table: _gather(table, indices), (rows, g.shape[-1]), g)
 
 
+def _ctc_loss(logits: Tensor, labels: Tensor, zero_infinity: bool = False) -> Tensor:
+    """Return the loss of each sample; labels that are no classes make it infinite, and its gradient zero."""
+    batch, frames, classes = logits.shape
+    inside = (labels < 0).cumsum(1) == 0
+    is_valid = ((labels > 0) & (labels < classes) | ~inside).all(1)
+    lengths = torch.where(is_valid, inside.sum(1), 0)
+    losses = functional.ctc_loss(
+        torch.log_softmax(logits, 2).transpose(0, 1), torch.where(inside, labels, 1).clamp(1, classes - 1).long(),
+        torch.full((batch,), frames), lengths, reduction="none", zero_infinity=zero_infinity,
+    )  # fmt: skip
+    return torch.where(is_valid, losses, 0.0 if zero_infinity else math.inf)
+
+
+def _ctc_loss_gradient(logits: Tensor, labels: Tensor, g: Tensor) -> Tensor:
+    with torch.enable_grad():
+        leaf = logits.detach().requires_grad_()
+        (result,) = torch.autograd.grad(_ctc_loss(leaf, labels, True), leaf, g)
+    return result
+
+
 def _one_hot(labels: Tensor, *, classes: int) -> Tensor:
     return labels[..., None] == torch.arange(classes, device=labels.device)
 
@@ -272,6 +292,8 @@ IMPLEMENTATIONS: dict[str, Callable[..., Tensor]] = {
     "conv3d_weight": _conv3d_weight,
     "conv_transpose2d": _conv_transpose2d,
     "conv_transpose3d": _conv_transpose3d,
+    "ctc_loss": _ctc_loss,
+    "ctc_loss_gradient": _ctc_loss_gradient,
     "divide": torch.div,
     "equal": torch.eq,
     "erf": torch.erf,

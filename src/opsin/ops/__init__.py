@@ -21,6 +21,7 @@ from opsin.ops.concat import concat
 from opsin.ops.constant import Operand, constant
 from opsin.ops.conv2d import conv2d, conv_transpose2d
 from opsin.ops.conv3d import conv3d
+from opsin.ops.ctc import ctc_loss
 from opsin.ops.dropout import bernoulli, dropout
 from opsin.ops.extrema import clip, maximum, minimum
 from opsin.ops.gather import gather
@@ -55,7 +56,7 @@ __all__ = [
     "OPS", "Array", "Operand", "Primitive", "Sample", "absolute", "adaptive_avg_pool2d", "add", "add_int8", "argmax",
     "avg_pool1d", "avg_pool2d", "avg_pool2d_int8", "avg_pool3d", "axis_weights", "batch_norm", "batch_norm_training",
     "bernoulli", "broadcast_to", "cast", "clip", "concat", "constant", "conv1d", "conv2d", "conv2d_int8",
-    "conv2d_int32", "conv3d", "conv_transpose2d", "dequantize", "divide", "dropout", "equal", "erf", "exp",
+    "conv2d_int32", "conv3d", "conv_transpose2d", "ctc_loss", "dequantize", "divide", "dropout", "equal", "erf", "exp",
     "fake_quantize", "flatten", "gather", "gelu", "global_avg_pool1d", "global_avg_pool2d", "global_avg_pool3d",
     "global_max_pool1d", "global_max_pool2d", "gradients", "greater", "hard_sigmoid", "hard_swish", "join_bytes",
     "l2_pool2d", "leaky_relu", "linear", "local_response_norm", "log", "log_softmax", "lookup_int8", "matmul", "max",

@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from opsin.base.errors import CompileError
 from opsin.compiler.calls import KernelCall
 from opsin.compiler.fusion import ANCHORS, FusionGroup
-from opsin.compiler.lower import conv, gather, layout, map_reduce, matmul, pool, quantized, reduce
+from opsin.compiler.lower import conv, ctc, gather, layout, map_reduce, matmul, pool, quantized, reduce
 from opsin.compiler.lower.context import Lowering
 from opsin.compiler.lower.pointwise import lower_pointwise
 from opsin.compiler.views import Destinations
 from opsin.ir import Graph, Node, Tensor
 
-RULES = layout.RULES | pool.RULES | reduce.RULES | conv.RULES | quantized.RULES | gather.RULES
+RULES = layout.RULES | pool.RULES | reduce.RULES | conv.RULES | quantized.RULES | gather.RULES | ctc.RULES
 ANCHORED = conv.ANCHORED | matmul.ANCHORED | quantized.ANCHORED | gather.ANCHORED
 
 assert ANCHORED.keys() == ANCHORS

@@ -12,8 +12,8 @@ from opsin.kernels.gather import Gather, ScatterAdd
 
 
 def gather(lowering: Lowering, node: Node) -> list[KernelCall]:
-    table, table_copies = _dense(lowering, node.inputs[0])
-    indices, copies = _dense(lowering, node.inputs[1])
+    table, table_copies = dense(lowering, node.inputs[0])
+    indices, copies = dense(lowering, node.inputs[1])
     result = lowering.new(node.output.shape, row_major(node.output.rank))  # type: ignore[arg-type]
     lowering.bind(node.output, result)
     per_sample = is_per_sample(indices, lowering.batch) and is_per_sample(result, lowering.batch)
@@ -36,7 +36,7 @@ def scatter_add(
     lowering: Lowering, node: Node, group: FusionGroup, outputs: list[Tensor], destinations: Destinations
 ) -> list[KernelCall]:
     """Return the call that adds rows, some results at a time: as many as stay in the cache of a core."""
-    (indices, copies), (g, g_copies) = (_dense(lowering, t) for t in node.inputs)
+    (indices, copies), (g, g_copies) = (dense(lowering, t) for t in node.inputs)
     rows, features = node.output.shape
     assert isinstance(rows, int) and isinstance(features, int)
     epilogue = bind_epilogue(lowering, draft_epilogue(lowering, group), outputs, destinations, (0, 1), 1)
@@ -55,7 +55,7 @@ def scatter_add(
     return [*copies, *g_copies, *epilogue.copies, call]
 
 
-def _dense(lowering: Lowering, tensor: Tensor) -> ViewAndCalls:
+def dense(lowering: Lowering, tensor: Tensor) -> ViewAndCalls:
     """Return `tensor` in row-major order and float32, if it has real numbers."""
     view, widening = lowering.wide(lowering.view(tensor))
     dense, copies = lowering.dense(view, row_major(tensor.rank))
