@@ -94,11 +94,16 @@ def parser(text: str) -> argparse.ArgumentParser:
 
 def begin(options: argparse.Namespace) -> dict[str, Any]:
     """Print the machine and return the beginning of a record."""
-    record = {"machine": machine(), **records.provenance(), "options": vars(options)}
+    record = {"machine": machine(), **records.provenance(), "options": _without_folders(options)}
     this = record["machine"]
     print(f"{this['cpu']}, {this['caches']}, {this['cores']} cores, load {this['load']}")
     print(", ".join(f"{name} {this[name]}" for name in list(this)[4:]))
     return record
+
+
+def _without_folders(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options but for the file of the record."""
+    return {name: records.without_folder(value) for name, value in vars(options).items() if name != "json"}
 
 
 def finish(options: argparse.Namespace, record: Mapping[str, Any]) -> None:

@@ -20,13 +20,18 @@ from typing import Any
 
 
 def provenance() -> dict[str, Any]:
-    """Return the date, the command line and the commit of this run."""
-    script = Path(sys.argv[0])
+    """Return the date, the command line without folders of this machine, and the commit of this run."""
+    script, arguments = Path(sys.argv[0]), [without_folder(argument) for argument in sys.argv[1:]]
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": shlex.join([f"{script.parent.name}/{script.name}".lstrip("/"), *sys.argv[1:]]),
+        "command": shlex.join([f"{script.parent.name}/{script.name}".lstrip("/"), *arguments]),
         "commit": commit(),
     }
+
+
+def without_folder(value: Any) -> Any:
+    """Return the last part of an absolute path; other values as they are."""
+    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
 
 
 def commit() -> str | None:
