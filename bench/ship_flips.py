@@ -4,9 +4,8 @@
 
 Needs GCC on x86-64, and Node. Networks have initial weights. The C of each is compiled (`-O2 -ffreestanding`, without a
 library) to a program that runs the self-test. Changed are bits of that program: of its weights and tables (numbers that
-the network is computed from, and that its results are compared with), of the sizes that layers in 8-bit integers pass
-to functions which they share, of its labels and the numbers that the compiler keeps next to its code, and of its code.
-A changed program is `refused` if the self-test returns an error, `stopped` if
+the network is computed from, such as sizes of layers, and that its results are compared with), of its labels and their
+addresses, of the numbers that the compiler keeps next to its code, and of its code. A changed program is `refused` if the self-test returns an error, `stopped` if
 the system ends it or it does not end within `SECONDS`, and `accepted` if the self-test succeeds. Of the JavaScript
 module, bits of the files are changed that it loads; `bench/ship_page.py` does the same for pages.
 """
@@ -43,7 +42,7 @@ __attribute__((noreturn, force_align_arg_pointer)) void _start(void)
   for (;;) {{}}
 }}
 """
-FLAGS = ["-O2", "-std=c99", "-ffreestanding", "-fno-stack-protector", "-static", "-nostdlib", "-no-pie"]
+FLAGS = ["-O2", "-std=c99", "-ffreestanding", "-fno-stack-protector", "-static", "-nostdlib", "-fno-pie", "-no-pie"]
 REFUSED = (3, 4)
 """Exit codes of the program: the states `BAD_WEIGHTS` and `BAD_BITS` without their sign."""
 
@@ -61,9 +60,6 @@ for (const [file, bit] of flips) {
 }
 process.stdout.write(JSON.stringify(results))
 """
-
-SIZES = re.compile(r"n\.\d+")
-"""Names of the sizes that are passed to functions which several layers share (`backends/c/shared_kernels.py`)."""
 
 Ranges = list[range]
 """Places of bytes in a file."""
@@ -102,15 +98,21 @@ def parts(program: Path) -> dict[str, Ranges]:
 
     code = places_of(".text", "tT")
     code.pop("_start")
-    tables = places_of(".rodata", "r")
-    inside = {byte for place in tables.values() for byte in place}
-    _, rodata = places[".rodata"]
-    texts = [range(byte, byte + 1) for byte in rodata if byte not in inside]
-    sizes = [tables.pop(name) for name in [*tables] if SIZES.fullmatch(name)]
+    tables, (address, rodata) = places_of(".rodata", "rR"), places[".rodata"]
+    (pointers,) = (tables.pop(name) for name in [*tables] if name.endswith("_labels"))
+    labels = [pointers, *texts(program.read_bytes(), pointers, rodata.start - address)]
+    inside = {byte for place in (*tables.values(), *labels) for byte in place}
+    literals = [range(byte, byte + 1) for byte in rodata if byte not in inside]
     return {
-        "weights and tables": [*tables.values()], "sizes of layers": sizes, "labels and literals": texts,
-        "code": [*code.values()],
+        "weights and tables": [*tables.values()], "labels": labels, "literals": literals, "code": [*code.values()]
     }  # fmt: skip
+
+
+def texts(data: bytes, pointers: range, offset: int) -> Iterator[range]:
+    """Yield the places of strings, whose addresses are in a table; `offset` leads from an address to a place."""
+    for (address,) in struct.iter_unpack("<Q", data[pointers.start : pointers.stop]):
+        start = address + offset
+        yield range(start, data.index(b"\0", start) + 1)
 
 
 def outcome(program: Path, content: bytes) -> str:

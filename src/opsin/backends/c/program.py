@@ -10,8 +10,9 @@ import numpy as np
 
 from opsin.backends.c.expressions import NARROW, memory_type
 from opsin.backends.c.kernel import CKernel, render_kernel
-from opsin.backends.c.shared_kernels import SHARED_KERNELS, shared_text
-from opsin.backends.c.stream import render_stream
+from opsin.backends.c.shared_kernels import SHARED_KERNELS, STRUCTURES, shared_text
+from opsin.backends.c.stream import render_stream, step_table
+from opsin.backends.c.tables import Structures, Table
 from opsin.backends.portable import Address, Call, PortableProgram, Segment
 from opsin.kernels.ir import F32, Kernel
 
@@ -31,6 +32,7 @@ class CProgram:
     `constants` defines the weights, `memory` the arena of `ARENA_WORDS` words, `kernels` their functions, and `calls`
     are the statements that compute the outputs from the inputs in the arena. Both segments are unions; their member `f`
     is an array of float. `stream` defines the functions of a program that takes its image row by row (see `stream.py`).
+    `tables` are the constants besides the weights that results depend on.
     """
 
     constants: str
@@ -39,6 +41,7 @@ class CProgram:
     calls: str
     functions: frozenset[str]
     stream: str = ""
+    tables: tuple[Table, ...] = ()
 
 
 def render_program(program: PortableProgram) -> CProgram:
@@ -56,21 +59,25 @@ def render_program(program: PortableProgram) -> CProgram:
     names = {kernel.name for kernel in program.kernels}
     elements = [[parameter.element for parameter in kernel.parameters] for kernel in program.kernels]
 
-    def lines(calls: tuple[Call, ...]) -> list[str]:
-        return [line for c in calls for line in _call(c, program.kernels[c.kernel], kernels.get(c.kernel))]
+    sizes = Structures(STRUCTURES)
 
-    constants = _constants(program.constants)
+    def lines(calls: tuple[Call, ...]) -> list[str]:
+        return [line for c in calls for line in _call(c, program.kernels[c.kernel], kernels.get(c.kernel), sizes)]
+
+    constants, text = _constants(program.constants), "\n".join(lines(program.calls)) + "\n"
+    stream = render_stream(program.stream, lines) if program.stream else ""
     is_narrow = any(name in NARROW for names in elements for name in names)
     return CProgram(
         BYTE_ORDER + constants if is_narrow else constants,
         "static union { float f[ARENA_WORDS]; uint8_t bytes[4 * ARENA_WORDS]; } arena DATA;\n",
-        "\n".join([shared_text(sorted(names)), *(kernel.text for kernel in kernels.values())]),
-        "\n".join(lines(program.calls)) + "\n",
+        "\n".join([shared_text(sorted(names)), *(kernel.text for kernel in kernels.values()), sizes.text]),
+        text,
         frozenset().union(
             *(kernel.functions for kernel in kernels.values()),
             *(shared.functions for name, shared in SHARED_KERNELS.items() if name in names),
         ),
-        render_stream(program.stream, lines) if program.stream else "",
+        stream,
+        (*sizes.tables, *((step_table(program.stream),) if program.stream else ())),
     )
 
 
@@ -97,8 +104,9 @@ def _constants(data: bytes) -> str:
     return head + text[kept].tobytes().decode() + "\n}};\n"
 
 
-def _call(call: Call, kernel: Kernel, function: CKernel | None) -> Iterator[str]:
-    """Yield a comment and the statement of a call: of `function`, or of that which all calls of such kernels share."""
+def _call(call: Call, kernel: Kernel, function: CKernel | None, sizes: Structures) -> Iterator[str]:
+    """Yield a comment and the statement of a call: of `function`, or of that which all calls of such kernels share,
+    whose numbers are kept in `sizes`."""
     macs = f", {call.macs:,} MACs" if call.macs else ""
     scope = re.sub(r"[^\w.\- ]", "?", call.scope)
     yield f"  /* {scope}{': ' if scope else ''}{call.label.replace('*/', '')}{macs} */"
@@ -106,8 +114,9 @@ def _call(call: Call, kernel: Kernel, function: CKernel | None) -> Iterator[str]
     scratch = _argument(call.scratch, F32)
     if function is None:
         named = dict(zip((p.name for p in kernel.parameters), arguments, strict=True)) | {"scratch": scratch}
-        numbers = {p.name: a for a, p in zip(call.arguments, kernel.parameters, strict=True) if isinstance(a, int)}
-        yield "  " + SHARED_KERNELS[kernel.name].call(kernel.name, named, numbers, call.blocks)
+        numbers = [(p.name, a) for a, p in zip(call.arguments, kernel.parameters, strict=True) if isinstance(a, int)]
+        shared = SHARED_KERNELS[kernel.name]
+        yield "  " + shared.call(kernel.name, sizes.place(shared.structure, numbers), named, call.blocks)
         return
     given = [arguments[place] for place in function.parameters]
     if function.begin:

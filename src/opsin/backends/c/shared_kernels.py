@@ -6,19 +6,28 @@ do. They have variants for Arm's DSP and MVE extensions and for vectors, and pla
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
 VECTOR_FUNCTIONS = ("b4_load_pairs", "p4_store", "i4_add", "i4_all", "i4_dot")
 SCALAR_FUNCTIONS = ("i_add", "i_mul", "i_sar")
+STRUCTURES: dict[str, Sequence[str]] = {
+    "window": (
+        "H", "W", "OH", "OW", "kh", "kw", "sh", "sw", "dh", "dw", "top", "left", "pixel", "x_zero",
+        "channels", "filters", "out_pixel", "zero", "low", "high",
+        "factor", "skip_factor", "skip_bias", "shift", "add_low", "add_high",
+    ),
+    "lookup_size": ("count", "block"),
+}  # fmt: skip
+"""The members of the structures that `functions/` declares, in their order."""
 
 
 @dataclass(frozen=True)
 class SharedKernel:
     """The files of a function, the names of its pointers in order, and the `functions` of the prelude that it calls.
 
-    The `structure` of sizes is the first argument, and `begin`, `end` and `scratch` the last ones.
+    The address of a `structure` of sizes is the first argument, and `begin`, `end` and `scratch` the last ones.
     """
 
     texts: tuple[str, ...]
@@ -26,12 +35,10 @@ class SharedKernel:
     functions: tuple[str, ...]
     structure: str = "window"
 
-    def call(self, name: str, arguments: Mapping[str, str], numbers: Mapping[str, int], blocks: int) -> str:
-        """Return the statement of a call; pointers that the kernel does not have are null."""
-        fields = ", ".join(f".{key} = {value}" for key, value in numbers.items() if value)
+    def call(self, name: str, sizes: str, arguments: Mapping[str, str], blocks: int) -> str:
+        """Return the statement of a call with the address of its sizes; pointers that the kernel lacks are null."""
         pointers = [arguments.get(pointer, "NULL") for pointer in self.pointers]
-        values = ", ".join(["&n", *pointers, "0", str(blocks), arguments["scratch"]])
-        return f"{{\n    static const {self.structure} n = {{{fields}}};\n    {name}({values});\n  }}"
+        return f"{name}({', '.join([sizes, *pointers, '0', str(blocks), arguments['scratch']])});"
 
 
 SHARED_KERNELS = {

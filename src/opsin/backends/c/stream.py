@@ -5,6 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 
+import numpy as np
+
+from opsin.backends.c.tables import Table
 from opsin.backends.portable import Call, Stream
 
 TEXT = """\
@@ -22,12 +25,13 @@ static NOINLINE void run_step(idx number)
 
 /* Run the steps that are due when a row of the image has been written, and at the ticks after all {rows} rows. */
 #define TICKS {ticks}
+/* The first tick of each step, how many ticks it waits, and how often it runs. */
+static const uint16_t steps[{count}][3] = {{
+{table}
+}};
+
 static void run_tick(idx tick)
 {{
-  /* The first tick of each step, how many ticks it waits, and how often it runs. */
-  static const uint16_t steps[{count}][3] = {{
-{table}
-  }};
   idx number;
   for (number = 0; number < {count}; number++) {{
     const idx passed = tick - steps[number][0], period = steps[number][1];
@@ -43,9 +47,14 @@ def render_stream(stream: Stream, lines: Callable[[tuple[Call, ...]], list[str]]
     for number, step in enumerate(stream.steps):
         label = f"  case {number}:" if number + 1 < len(stream.steps) else "  default:"
         cases += [label, textwrap.indent("\n".join(lines(step.calls)), "  "), "    break;"]
-    table = [f"    {{{step.first}, {step.period}, {step.count}}}," for step in stream.steps]
+    table = [f"  {{{step.first}, {step.period}, {step.count}}}," for step in stream.steps]
     begin = "".join(f"{line}\n" for line in lines(stream.begin))
     return TEXT.format(
         begin=begin, cases="\n".join(cases), rows=stream.rows, ticks=stream.ticks, count=len(table),
         table="\n".join(table),
     )  # fmt: skip
+
+
+def step_table(stream: Stream) -> Table:
+    """Return the table of the steps."""
+    return Table.of("steps", [(step.first, step.period, step.count) for step in stream.steps], np.uint16)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from opsin.backends.c import Table
 from opsin.base.errors import UsageError
 from opsin.export.c import detection
+from opsin.export.c.exponential import EXPONENTIAL, exponential
 from opsin.export.c.names import string
 from opsin.export.c.program import Shipment
 from opsin.export.c.templates import asset, floats, renamed
@@ -23,7 +25,8 @@ OTHER_IMAGE = " [OTHER.ppm]"
 class Answers:
     """Parts of the `.h` file, of the `.c` file, and of the `main` of the program for a PC.
 
-    `arguments` are what that program takes after the image, and `functions` those of the prelude that the source calls.
+    `arguments` are what that program takes after the image, `functions` those of the prelude that the source calls, and
+    `tables` its constants, which the checksum covers.
     """
 
     header: str
@@ -31,6 +34,7 @@ class Answers:
     main: str
     arguments: str = ""
     functions: frozenset[str] = frozenset()
+    tables: tuple[Table, ...] = ()
 
 
 def check_task(model: Model) -> None:
@@ -59,7 +63,7 @@ def _classification(shipment: Shipment) -> Answers:
             + header
         )
     main = asset("pc/predict.txt", shipment, threshold=renamed(DONT_KNOW, shipment) if has_threshold else "")
-    return Answers(header, asset("exponential.c", shipment) + code, main)
+    return Answers(header, exponential(shipment) + code, main, tables=(EXPONENTIAL,))
 
 
 def _multilabel(shipment: Shipment) -> Answers:
@@ -67,8 +71,9 @@ def _multilabel(shipment: Shipment) -> Answers:
     thresholds = calibration.thresholds if calibration else [DEFAULT_THRESHOLD] * shipment.outputs
     code = asset("give_labels.c", shipment, thresholds=floats(thresholds))
     return Answers(
-        asset("give_labels.h", shipment), asset("exponential.c", shipment) + code, asset("pc/labels.txt", shipment)
-    )
+        asset("give_labels.h", shipment), exponential(shipment) + code, asset("pc/labels.txt", shipment),
+        tables=(EXPONENTIAL, Table.of(f"{shipment.prefix}_thresholds", thresholds)),
+    )  # fmt: skip
 
 
 def _regression(shipment: Shipment) -> Answers:
@@ -79,7 +84,10 @@ def _regression(shipment: Shipment) -> Answers:
         scales=floats(task.scales), means=floats(task.means),
     )  # fmt: skip
     level = calibration.level if calibration else LEVEL
-    return Answers(asset("measure.h", shipment, level=level), code, asset("pc/numbers.txt", shipment))
+    numbers = {f"{shipment.prefix}_margins": margins, "scales": task.scales, "means": task.means}
+    tables = [Table(f"{shipment.prefix}_units", task.units), *(Table.of(*item) for item in numbers.items())]
+    header, main = asset("measure.h", shipment, level=level), asset("pc/numbers.txt", shipment)
+    return Answers(header, code, main, tables=tuple(tables))
 
 
 def _segmentation(shipment: Shipment) -> Answers:
@@ -89,7 +97,8 @@ def _segmentation(shipment: Shipment) -> Answers:
 
 
 def _detection(shipment: Shipment) -> Answers:
-    return Answers(detection.header(shipment), detection.source(shipment), asset("pc/detect.txt", shipment))
+    code, tables = detection.source(shipment)
+    return Answers(detection.header(shipment), code, asset("pc/detect.txt", shipment), tables=tables)
 
 
 def _vectors(shipment: Shipment) -> Answers:
@@ -100,11 +109,12 @@ def _vectors(shipment: Shipment) -> Answers:
     code, text = asset("compare.c", shipment), ""
     if same is not None:
         header += asset("same.h", shipment, threshold=floats([same.threshold]))
-        code += asset("exponential.c", shipment)
+        code += exponential(shipment)
         code += asset("same.c", shipment, slope=floats([same.slope]), offset=floats([same.offset]))
         text = asset("pc/same.txt", shipment)
     main = asset("pc/vectors.txt", shipment, same=text)
-    return Answers(header, code, main, OTHER_IMAGE, frozenset({"f_sqrt"}))
+    tables = () if same is None else (EXPONENTIAL,)
+    return Answers(header, code, main, OTHER_IMAGE, frozenset({"f_sqrt"}), tables)
 
 
 ANSWERS: dict[str, Callable[[Shipment], Answers]] = {

@@ -29,7 +29,7 @@ def certificate(folder: Folder, fit: str = "") -> str:
         "macs": shipment.macs,
         "ram_bytes": ram_bytes(shipment),
         "weights_bytes": len(program.constants),
-        "weights_checksum": f"0x{shipment.checksum:08x}",
+        "checksum": f"0x{folder.checksum:08x}",
         "goldens": len(shipment.goldens.values),
         "rows_at_a_time": program.stream.layers if program.stream else 0,
         "layers": [{"layer": scope, "operation": label, "macs": macs} for scope, label, macs in shipment.layers],

@@ -22,10 +22,12 @@ MICROCONTROLLER = "arm-none-eabi-gcc"
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """The files of an export but its certificate, and what compilers made of them, if it was measured."""
+    """The files of an export but its certificate, the checksum of its constants, and what compilers made of the files,
+    if it was measured."""
 
     shipment: Shipment
     files: Files
+    checksum: int
     measurements: tuple[Measurement, ...]
 
     def compiled_by(self, compilers: Sequence[str]) -> Self:
@@ -56,10 +58,11 @@ def write(model: Model, precision: str, stream: bool, compilers: Sequence[str] =
     shipment = prepare(model, precision, stream)
     answers = make_answers(shipment)
     name = shipment.prefix
+    text, checksum = source(shipment, answers)
     texts = {
         f"src/{name}.h": header(shipment, answers),
-        f"src/{name}.c": source(shipment, answers),
+        f"src/{name}.c": text,
         **dict(projects(shipment, answers)),
     }
     files = {file: text.encode("ascii") for file, text in texts.items()}
-    return Folder(shipment, files, ()).compiled_by(compilers)
+    return Folder(shipment, files, checksum, ()).compiled_by(compilers)

@@ -24,8 +24,6 @@ SHAPES = {
     "detection": {"class_logits": 2, OFFSETS: 2},
 }  # fmt: skip
 """The outputs of a task and their numbers of axes, without that of the batch; for others a row of numbers."""
-CHECKSUM_FACTOR = 0x01000193
-"""An odd number: a bit that changes in any word changes the sum of words times its powers."""
 TARGETS = {FLOAT32: PORTABLE, INT8: PORTABLE_SMALL}
 """What kernels are built for. Programs in float32 are also for PCs, where larger tiles are faster."""
 
@@ -75,14 +73,6 @@ class Shipment:
     def is_streamed(self) -> bool:
         """Whether the network takes its image row by row."""
         return self.program.stream is not None
-
-    @property
-    def checksum(self) -> int:
-        """The checksum of the weights, as `assets/self_test.c` computes it."""
-        words = np.frombuffer(self.program.constants, "<u4").astype(np.uint32)
-        powers = np.full(len(words), CHECKSUM_FACTOR, np.uint32)
-        powers[:1] = 1
-        return int((words * np.multiply.accumulate(powers)[::-1]).sum(dtype=np.uint32))
 
 
 def prepare(model: Model, precision: str, stream: bool = False) -> Shipment:

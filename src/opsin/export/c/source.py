@@ -7,25 +7,30 @@ import textwrap
 import numpy as np
 
 import opsin
-from opsin.backends.c import prelude, render_program
+from opsin.backends.c import Table, prelude, render_program
 from opsin.data.decode import Crop, Portable, Stretch
 from opsin.export.c.answers import Answers
+from opsin.export.c.checksum import checksum, checksum_function
 from opsin.export.c.drawing import draw
 from opsin.export.c.names import comment, string
 from opsin.export.c.program import Shipment
 from opsin.export.c.ram import ram_bytes
 from opsin.export.c.templates import asset, floats
 from opsin.export.precision import FLOAT32
-from opsin.kernels.ir import ELEMENT_BYTES
+from opsin.kernels.ir import ELEMENT_BYTES, F32
 
 FIT, STRETCH, CROP = range(3)
 """How the image is framed: `MODEL_FRAMING`."""
 
 
-def source(shipment: Shipment, answers: Answers) -> str:
-    """Return the text of the `.c` file."""
+def source(shipment: Shipment, answers: Answers) -> tuple[str, int]:
+    """Return the text of the `.c` file, and the checksum of its constants."""
     program = render_program(shipment.program)
     scale, shift = shipment.model.preprocessing.scale_and_shift
+    labels = (Table(f"{shipment.prefix}_labels", shipment.model.labels),) if shipment.model.labels else ()
+    tables = [*program.tables, *_input_tables(shipment), *labels, *answers.tables]
+    functions, sums = checksum_function(tables)
+    checked = checksum(shipment.program.constants, tables)
     parts = [
         head(shipment),
         f'#include "{shipment.prefix}.h"\n',
@@ -43,9 +48,20 @@ def source(shipment: Shipment, answers: Answers) -> str:
         asset("interface.c", shipment),
         _labels(shipment),
         answers.source,
-        asset("self_test.c", shipment, goldens=_golden_bits(shipment), checksum=f"0x{shipment.checksum:08x}"),
-    ]
-    return "\n".join(parts)
+        asset(
+            "self_test.c", shipment, goldens=_golden_bits(shipment), functions=functions, sums=sums,
+            checksum=f"0x{checked:08x}",
+        ),
+    ]  # fmt: skip
+    return "\n".join(parts), checked
+
+
+def _input_tables(shipment: Shipment) -> list[Table]:
+    """Return the tables of the preprocessing, which 8-bit integers do not need."""
+    if shipment.input.element != F32:
+        return []
+    scale, shift = shipment.model.preprocessing.scale_and_shift
+    return [Table.of("input_scale", scale), Table.of("input_shift", shift)]
 
 
 def head(shipment: Shipment) -> str:

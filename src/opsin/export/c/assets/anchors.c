@@ -14,25 +14,28 @@ static double growth(double x)
 }
 
 /* Positions are default boxes of several maps; boxes are given relative to them, by centre and size. */
+enum { COLUMNS, BOXES, FIRST, SHAPES }; /* of a map */
+static const int32_t maps[][4] = {
+@maps@
+};
+/* How many cells fill the image, from top to bottom and across. */
+static const double cells[][2] = {
+@cells@
+};
+static const double shapes[][2] = {
+@shapes@
+};
+
 static void box_of(int32_t position, const float *offsets, double *box)
 {
-  static const struct {
-    int32_t columns, boxes, first, shapes;
-    double down, across;
-  } maps[] = {
-@maps@
-  };
-  static const double shapes[][2] = {
-@shapes@
-  };
   double centre[2], size[2];
   int32_t level = 0, cell, i;
-  while (position >= maps[level].boxes) position -= maps[level++].boxes;
-  cell = position / maps[level].shapes;
-  centre[0] = (cell % maps[level].columns + 0.5) / maps[level].across;
-  centre[1] = (cell / maps[level].columns + 0.5) / maps[level].down;
+  while (position >= maps[level][BOXES]) position -= maps[level++][BOXES];
+  cell = position / maps[level][SHAPES];
+  centre[0] = (cell % maps[level][COLUMNS] + 0.5) / cells[level][1];
+  centre[1] = (cell / maps[level][COLUMNS] + 0.5) / cells[level][0];
   for (i = 0; i < 2; i++) {
-    const double side = shapes[maps[level].first + position % maps[level].shapes][i];
+    const double side = shapes[maps[level][FIRST] + position % maps[level][SHAPES]][i];
     const double shift = offsets[i] / 10.0 * side, ratio = offsets[2 + i] / 5.0;
     centre[i] = centre[i] + shift;
     size[i] = side * growth(ratio < @max_log_ratio@ ? ratio : @max_log_ratio@);

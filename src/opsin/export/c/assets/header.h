@@ -28,7 +28,7 @@ extern "C" {
 #define MODEL_OK 0
 #define MODEL_BAD_IMAGE (-1)   /* no pixels, or not 1 or 3 channels */
 #define MODEL_TOO_LARGE (-2)   /* too little memory to resize this image: compile with -D MODEL_EXTRA_BYTES=... */
-#define MODEL_BAD_WEIGHTS (-3) /* the weights were changed */
+#define MODEL_BAD_WEIGHTS (-3) /* the weights, tables or labels were changed */
 #define MODEL_BAD_BITS (-4)    /* other results than in Opsin: check the options of the compiler */
 
 /* Resize an image of any size, as `opsin predict` does, and keep it for model_run. Pixels are rows from the top, of
@@ -39,12 +39,12 @@ int model_load(const uint8_t *pixels, int32_t width, int32_t height, int32_t cha
    They have the bits of `opsin predict --portable`. */
 const float *model_run(void);
 @rows@@predict@
-/* Check the weights and, to the bit, the results for MODEL_GOLDENS images. Call it once after start; do not use the
+/* Check all constants and, to the bit, the results for MODEL_GOLDENS images. Call it once after start; do not use the
    model if it returns something else than MODEL_OK. */
 #define MODEL_GOLDENS @goldens@
 int model_self_test(void);
 
-/* Return a checksum of the weights. */
+/* Return a checksum of the weights, tables and labels. */
 uint32_t model_checksum(void);
 
 #ifdef __cplusplus

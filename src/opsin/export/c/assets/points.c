@@ -1,8 +1,9 @@
 
 /* Positions are points of several maps; boxes are given by the distances of their edges, in strides. */
+static const int32_t strides[] = {@strides@};
+
 static void box_of(int32_t position, const float *offsets, double *box)
 {
-  static const int32_t strides[] = {@strides@};
   double x, y, stride;
   int32_t level = 0, columns, points;
   for (;; level++) {

@@ -23,6 +23,7 @@ static NOINLINE uint8_t *resized_image(void)
 }
 #if MODEL_INPUT_BYTES == 4
 static NOINLINE float *network_input(void) { return arena.f + MODEL_INPUT_AT / 4; }
+static const float input_scale[] = {@scale@}, input_shift[] = {@shift@};
 #endif
 
 typedef struct {
@@ -268,17 +269,14 @@ static void keep_frame(void)
 /* The numbers of a pixel are the channels of the newest frame, then those of the one before it, and so on. */
 static void normalise(void)
 {
-#if MODEL_INPUT_BYTES == 4
-  static const float scale[] = {@scale@}, shift[] = {@shift@};
-#endif
   int32_t i, number, channel, at = 0;
   for (i = 0; i < PIXELS; i += MODEL_CHANNELS)
     for (number = 0; number < MODEL_FRAMES; number++)
       for (channel = 0; channel < MODEL_CHANNELS; channel++, at++) {
         const uint8_t byte = film[number][i + channel];
 #if MODEL_INPUT_BYTES == 4
-        const float product = (float)byte * scale[number * MODEL_CHANNELS + channel];
-        network_input()[at] = product + shift[number * MODEL_CHANNELS + channel];
+        const float product = (float)byte * input_scale[number * MODEL_CHANNELS + channel];
+        network_input()[at] = product + input_shift[number * MODEL_CHANNELS + channel];
 #else
         arena.bytes[MODEL_INPUT_AT + at] = (uint8_t)(byte ^ 128u);
 #endif
@@ -288,13 +286,12 @@ static void normalise(void)
 /* Bytes become floats: each channel is multiplied and shifted. */
 static void normalise(void)
 {
-  static const float scale[MODEL_CHANNELS] = {@scale@}, shift[MODEL_CHANNELS] = {@shift@};
   const uint8_t *const resized = resized_image();
   float *const input = network_input();
   int32_t i, channel = 0;
   for (i = 0; i < PIXELS; i++) {
-    const float product = (float)resized[i] * scale[channel];
-    input[i] = product + shift[channel];
+    const float product = (float)resized[i] * input_scale[channel];
+    input[i] = product + input_shift[channel];
     channel = channel + 1 < MODEL_CHANNELS ? channel + 1 : 0;
   }
 }
