@@ -5,9 +5,10 @@
 Needs GCC on x86-64, and Node. Networks have initial weights. The C of each is compiled (`-O2 -ffreestanding`, without a
 library) to a program that runs the self-test. Changed are bits of that program: of its weights and tables (numbers that
 the network is computed from, such as sizes of layers, and that its results are compared with), of its labels and their
-addresses, of the numbers that the compiler keeps next to its code, and of its code. A changed program is `refused` if the self-test returns an error, `stopped` if
-the system ends it or it does not end within `SECONDS`, and `accepted` if the self-test succeeds. Of the JavaScript
-module, bits of the files are changed that it loads; `bench/ship_page.py` does the same for pages.
+addresses, of the numbers that the compiler keeps next to its code, and of its code. A changed program is `refused` if
+the self-test returns an error, `stopped` if the system ends it or it does not end within `SECONDS`, and `accepted` if
+the self-test succeeds. Of the JavaScript module, bits of the files are changed that it loads; `bench/ship_page.py` does
+the same for pages.
 """
 
 from __future__ import annotations
