@@ -1,18 +1,20 @@
 """Check that a network in C or WebAssembly is bit-identical on every processor, with every compiler and engine.
 
     python bench/ship_bits.py [--networks lenet5 …] [--targets gcc …] [--precision int8] [--stream] [--keep FOLDER]
-                              [--json FILE]
+                              [--json FILE [--resume]]
 
 Each network of the zoo gets random weights and is exported; its self-test compares the bits of the outputs for eight
 golden images with those of the portable engine here. Compilers, emulators and engines that are missing are named and
 left out: gcc, clang, gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf, gcc-riscv64-linux-gnu, qemu-user-static,
 gcc-arm-none-eabi, qemu-system-arm, nodejs and chromium of Debian, and wasmtime and playwright of PyPI. On the boards,
 painted memory and stack are compared with the certificate: RAM must be equal, and the stack at most 32 bytes below its
-bound. The exit code is 1 if any differs.
+bound. The exit code is 1 if any differs. With `--resume`, results of the same commit and options that the record FILE
+already has are kept, so that the whole table can be measured in parts.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -58,6 +60,7 @@ BOARDS = {
     "Cortex-M55": "mps3-an547",
 }  # fmt: skip
 MAX_STACK_GAP = 32
+NOT_RUN = "not run"
 MAIN = '#include "{0}.h"\nint main(void) {{ return -{0}_self_test(); }}\n'
 
 
@@ -146,6 +149,21 @@ def check(network: str, targets: Sequence[str], folder: Path, precision: str, st
     return results
 
 
+def earlier(path: str, commit: str | None, precision: str, stream: bool) -> dict[str, dict[str, Result]]:
+    """Return the results that a record has, by network and target, if it was measured in the same way."""
+    record = json.loads(Path(path).read_text(encoding="utf-8")) if Path(path).exists() else {}
+    options = record.get("options", {})
+    if (record.get("commit"), options.get("precision"), options.get("stream")) != (commit, precision, stream):
+        return {}
+    found: dict[str, dict[str, Result]] = {}
+    for target, *texts in record["rows"]:
+        for network, text in zip(record["columns"][1:], texts, strict=True):
+            if text != NOT_RUN:
+                detail = record["details"].get(network, {}).get(target, "")
+                found.setdefault(network, {})[target] = Result(text, detail)
+    return found
+
+
 def main() -> None:
     options = parser(__doc__)
     every = [*HOSTS, *BOARDS, *ENGINES]
@@ -153,6 +171,7 @@ def main() -> None:
     options.add_argument("--targets", nargs="+", default=every, choices=every)
     options.add_argument("--precision", default="float32", choices=["float32", "int8"])
     options.add_argument("--stream", action="store_true", help="networks take their images row by row")
+    options.add_argument("--resume", action="store_true", help="keep what the record has of the same commit")
     options.add_argument("--keep", help="a folder in which the exports are kept")
     chosen = options.parse_args()
     record = begin(chosen)
@@ -160,12 +179,20 @@ def main() -> None:
     for target, name in absent.items():
         print(f"{target} is left out: {name} is not installed")
     targets = [t for t in chosen.targets if t not in absent and not (chosen.stream and t in ENGINES)]
-    results: dict[str, dict[str, Result]] = {}
+    results = (
+        earlier(chosen.json, record["commit"], chosen.precision, chosen.stream) if chosen.resume and chosen.json else {}
+    )
     with tempfile.TemporaryDirectory() as scratch:
         for network in chosen.networks:
             place = Path(chosen.keep or scratch) / network
-            results[network] = check(network, targets, place, chosen.precision, chosen.stream)
-    rows = [[target, *(results[network][target].text for network in results)] for target in targets]
+            left = [target for target in targets if target not in results.get(network, {})]
+            if left:
+                found = check(network, left, place, chosen.precision, chosen.stream)
+                results[network] = results.get(network, {}) | found
+    results = {network: results[network] for network in NETWORKS if network in results}
+    targets = [target for target in every if any(target in each for each in results.values())]
+    missed = Result(NOT_RUN)
+    rows = [[target, *(each.get(target, missed).text for each in results.values())] for target in targets]
     table = print_table(["compiled by or for", *results], rows)
     same = all(result.text == "same" for each in results.values() for result in each.values())
     details = {network: {t: r.detail for t, r in each.items() if r.detail} for network, each in results.items()}
