@@ -70,13 +70,14 @@ def test_constants_are_not_trained() -> None:
 
     graph = nn.trace(Net(), (1, 1, 1000))
     trained = {name for name, tensor in graph.variables.items() if tensor.node.attrs["trainable"]}
-    assert trained == {"fc.weight", "fc.bias"} and {"features.fourier", "features.mel"} < set(graph.variables)
+    assert trained == {"fc.weight", "fc.bias"} and {"features.even", "features.mel_odd"} < set(graph.variables)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"hop": 0}, "LogMel: rate, hop, bands and deviation are positive"),
+        ({"window": 201}, "LogMel: the window is an even number of samples, not 201"),
         ({"high": 5000.0}, "LogMel: bands lie between 0 and 4000 Hz, not 20 to 5000"),
         ({"scale": "bark"}, "LogMel: the scale is slaney or htk, not 'bark'"),
     ],

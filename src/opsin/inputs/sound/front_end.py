@@ -7,7 +7,7 @@ from opsin.inputs.sound.features import MFCC, LogMel
 from opsin.nn import Layer
 
 WINDOW_SECONDS, HOP_SECONDS = 0.032, 0.010
-"""A power of two of samples at the usual rates; neighbouring windows overlap by two thirds."""
+"""An even number of samples, a power of two at the usual rates; neighbouring windows overlap by two thirds."""
 
 MEAN, DEVIATION = -7.0, 4.0
 """Of the logarithms of speech at usual levels; networks begin with batch normalization or adapt."""
@@ -25,7 +25,7 @@ def front_end(rate: int, input_shape: Shape) -> Layer | None:
     _, rows, _ = input_shape
     if rows == 1:
         return None
-    window, hop = round(WINDOW_SECONDS * rate), round(HOP_SECONDS * rate)
+    window, hop = 2 * round(WINDOW_SECONDS / 2 * rate), round(HOP_SECONDS * rate)
     if rows <= MAX_COEFFICIENTS:
         return MFCC(rate, window, hop, mean=0.0, deviation=COEFFICIENT_DEVIATION, coefficients=rows)
     return LogMel(rate, window, hop, rows, mean=MEAN, deviation=DEVIATION)

@@ -16,12 +16,31 @@ LINEAR_HZ, BANDS_PER_LINEAR, LOG_STEP = 1000.0, 15.0, np.log(6.4) / 27
 
 
 @cache
+def hann(window: int) -> Values:
+    """Return the periodic Hann window."""
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window))
+
+
+@cache
 def fourier(window: int) -> Values:
     """Return the real and the imaginary part of each bin under a Hann window, 2 · (window // 2 + 1) × window."""
-    time, bins = np.arange(window), np.arange(window // 2 + 1)
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * time / window)
-    phase = 2 * np.pi * (np.outer(bins, time) % window) / window
-    return np.concatenate([np.cos(phase), -np.sin(phase)]) * hann
+    return _waves(np.arange(window // 2 + 1), window, window) * hann(window)
+
+
+@cache
+def fourier_halves(window: int) -> tuple[Values, Values]:
+    """Return the real and the imaginary parts of the even and the odd bins, as functions of half a frame.
+
+    The even bins take the sum of the halves of a frame, and the odd ones the difference of the first and the second.
+    """
+    bins = np.arange(window // 2 + 1)
+    return _waves(bins[::2], window, window // 2), _waves(bins[1::2], window, window // 2)
+
+
+def _waves(bins: NDArray[np.int64], window: int, length: int) -> Values:
+    """Return cosines and then negative sines of bins of a window, 2 · bins × length."""
+    phase = 2 * np.pi * (np.outer(bins, np.arange(length)) % window) / window
+    return np.concatenate([np.cos(phase), -np.sin(phase)])
 
 
 @cache
