@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from opsin.base.errors import DataError
 from opsin.data import Dataset, load
 from opsin.data.sources import open_source
+from opsin.data.sources.arrays import _read
 from tests.data.files import noise
 
 GREY, LABELS = noise(0, 12, 5, 6), np.arange(12) % 3
@@ -128,6 +130,29 @@ def test_arrays_that_cannot_be_used(tmp_path: Path, arrays: dict[str, object], t
         loaded(tmp_path, **arrays)
     assert str(caught.value).startswith(str(tmp_path / "a.npz"))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'shape': (",
+        "{#'descr'",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (2, 10**9)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999,)}",
+        "[]",
+        "{1: 2}",
+    ],
+)
+def test_headers_that_are_no_headers(header: str, tmp_path: Path) -> None:
+    text = header.encode().ljust(116) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64)
+    (tmp_path / "a.npy").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+        archive.writestr("y.npy", content)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(DataError, match=rf"{name} is damaged.*; save it again"):
+            _read(tmp_path / name, needs_labels=False)
 
 
 def test_damaged_files(tmp_path: Path) -> None:

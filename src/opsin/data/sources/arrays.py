@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,9 @@ def _read(path: Path, needs_labels: bool) -> Arrays:
                 "one array of numbers and the labels as one of numbers or text"
             ) from None
         raise DataError(f"{path} is damaged ({error}); save it again") from None
+    except (SyntaxError, TokenError, TypeError, MemoryError):
+        # NumPy parses headers as Python source, and reserves as much memory as they declare.
+        raise DataError(f"{path} is damaged: an array has no valid header; save it again") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError) as error:
         raise DataError(f"{path} is damaged or cut short ({error}); save it again") from None
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,8 @@ def read_signal(data: bytes, name: str) -> tuple[NDArray[np.float32], str]:
 def _from_npy(data: bytes, name: str) -> NDArray[np.float64]:
     try:
         array = np.load(BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError):
+    except (ValueError, OSError, EOFError, SyntaxError, TokenError, TypeError, MemoryError):
+        # NumPy parses the header as Python source, and reserves as much memory as it declares.
         raise DataError(f"{name}: it begins like an NPY file, and is damaged") from None
     if array.dtype.kind not in "iufb" or array.ndim not in (1, 2):
         raise DataError(

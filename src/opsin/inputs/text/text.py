@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,7 +94,7 @@ class Text:
         The options are the "unit" (words or bytes), the "length" in them, and the largest "vocabulary".
         """
         options = checked_options(files.options, OPTIONS, cls.nouns[1])
-        texts = [_text(files.read(number), name) for number, name in enumerate(files.names)]
+        texts = list(_readable(files))
         characters = sum(len("".join(text.split())) for text in texts)
         parts = [split(text, WORDS) for text in texts]
         count = sum(map(len, parts))
@@ -206,6 +207,13 @@ def _content(path: Path, name: str) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f"{name}: {error.strerror}") from None
+
+
+def _readable(files: Files) -> Iterator[str]:
+    """Yield the texts of files; those that are no text are left out."""
+    for number, name in enumerate(files.names):
+        with suppress(DataError):
+            yield _text(files.read(number), name)
 
 
 def _text(data: bytes, name: str) -> str:
