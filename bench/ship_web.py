@@ -5,8 +5,9 @@
 
 MODULES is a folder `node_modules` with onnxruntime-web (`npm install onnxruntime-web`), to compare in float32. The
 calls take turns one by one, so that a slow phase of the machine affects both; the times are in milliseconds, median and
-least. The ratio is that of the medians; of int8, also the quartiles of the ratios of successive calls. Weights are
-random; the ONNX file is the one that `opsin bench` gives to ONNX Runtime.
+least. The ratio is that of the medians; of int8, also the quartiles of the ratios of successive calls. Layers whose
+inputs have 16 bits multiply twice in int8, so the record counts the MACs of both programs, and has these layers as
+"multiplied_twice". Weights are random; the ONNX file is the one that `opsin bench` gives to ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -48,7 +50,7 @@ def prepared(name: str, folder: Path) -> dict[str, Any]:
 
 def in_both_precisions(name: str, folder: Path) -> dict[str, Any]:
     """Write the modules of a network in float32 and in int8, and return the settings for the script."""
-    model, modules = untrained(name), {}
+    model, modules, macs = untrained(name), {}, {}
     observed(model)
     pixels = np.random.default_rng(1).integers(0, 256, (1, *model.preprocessing.shape), np.uint8)
     for precision in (FLOAT32, INT8):
@@ -57,7 +59,16 @@ def in_both_precisions(name: str, folder: Path) -> dict[str, Any]:
         place.mkdir()
         program = portable_program(network.graph, network.state)
         modules[precision] = written(program, network.inputs(pixels), place)
-    return {"name": name, "modules": modules}
+        macs[precision] = macs_of(program)
+    return {"name": name, "modules": modules, "macs": macs}
+
+
+def macs_of(program: PortableProgram) -> Counter[str]:
+    """Return the MACs of each layer."""
+    macs = Counter[str]()
+    for call in program.calls:
+        macs[call.scope] += call.macs
+    return macs
 
 
 def written(program: PortableProgram, values: np.ndarray, folder: Path) -> dict[str, Any]:
@@ -86,7 +97,7 @@ def main() -> None:
         (folder / "settings.json").write_text(json.dumps(settings))
         printed = subprocess.run(["node", SCRIPT, folder / "settings.json"], check=True, stdout=subprocess.PIPE)
     results = json.loads(printed.stdout)
-    table = compared_with_others(results) if options.modules else compared_in_int8(results)
+    table = compared_with_others(results) if options.modules else compared_in_int8(results, networks)
     options.modules = "node_modules" if options.modules else None
     finish(options, record | table)
 
@@ -101,14 +112,19 @@ def compared_with_others(results: list[Any]) -> dict[str, Any]:
     return print_table(heads, rows)
 
 
-def compared_in_int8(results: list[Any]) -> dict[str, Any]:
-    rows = []
-    for each in results:
+def compared_in_int8(results: list[Any], networks: list[Any]) -> dict[str, Any]:
+    rows, twice = [], {}
+    for each, network in zip(results, networks, strict=True):
+        macs = network["macs"]
+        twice[network["name"]] = [layer for layer, count in macs[FLOAT32].items() if 0 < 2 * count == macs[INT8][layer]]
         whole, real = each["times"][INT8], each["times"][FLOAT32]
         low, _, high = quantiles([a / b for a, b in zip(real, whole, strict=True)], n=4)
         ratio = f"{median(real) / median(whole):.2f} ({low:.2f} to {high:.2f})"
-        rows.append([each["network"], *map(shown, (real, whole)), ratio, f"{min(real) / min(whole):.2f}"])
-    return print_table(["network", "float32, ms", "int8, ms", "ratio of medians (quartiles)", "of the least"], rows)
+        counts = [f"{macs[precision].total() / 1e6:.1f}" for precision in (FLOAT32, INT8)]
+        rows.append([each["network"], *map(shown, (real, whole)), ratio, f"{min(real) / min(whole):.2f}", *counts])
+    heads = ["network", "float32, ms", "int8, ms", "ratio of medians (quartiles)", "of the least"]
+    table = print_table([*heads, "million MACs, float32", "int8"], rows)
+    return {**table, "multiplied_twice": twice}
 
 
 def shown(times: list[float]) -> str:
