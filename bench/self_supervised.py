@@ -12,14 +12,15 @@ memory, and counts these measurements. With `--minutes`, the number of epochs is
 the time of the processor, divided by the number of threads, so that other programs do not count.
 
 `finetune` takes a share of the labels, the same number from each class, and calls `opsin.autotrain` on them twice: with
-the weights of FOLDER/model.opsin, and from scratch with the same network. Each has the same budget, or
-the same number of epochs, which makes the result independent of other programs, and is measured on all test images
-(FOLDER/finetune.json). `compare` trains so many steps with each loss, all from the same first weights,
-and measures features on 2,000 test images (FOLDER/compare.json).
+the weights of FOLDER/model.opsin, and from scratch with the same network. Each has the same budget, or the same number
+of epochs, which makes the result independent of other programs, and is measured on all test images
+(FOLDER/finetune.json). The result of each training is kept in FOLDER; a further call reads it. `compare` trains so many
+steps with each loss, all from the same first weights, and measures features on 2,000 test images (FOLDER/compare.json).
 """
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,9 @@ from opsin.report.statistics import Share
 from opsin.runs.resume import configuration
 from opsin.runs.run import Run
 from opsin.training import Epoch, Finished, Stage, Trainer, TrainingPlan
+
+BEGINNINGS = ("scratch", "features")
+"""How the training of a classifier begins."""
 
 WATCHED = 25
 """One of so many training images is compared after each epoch."""
@@ -127,40 +131,51 @@ def finetune(options: Namespace) -> None:
     """Train on shares of the labels, from the features and from scratch."""
     out = Path(options.out)
     record, data, rows, results = begin(options), unlabelled(options.data), [], {}
-    network = opsin.load(out / "model.opsin").network
     for share in options.shares:
         chosen = subset(data.train.targets.folders, share)
         with TemporaryDirectory() as folder:
             for split, images in (("train", data.train.take(chosen)), ("test", data.require_test())):
                 write_images(images, Path(folder) / split)
             found = {
-                name: accuracy_on_test(Path(folder), options, **begins)
+                name: accuracy_on_test(Path(folder), out / f"{name}-{share}.json", options, **begins)
                 for name, begins in {
+                    "scratch": {"network": options.network},
                     "features": {"weights": out / "model.opsin"},
-                    "scratch": {"network": network},
                 }.items()
+                if name in options.begin
             }
-        results[str(share)] = {name: accuracy for name, (accuracy, _) in found.items()}
-        results[str(share)]["plans"] = {name: plan for name, (_, plan) in found.items()}
-        gain = found["features"][0] - found["scratch"][0]
+        results[str(share)] = found
+        if len(found) < len(BEGINNINGS):
+            continue
+        scratch, features = (found[name]["accuracy"] for name in BEGINNINGS)
+        epochs = " and ".join(dict.fromkeys(str(found[name]["epochs"]) for name in BEGINNINGS))
         rows.append(
-            (f"{share:.0%}", f"{len(chosen):,}", *(f"{found[name][0]:.1%}" for name in ("scratch", "features")),
-             f"{100 * gain:+.1f}")
+            (f"{share:.0%}", f"{len(chosen):,}", epochs, f"{scratch:.1%}", f"{features:.1%}",
+             f"{100 * (features - scratch):+.1f}")
         )  # fmt: skip
-    table = print_table(("labels", "images", "from scratch", "from features", "points"), rows)
+    table = print_table(("labels", "images", "epochs", "from scratch", "from features", "points"), rows)
     options.json = options.json or str(out / "finetune.json")
     finish(options, record | {"results": results} | table)
 
 
-def accuracy_on_test(folder: Path, options: Namespace, **begins: Any) -> tuple[float, dict[str, Any]]:
-    """Return the accuracy on the test images of a classifier that Opsin plans and trains, and its plan."""
-    budget = options.budget if options.epochs is None else None
-    model = opsin.autotrain(
-        folder, budget=budget, epochs=options.epochs, precision=options.precision, threads=options.threads,
-        seed=options.seed, **begins,
-    )  # fmt: skip
-    print(f"{begins}: {model.record['test']}", flush=True)
-    return float(model.record["test"]["accuracy"]), model.record["plan"]
+def accuracy_on_test(folder: Path, result: Path, options: Namespace, **begins: Any) -> dict[str, Any]:
+    """Return the test accuracy, the epochs and the plan of a classifier that Opsin plans and trains.
+
+    They are written to the file `result`, and read from it if it exists, so that no training is lost.
+    """
+    if not result.exists():
+        budget = options.budget if options.epochs is None else None
+        model = opsin.autotrain(
+            folder, budget=budget, epochs=options.epochs, precision=options.precision, threads=options.threads,
+            seed=options.seed, **begins,
+        )  # fmt: skip
+        plan = model.record["plan"]
+        epochs = sum(stage["epochs"] for stage in plan["stages"])
+        facts = {"accuracy": model.record["test"]["accuracy"], "epochs": epochs, "plan": plan}
+        result.write_text(json.dumps(facts, default=str))
+        print(f"{result.stem}: {model.record['test']}", flush=True)
+    facts = json.loads(result.read_text())
+    return dict(facts)
 
 
 def write_images(images: Samples, folder: Path) -> None:
@@ -232,6 +247,8 @@ def main() -> None:
     second.add_argument("--budget", default="10min")
     second.add_argument("--epochs", type=int)
     second.add_argument("--precision", default="float32")
+    second.add_argument("--network", default="resnet9_half", help="the network that is trained from scratch")
+    second.add_argument("--begin", nargs="+", choices=BEGINNINGS, default=BEGINNINGS, help="only these trainings")
     third.add_argument("--steps", type=int, default=100)
     add_recipe(third, 24)
     chosen = options.parse_args()
