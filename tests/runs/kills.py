@@ -14,6 +14,7 @@ from pathlib import Path
 from opsin.runs.checkpoint import Checkpoints
 from opsin.runs.log import read_log
 from tests.data.annotated_folders import write_boxes, write_labels, write_masks, write_numbers
+from tests.inputs.questions import questions, write_json
 from tests.tasks.identity.blobs import write_people
 
 PROGRAM = """
@@ -35,8 +36,12 @@ ANNOTATED = {
         task: (lambda folder, _: write_people(folder), ("--task", task, "--network", "lenet5", "--size", 32))
         for task in ("identity", "self-supervised")
     },
+    "several": (
+        lambda folder, count: write_json(folder / "rows.json", questions(folder, count)),
+        ("--network", "towers_film", "--inputs", "image,question", "--target", "answer", "--size", 12),
+    ),
 }
-"""Annotated tasks: what writes small data for them, and the options of a small network."""
+"""Annotated tasks and several inputs: what writes small data for them, and the options of a small network."""
 
 ANNOTATED_IMAGES = 48
 

@@ -17,6 +17,7 @@ from opsin.data.ingest.classes import ClassIngest
 from opsin.data.ingest.decode_settings import DecodeSettings
 from opsin.data.ingest.messages import value_text
 from opsin.data.ingest.resize import resized
+from opsin.data.ingest.rows import fitted_rows, scan_rows
 from opsin.data.ingest.samples import fitted_input, scan_samples, source_kind
 from opsin.data.ingest.scan import scan
 from opsin.data.items import Source
@@ -24,8 +25,9 @@ from opsin.data.parallel import Progress
 from opsin.data.preprocessing import Preprocessing
 from opsin.data.sources.annotated import AnnotatedSource
 from opsin.data.sources.detect import TaskRequest, open_source
+from opsin.data.sources.rows import Rows
 from opsin.data.store import CACHE_SIZE
-from opsin.inputs.registry import IMAGE, NOUNS
+from opsin.inputs.registry import IMAGE, NOUNS, SEVERAL
 from opsin.ir.arguments import instance
 from opsin.ir.checked import checked
 
@@ -44,12 +46,14 @@ def load(
     target: str | Sequence[str] | None = None,
     like: Preprocessing | None = None,
     input_options: Mapping[str, Any] | None = None,
+    inputs: str | Sequence[str] | None = None,
 ) -> Dataset:
     """Read the images of `source` with their labels or annotations, and split them for training, validation and test.
 
     `source` is "digits" (built in), a folder of class folders, an archive, a table, arrays, or anything else that
     `open_source` accepts. What the images are annotated for is detected: classes, boxes, masks, several labels or
-    numbers; `task` names it ("classification", "detection", …), and `target` the columns of a table that hold it. The
+    numbers; `task` names it ("classification", "detection", …), and `target` the columns of a table that hold it. If
+    `inputs` names columns, each row of the table is one sample, of several images, texts, numbers, … together. The
     images get the size and the channels of `preprocessing`, which is that of a model, or
     become squares of `size` pixels. Without both, image files become grey or RGB, at most 64 × 64, depending on their
     content; arrays keep their size. Unusable files are left out. The `receipt` of the data set names them, and lists
@@ -72,7 +76,9 @@ def load(
     if preprocessing is not None and getattr(preprocessing, "kind", IMAGE) == IMAGE:
         instance("preprocessing", preprocessing, Preprocessing, "the preprocessing of a model")
     begin = perf_counter()
-    opened = open_source(source, _expected_range(pixel_range, preprocessing), TaskRequest(task, _names(target)))
+    columns = _names(inputs) or tuple(getattr(preprocessing, "names", ()))
+    request = TaskRequest(task, _names(target), columns)
+    opened = open_source(source, _expected_range(pixel_range, preprocessing), request)
     return load_opened(
         opened, source, preprocessing, size=size, seed=seed, cache_size=cache_size, on_progress=on_progress,
         pixel_range=pixel_range, begin=begin, input_options=input_options,
@@ -173,6 +179,10 @@ def load_source(
     """Load an open source as `load` does. `key` identifies it in the cache, `path` is its name in messages."""
     begin = perf_counter()
     given = None if preprocessing is None or isinstance(preprocessing, Preprocessing) else preprocessing
+    if isinstance(source, Rows):
+        if input_options:
+            raise UsageError("rows of several inputs have no input options; leave them out")
+        return _load_rows(source, given, size, seed, on_progress, path or source.name, begin)
     kind = source_kind(source)
     if kind != (IMAGE if given is None else given.kind) and (given or preprocessing):
         raise DataError(f"{path or source.name} holds {NOUNS[kind][1]}, and the model takes {_noun(given)}")
@@ -190,3 +200,15 @@ def load_source(
     if isinstance(source, AnnotatedSource):
         return annotated_dataset(source, result, seed, preprocessing, path or source.name, begin)
     return ClassIngest(source, result, seed, preprocessing, path or source.name).dataset(begin)
+
+
+def _load_rows(
+    source: Rows, given: Any, size: int | None, seed: int, on_progress: Progress | None, path: str, begin: float
+) -> Dataset:
+    """Load rows of several columns; `given` is the input of a model, if they are for one."""
+    if given is not None and given.kind != SEVERAL:
+        raise DataError(f"{path} holds {NOUNS[SEVERAL][1]} of several inputs, and the model takes {_noun(given)}")
+    input = given or fitted_rows(source, size)
+    source = source.as_kinds([column.kind.kind for column in input.columns])
+    result = scan_rows(source, input, on_progress)
+    return ClassIngest(source, result, seed, None, path, input).dataset(begin)

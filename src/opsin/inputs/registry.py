@@ -11,17 +11,20 @@ from opsin.base.concurrency import importing
 from opsin.base.errors import DataError, UsageError
 from opsin.base.path_words import SIGNAL_ENDINGS, SOUND_ENDINGS, TEXT_ENDINGS
 
-IMAGE, SOUND, TEXT, SIGNAL = "image", "sound", "text", "signal"
+IMAGE, SOUND, TEXT, SIGNAL, SEVERAL = "image", "sound", "text", "signal", "several"
 
-KINDS = {SOUND: "Sound", TEXT: "Text", SIGNAL: "Signal"}
+KINDS = {SOUND: "Sound", TEXT: "Text", SIGNAL: "Signal", SEVERAL: "Several"}
 """The class of each kind in the package of its name. It is imported on first use, so that starting stays cheap."""
+
+PACKAGES = {SEVERAL: "opsin.data.several"}
+"""The packages of kinds that lie elsewhere: rows of a table may hold images, whose decoders are in `data`."""
 
 ENDINGS = {SOUND: SOUND_ENDINGS, TEXT: TEXT_ENDINGS, SIGNAL: SIGNAL_ENDINGS}
 """The extensions of the files of each kind."""
 
 NOUNS = {
     IMAGE: ("image", "images"), SOUND: ("recording", "recordings"), TEXT: ("text", "texts"),
-    SIGNAL: ("signal", "signals"),
+    SIGNAL: ("signal", "signals"), SEVERAL: ("row", "rows"),
 }  # fmt: skip
 """What a sample of each kind is called, and several."""
 
@@ -31,7 +34,7 @@ def find_kind(name: str) -> type[Any]:
     if name not in KINDS:
         raise UsageError(f"there is no kind of input '{name}'; there are {', '.join((IMAGE, *KINDS))}")
     with importing.lock:
-        kind: type[Any] = getattr(import_module(f"opsin.inputs.{name}"), KINDS[name])
+        kind: type[Any] = getattr(import_module(PACKAGES.get(name, f"opsin.inputs.{name}")), KINDS[name])
     return kind
 
 

@@ -11,7 +11,7 @@ from opsin.base.formatting import listed
 from opsin.data.decode import Stretch
 from opsin.inputs import find_kind
 from opsin.inputs.options import parse_input_options
-from opsin.inputs.registry import IMAGE, NOUNS
+from opsin.inputs.registry import IMAGE, NOUNS, SEVERAL
 from opsin.model.pretrained import preprocessing_of
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.few_shot import few_shot_choice, is_few_shot
@@ -106,7 +106,8 @@ def _choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mac
 def _choice_of_kind(summary: DatasetSummary, options: TrainOptions) -> NetworkChoice:
     """Return the network for samples that are no images: that of the options, or the default of the kind of input."""
     many = NOUNS[summary.kind][1]
-    for name, given in {"--size": options.size, "--pretrained": options.pretrained, "--freeze": options.freeze}.items():
+    size = None if summary.kind == SEVERAL else options.size
+    for name, given in {"--size": size, "--pretrained": options.pretrained, "--freeze": options.freeze}.items():
         if given:
             raise UsageError(f"{name} is for images; leave it out: {summary.kind} is what the data holds")
     if options.weights is not None:
@@ -118,8 +119,9 @@ def _choice_of_kind(summary: DatasetSummary, options: TrainOptions) -> NetworkCh
         suitable = listed(zoo.names(kind=summary.kind), conjunction="or")
         raise UsageError(f"{network} is a network for {NOUNS[entry.kind][1]}, not for {many}; take {suitable}")
     why = "as requested" if options.network else kind.defaults(network, summary.images).reason
+    side = options.size if summary.kind == SEVERAL else None
     how = {**entry.input_options, **parse_input_options(options.input_options)}
-    return NetworkChoice(network, False, None, None, (f"{network} from scratch, {why}",), summary, input_options=how)
+    return NetworkChoice(network, False, side, None, (f"{network} from scratch, {why}",), summary, input_options=how)
 
 
 def _annotated_choice(

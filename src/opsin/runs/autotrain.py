@@ -39,6 +39,7 @@ def autotrain(
     *,
     task: str | None = None,
     target: str | Sequence[str] | None = None,
+    inputs: str | Sequence[str] | None = None,
     budget: float | str | None = None,
     network: str | None = None,
     size: int | None = None,
@@ -59,10 +60,10 @@ def autotrain(
 ) -> Model:
     """Train a network on the images at `source`, choose everything that is not given, and return the model.
 
-    `source` is what `opsin.data.load` takes, and so are `task` and `target`. Network, image size, recipe and number of
-    epochs follow from the data and from the time: `budget` is in seconds, or a text such as "15min" (default 10 min).
-    With a number of `epochs` and no budget, the result depends on the data, the options and the seed alone, unless
-    the precision is "auto".
+    `source` is what `opsin.data.load` takes, and so are `task`, `target` and `inputs`. Network, image size, recipe and
+    number of epochs follow from the data and from the time: `budget` is in seconds, or a text such as "15min" (default
+    10 min). With a number of `epochs` and no budget, the result depends on the data, the options and the seed alone,
+    unless the precision is "auto".
 
     If there is a folder `unlabelled` with at least 32 images next to those of classes, features are learned from it
     first (see `runs.pretraining`), in a run of its own whose folder ends in "-unlabelled"; `on_plan` is called for each
@@ -101,7 +102,8 @@ def autotrain(
     target_file = None if out is None else Path(out)
     if target_file:
         check_writable(target_file)
-    request = TaskRequest(task, (target,) if isinstance(target, str) else tuple(target or ()))
+    columns, names = ((each,) if isinstance(each, str) else tuple(each or ()) for each in (target, inputs))
+    request = TaskRequest(task, columns, names)
     opened = open_source(source, None, request)
     choice = networks.choose_network(DatasetSummary.of(opened), options)
     unlabelled = unlabelled_images(opened)

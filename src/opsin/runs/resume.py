@@ -68,7 +68,7 @@ def configuration(
     described = data_description(data, os.path.abspath(source) if os.path.exists(source) else source)
     return {
         "command": shlex.join(sys.argv),
-        "data": described | {"task": data.task.name, "target": list(request.columns)},
+        "data": described | {"task": data.task.name, "target": list(request.columns), "inputs": list(request.inputs)},
         "plan": plan.to_data(),
         "out": str(out.resolve()) if out else None,
     }
@@ -133,7 +133,8 @@ def load_again(plan: TrainingPlan, described: Mapping[str, Any], folder: Path) -
     elif preprocessing and task != CLASSIFICATION:
         preprocessing = replace(preprocessing, crop=Stretch())
     size = None if preprocessing else plan.size
-    return load_data(source, preprocessing, size=size, pixel_range=pixel_range, task=task, target=target)
+    inputs = described.get("inputs", ())
+    return load_data(source, preprocessing, size=size, pixel_range=pixel_range, task=task, target=target, inputs=inputs)
 
 
 def _check_unfinished(folder: Path) -> None:

@@ -44,6 +44,7 @@ from opsin.zoo.sound_cnn import sound_cnn
 from opsin.zoo.sphereface import sphereface10_half, sphereface20
 from opsin.zoo.squeezenet import squeezenet1_1
 from opsin.zoo.ssd import ssd300_vgg16, ssdlite320_mobilenet_v3_large
+from opsin.zoo.towers import towers_concat, towers_film, towers_product
 from opsin.zoo.unet import unet, unet_light
 from opsin.zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
@@ -56,6 +57,7 @@ __all__ = [
     "mobilenet_v3_small", "names", "pilotnet", "resnet1d", "resnet9", "resnet9_half", "resnet18", "resnet20_cifar",
     "resnet32_cifar", "resnet34", "resnet44_cifar", "resnet50", "resnet56_cifar", "resnet101", "resnet110_cifar",
     "resnet152", "resnet1202_cifar", "resnext50_32x4d", "shufflenet_v2_x1_0", "sound_cnn", "sphereface10_half",
-    "sphereface20", "squeezenet1_1", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "unet", "unet_light", "vgg11",
-    "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "wide_resnet50_2",
+    "sphereface20", "squeezenet1_1", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "towers_concat", "towers_film",
+    "towers_product", "unet", "unet_light", "vgg11", "vgg11_bn", "vgg13",
+    "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "wide_resnet50_2",
 ]  # fmt: skip

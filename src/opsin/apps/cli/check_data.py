@@ -15,6 +15,7 @@ def run(
     data: str,
     task: str | None,
     target: str | None,
+    inputs: str | None,
     size: int | None,
     cache_size: int | None,
     pixel_range: tuple[float, float] | None,
@@ -22,7 +23,7 @@ def run(
     as_json: bool,
 ) -> int:
     """Print a summary, or everything as JSON; with `out`, also write the full receipt to a file."""
-    receipt = load_as_trained(data, size, cache_size, pixel_range, task_request(task, target)).receipt
+    receipt = load_as_trained(data, size, cache_size, pixel_range, task_request(task, target, inputs)).receipt
     assert receipt is not None  # `load` always makes one
     if out:
         as_text = json.dumps(receipt.to_data(), indent=2, ensure_ascii=False)

@@ -19,9 +19,13 @@ from opsin.planning.options import NetworkChoice
 from opsin.tasks.registry import is_annotated
 
 
-def task_request(task: str | None, target: str | None) -> TaskRequest:
-    """Return the options --task and --target as `open_source` takes them."""
-    return TaskRequest(task, tuple(name.strip() for name in (target or "").split(",") if name.strip()))
+def task_request(task: str | None, target: str | None, inputs: str | None = None) -> TaskRequest:
+    """Return the options --task, --target and --inputs as `open_source` takes them."""
+    return TaskRequest(task, _columns(target), _columns(inputs))
+
+
+def _columns(names: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (names or "").split(",") if name.strip())
 
 
 def load_for(

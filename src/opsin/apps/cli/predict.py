@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import typer
 
@@ -18,12 +18,13 @@ from opsin.apps.cli.images import paths_of, warn_about_frames
 from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
+from opsin.apps.cli.rows import row_contents
 from opsin.base.errors import DataError, OpsinError, UsageError
 from opsin.base.formatting import percent
 from opsin.data.batches import MAX_BATCH
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.video_names import is_video
-from opsin.inputs.registry import IMAGE, TEXT
+from opsin.inputs.registry import IMAGE, SEVERAL, TEXT
 from opsin.model import Model, Prediction
 from opsin.model.inputs import Sized
 from opsin.model.samples import require_images
@@ -35,6 +36,9 @@ LABELS = 5
 
 BATCH = MAX_BATCH
 """Images that are decoded and predicted at once, which bounds the memory."""
+
+Content: TypeAlias = Path | bytes | Mapping[str, Any] | DataError
+"""A file, the bytes of standard input, the values of a row, or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def run(
     if model.kind != IMAGE and out:
         require_images(model, "--out")
     copies = AnnotatedCopies(Path(out), model.task) if out else None
-    contents, results = [each for image in images for each in _contents(image, model.kind)], list[Result]()
+    contents, results = _all_contents(model, images), list[Result]()
     warn_about_frames(len(contents), model.preprocessing)
     try:
         for result in _answers(model, contents, top):
@@ -113,7 +117,13 @@ def _print_comparisons(results: Sequence[Result], model: Model) -> None:
         typer.echo(line)
 
 
-def _contents(image: str, kind: str = IMAGE) -> Iterator[tuple[str, Path | bytes | DataError]]:
+def _all_contents(model: Model, images: Sequence[str]) -> list[tuple[str, Content]]:
+    if model.kind == SEVERAL:
+        return list(row_contents(model.input, images))
+    return [each for image in images for each in _contents(image, model.kind)]
+
+
+def _contents(image: str, kind: str = IMAGE) -> Iterator[tuple[str, Content]]:
     """Yield the name and the path, or the bytes, of a file, of each image in a folder, or of standard input.
 
     For a model of texts, what is no file is a text itself.
@@ -142,9 +152,7 @@ def _standard_input() -> bytes:
         raise DataError(f"standard input cannot be read: {error.strerror}; name a file instead of -") from None
 
 
-def _answers(
-    model: Model, contents: Sequence[tuple[str, Path | bytes | DataError]], top: int | None
-) -> Iterator[Result]:
+def _answers(model: Model, contents: Sequence[tuple[str, Content]], top: int | None) -> Iterator[Result]:
     """Yield the answer, or the error, for each image, computed in batches."""
     history = model.history()
     for first in range(0, len(contents), BATCH):
@@ -157,13 +165,17 @@ def _answers(
         )
         for (name, content), each in zip(chunk, inputs, strict=True):
             is_error = isinstance(each, DataError) or isinstance(content, DataError)
-            yield Result(name, each if is_error else next(answers), b"" if isinstance(content, DataError) else content)
+            yield Result(
+                name, each if is_error else next(answers), content if isinstance(content, Path | bytes) else b""
+            )
 
 
-def _read(model: Model, name: str, content: Path | bytes | DataError) -> Sized | DataError:
+def _read(model: Model, name: str, content: Content) -> Sized | DataError:
     if isinstance(content, DataError):
         return content
     try:
+        if isinstance(content, Mapping):
+            return model.input.row(content, name), model.reader.size
         if model.kind == IMAGE:
             return model.reader.read_with_size(content, name)
         return model.reader.read(content, name), model.reader.size

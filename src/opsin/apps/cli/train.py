@@ -167,7 +167,7 @@ def _start(source: str, options: CommandOptions) -> AnyTrainer | None:
     if not options.dry_run:
         Run.check_folder(folder)
     requested = TrainOptions(**{each.name: getattr(options, each.name) for each in fields(TrainOptions)})
-    request = task_request(options.task, options.target)
+    request = task_request(options.task, options.target, options.inputs)
     opened = open_source(source, check_range(options.pixel_range), request)
     choice = networks.choose_network(DatasetSummary.of(opened), requested)
     if pretraining := _pretraining(opened, source, choice, requested, perf_counter() - begin):

@@ -15,11 +15,13 @@ from opsin.data.ingest.duplicate_groups import DuplicateGroups
 from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.high_depth import HighDepth
 from opsin.data.ingest.receipt import Receipt
+from opsin.data.ingest.rows import linked_rows
 from opsin.data.ingest.scan import Scan
 from opsin.data.ingest.split import FEW_IMAGES, assign_splits, content_ranks, counts_by_class
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, Source
 from opsin.data.pixels import Pixels, take
 from opsin.data.preprocessing import Inverted, Preprocessing
+from opsin.data.sources.rows import Rows
 from opsin.inputs.kind import InputKind
 from opsin.inputs.registry import IMAGE, NOUNS
 
@@ -98,7 +100,8 @@ class ClassIngest:
             groups = groups.exact_only()
         source_splits = [item.split for item in self.items]
         rank = content_ranks(digests, self.seed)
-        splits, split_note = assign_splits(source_splits, labels, groups.near, rank, few=FEW_IMAGES)
+        together = linked_rows(self.source, usable) if isinstance(self.source, Rows) else groups.near
+        splits, split_note = assign_splits(source_splits, labels, together, rank, few=FEW_IMAGES)
         invert = self.preprocessing is not None and self.preprocessing.dark_background
         pixels = Inverted.invert(self.pixels) if invert else self.pixels
         train, validation, test = (self._images(pixels, labels, splits == split) for split in (TRAIN, VALIDATION, TEST))
@@ -123,7 +126,8 @@ class ClassIngest:
     def _images(self, pixels: Pixels, labels: NDArray[np.int32], selected: NDArray[np.bool_]) -> LabeledImages:
         rows = np.flatnonzero(selected)
         names = tuple(self.items[row].name for row in rows)
-        return LabeledImages(decode.select(pixels, rows), labels[rows], self.classes, names, self.input)
+        select = take if isinstance(self.source, Rows) else decode.select  # a view of rows holds each image once
+        return LabeledImages(select(pixels, rows), labels[rows], self.classes, names, self.input)
 
     def _content(self, source_splits: list[str]) -> str:
         """Return a digest of the files, their classes and splits that is independent of file names and decoding."""

@@ -26,12 +26,14 @@ from opsin.data.sources.disk import open_folder, open_table
 from opsin.data.sources.file_tree import FileTree, FolderTree, MemberTree
 from opsin.data.sources.folder import FolderWalk
 from opsin.data.sources.folders_or_tables import has_class_folders
+from opsin.data.sources.json_table import JSON, JSON_LINES
 from opsin.data.sources.label_tables import tables_in
 from opsin.data.sources.parquet import open_parquet
+from opsin.data.sources.rows import Rows, open_rows, rows_in
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import OPENERS, Tar
-from opsin.data.sources.texts import JSON_LINES, Texts, open_texts
+from opsin.data.sources.texts import Texts, open_texts
 from opsin.data.sources.unlabelled_part import divide_members, divide_walk
 from opsin.data.sources.without_labels import without_labels
 from opsin.data.sources.zips import Zip
@@ -53,10 +55,11 @@ TAR_MARK = slice(257, 262)
 
 @dataclass(frozen=True)
 class TaskRequest:
-    """The task that the user names, or None, and the columns of a table that hold its targets."""
+    """The task that the user names, or None, and the columns of a table that hold its targets and its inputs."""
 
     task: str | None = None
     columns: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     @property
     def needs_labels(self) -> bool:
@@ -77,7 +80,9 @@ def open_source(
     cannot be used.
     """
     opened = _open(source, pixel_range, request)
-    if request.task in (None, CLASSIFICATION) or isinstance(opened, AnnotatedSource):
+    if request.inputs and not isinstance(opened, Rows):
+        raise DataError(f"{source}: --inputs names columns of a table; give a CSV, TSV or JSON table, or its folder")
+    if request.task in (None, CLASSIFICATION) or isinstance(opened, AnnotatedSource | Rows):
         return opened
     if request.needs_labels:
         raise DataError(
@@ -129,6 +134,8 @@ def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
         if paths and all(path.lower().endswith((*endings, *COMPANION_ENDINGS)) for path in walk.files):
             return _open_many(paths, folder.resolve().name, request, folder)
     tree = FolderTree.of(folder, walk)
+    if rows := _rows(tree, request):
+        return rows
     if not any(map(has_sample_ending, walk.files)) and (texts := _texts(tree, request)):
         return texts
     if annotated := _annotated(tree, walk.folders, request):
@@ -181,8 +188,10 @@ def _open_file(path: Path, pixel_range: PixelRange | None, request: TaskRequest)
         if is_shard(tar):
             return Shards(path.stem, [tar], [path.name], request.needs_labels)
         return _open_members(tar, request)
-    if table or path.suffix.lower() in JSON_LINES:
+    if table or path.suffix.lower() in JSON_LINES + (JSON if request.inputs or rows_in(path.name, head) else ()):
         tree = FolderTree.of(path.parent, FolderWalk(path.parent)).with_table(path.name)
+        if rows := _rows(replace(tree, paths=[path.name]), request):
+            return rows
         if texts := _texts(replace(tree, paths=[path.name]), request):
             return texts
         if request.needs_labels and (annotated := _annotated(tree, (), request)):
@@ -196,9 +205,16 @@ def _texts(tree: FileTree, request: TaskRequest) -> Texts | None:
     return open_texts(tree, request.columns) if request.task in (None, CLASSIFICATION) else None
 
 
+def _rows(tree: FileTree, request: TaskRequest) -> Rows | None:
+    """Return the rows of tables whose columns are several inputs; None if there are none."""
+    return open_rows(tree, request.inputs, request.columns, request.task)
+
+
 def _open_members(members: Members, request: TaskRequest) -> Source:
     labelled, unlabelled = divide_members(members) if request.needs_labels else (members, None)
     tree = MemberTree(stem(members.path), labelled)
+    if rows := _rows(tree, request):
+        return rows
     if not any(map(has_sample_ending, tree.paths)) and (texts := _texts(tree, request)):
         return texts
     annotated = _annotated(tree, labelled.folders, request)

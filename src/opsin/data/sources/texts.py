@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opsin.base.path_words import has_sample_ending, split_mentioned, split_named
-from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.items import UNLABELLED, UNSPLIT, FileProblem, Item, printable
 from opsin.data.sources.file_tree import FileTree
+from opsin.data.sources.json_table import JSON_LINES, json_lines
 from opsin.inputs.registry import TEXT
 from opsin.tasks.problems import AnnotationFault
 from opsin.tasks.tables.names import LABEL_NAMES, SPLIT_NAMES, head
-from opsin.tasks.tables.table import Row, Table, is_table, parse
-from opsin.tasks.text import decode
+from opsin.tasks.tables.table import Table, is_table, parse
 
-JSON_LINES = (".jsonl", ".ndjson")
 TEXT_NAMES = (
     "text sentence review comment message content body tweet document question utterance title headline description "
     "phrase input"
@@ -104,9 +101,7 @@ class TextTable:
 def text_table(tree: FileTree, path: str, columns: Sequence[str] = ()) -> TextTable | None:
     """Return a table of texts with its columns; None if the file is another one."""
     try:
-        table = (
-            _json_lines(path, tree.read(path)) if path.lower().endswith(JSON_LINES) else parse(path, tree.read(path))
-        )
+        table = json_lines(path, tree.read(path)) if path.lower().endswith(JSON_LINES) else parse(path, tree.read(path))
     except AnnotationFault:
         return None
     if table is None or len(table.titles) < 2:
@@ -146,27 +141,6 @@ def _label_column(table: Table, heads: Sequence[str], rest: Sequence[int], colum
                 return column
     few = [column for column in rest if 1 < len({*table.column(column)}) <= MAX_CLASSES_SHARE * len(table.rows)]
     return few[0] if len(few) == 1 else None
-
-
-def _json_lines(path: str, data: bytes) -> Table | None:
-    """Return the objects in the lines of a file as a table; lines that hold none are left out."""
-    if len(data) > MAX_IMAGE_BYTES:
-        return None
-    objects = []
-    for number, line in enumerate(decode(data).splitlines(), start=1):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            objects.append((number, value))
-    titles = tuple(dict.fromkeys(str(key) for _, value in objects for key in value))
-    rows = [Row(number, [_cell(value.get(title)) for title in titles]) for number, value in objects]
-    return Table(path, titles, True, rows) if rows else None
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else str(value).strip()
 
 
 def _split(path: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from opsin.apps.cli.arguments.renamed import Command
-from opsin.apps.cli.arguments.shared import CacheSize, LabeledData, PixelRange, Side, Target, Task
+from opsin.apps.cli.arguments.shared import CacheSize, Inputs, LabeledData, PixelRange, Side, Target, Task
 from opsin.apps.cli.lazy import command
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ def check(
     data: LabeledData,
     task: Task = None,
     target: Target = None,
+    inputs: Inputs = None,
     size: Side = None,
     cache_size: CacheSize = None,
     pixel_range: PixelRange = None,
@@ -37,7 +38,7 @@ def check(
     json: Annotated[bool, typer.Option("--json", help="Print the full receipt as JSON.")] = False,
 ) -> int:
     """Read every image once and report problems: unreadable files, duplicates, leaks, classes that are too small."""
-    return command("check_data")(data, task, target, size, cache_size, pixel_range, out, json)
+    return command("check_data")(data, task, target, inputs, size, cache_size, pixel_range, out, json)
 
 
 @app.command(cls=Command)

@@ -19,6 +19,8 @@ PIXEL_RANGE_DEFAULT = "from all images"
 TASK_HELP = "The task: classification, multilabel, regression, segmentation, detection, identity or self-supervised."
 TASK_DEFAULT = "what the images are annotated for"
 TARGET_HELP = "The columns of a table that hold the targets, separated by commas."
+INPUTS_HELP = "The columns of a table that are inputs together: paths of files, texts, numbers."
+INPUTS_DEFAULT = "an image, and a question if there is one"
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 LabeledData = Annotated[
@@ -90,6 +92,9 @@ CacheSize = Annotated[
 Task = Annotated[str | None, typer.Option("--task", metavar="TASK", show_default=TASK_DEFAULT, help=TASK_HELP)]
 Target = Annotated[
     str | None, typer.Option("--target", metavar="COLUMN,…", show_default="found by their values", help=TARGET_HELP)
+]
+Inputs = Annotated[
+    str | None, typer.Option("--inputs", metavar="COLUMN,…", show_default=INPUTS_DEFAULT, help=INPUTS_HELP)
 ]
 PixelRange = Annotated[
     tuple[float, float] | None,

@@ -10,6 +10,8 @@ import typer
 from opsin.apps.cli.arguments.shared import (
     CACHE_SIZE,
     CACHE_SIZE_HELP,
+    INPUTS_DEFAULT,
+    INPUTS_HELP,
     PIXEL_RANGE_DEFAULT,
     PIXEL_RANGE_HELP,
     TARGET_HELP,
@@ -44,6 +46,7 @@ class CommandOptions(OptionFields):
 
     task: str | None = option(None, TASK_HELP, MODEL, "TASK", shown_default=TASK_DEFAULT)
     target: str | None = option(None, TARGET_HELP, MODEL, "COLUMN,…", shown_default="found by their values")
+    inputs: str | None = option(None, INPUTS_HELP, MODEL, "COLUMN,…", shown_default=INPUTS_DEFAULT)
     pixel_range: tuple[float, float] | None = option(
         None, PIXEL_RANGE_HELP, MODEL, "BLACK WHITE", shown_default=PIXEL_RANGE_DEFAULT
     )
