@@ -37,7 +37,7 @@ ANNOTATED = {
         for task in ("identity", "self-supervised")
     },
     "several": (
-        lambda folder, count: write_json(folder / "rows.json", questions(folder, count)),
+        lambda folder, count: write_json(folder / "rows.json", questions(folder, 4 * count, 4)),
         ("--network", "towers_film", "--inputs", "image,question", "--target", "answer", "--size", 12),
     ),
 }
