@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 import opsin
 from opsin.backends.base import Program
 from opsin.backends.native import compile as compile_native
-from opsin.backends.options import Engine, in_precision
-from opsin.backends.portable import compile as compile_portable
+from opsin.backends.options import Engine
 from opsin.base.concurrency import ForkLock
 from opsin.base.deprecated import accepts_old_names
 from opsin.base.errors import DataError, ModelError, UsageError
@@ -23,31 +22,30 @@ from opsin.base.legacy import TTA
 from opsin.compiler.precision import Precision
 from opsin.data import Preprocessing, Samples
 from opsin.data.augment.random_views import RandomViews
-from opsin.data.batches import MAX_BATCH, batch_size, pad_rows
+from opsin.data.batches import MAX_BATCH, batch_size
 from opsin.data.frame_stacks import FrameHistory
-from opsin.data.pixels import ImageView, Pixels
+from opsin.data.pixels import Pixels
 from opsin.data.preprocessing import portable_preprocessing
-from opsin.inputs.registry import IMAGE, NOUNS
+from opsin.inputs.registry import IMAGE
 from opsin.interop.tensors import StoredTensor
 from opsin.interop.torch.unwrap import log_notes
 from opsin.interop.weights import fit, idle_layers, match_names, open_weights
-from opsin.ir import Graph, show
-from opsin.ir.arguments import called, instance, whole
+from opsin.ir import Graph
+from opsin.ir.arguments import instance, whole
 from opsin.ir.arguments import path as sound_path
 from opsin.ir.serialization import from_data, to_data
 from opsin.model import file
+from opsin.model.execution import batches_of, normalized, outputs_of, program_of
 from opsin.model.goldens import make_goldens, signature
 from opsin.model.inputs import ImageInput, Sized, read_images
 from opsin.model.int8 import (
     INT8,
     Quantization,
     QuantizedNetwork,
-    accurate_record,
     comparison_of,
     model_precision,
     quantization_of,
     quantized_network,
-    to_integers,
 )
 from opsin.ops import OPS
 from opsin.quantization.comparison import MAX_DROP
@@ -174,70 +172,19 @@ class Model:
 
     def outputs(self, pixels: Pixels) -> dict[str, NDArray[np.float32]]:
         """Return the network's outputs by name for uint8 N×C×H×W; the mean of two with `tta`."""
-        return self._outputs(pixels, self.precision)
-
-    def _outputs(self, pixels: Pixels, precision: str) -> dict[str, NDArray[np.float32]]:
-        parts = list(self.batches(pixels, precision))
-        if parts:
-            return {name: np.concatenate([part[name] for part in parts]) for name in self.graph.outputs}
-        shapes = {name: [int(str(size)) for size in tensor.shape[1:]] for name, tensor in self.graph.outputs.items()}
-        return {name: np.empty((0, *shape), np.float32) for name, shape in shapes.items()}
+        return outputs_of(self, pixels, self.precision)
 
     def batches(self, pixels: Pixels, precision: str) -> Iterator[dict[str, NDArray[np.float32]]]:
         """Yield the network's outputs for some images at a time."""
-        kind = model_precision(precision)
-        if kind == INT8:
-            accurate_record(self)
-        if not isinstance(pixels, np.ndarray | ImageView):
-            raise DataError(f"{self.name} takes arrays of uint8, not {called(pixels)}; predict takes files, too")
-        if isinstance(pixels, np.ndarray) and self.kind == IMAGE:
-            pixels = self.preprocessing.to_uint8(pixels, "the array")
-        expected = np.dtype(self.preprocessing.dtype)
-        if pixels.ndim != 4 or pixels.shape[1:] != self.preprocessing.input_shape or pixels.dtype != expected:
-            limits = ", from 0 to 255" if self.kind == IMAGE else ""
-            raise DataError(
-                f"{self.name} takes {expected} {NOUNS[self.kind][1]} of {show(self.preprocessing.input_shape)}, "
-                f"not {pixels.dtype} {show(pixels.shape)}; give files, or arrays of that shape{limits}"
-            )
-        largest = self.largest_batch
-        batch = largest if len(pixels) > largest // 4 else 1
-        for first in range(0, len(pixels), batch):
-            yield self._run(pixels[first : first + batch], batch, kind)
-
-    def _run(self, pixels: NDArray[np.uint8], batch: int, precision: str) -> dict[str, NDArray[np.float32]]:
-        """Run one batch; a short one is padded with its last image."""
-        program = self._programs.get((batch, precision, self.portable)) or self._compiled(batch, precision)
-        images = self.normalized(pad_rows(pixels, batch), precision)
-        outputs = {name: array[: len(pixels)] for name, array in program.run(inputs=images).items()}
-        if self.tta is None:
-            return outputs
-        mirrored = program.run(inputs=np.ascontiguousarray(images[..., ::-1]))
-        return {
-            name: np.asarray((array + _mirrored_back(mirrored[name][: len(pixels)])) / 2, np.float32)
-            for name, array in outputs.items()
-        }
+        return batches_of(self, pixels, precision)
 
     def normalized(self, pixels: NDArray[np.uint8], precision: str | None = None) -> NDArray[Any]:
         """Return uint8 images as the programs of a precision take them; None: the model's."""
-        return to_integers(pixels) if (precision or self.precision) == INT8 else self.preprocessing.apply(pixels)
+        return normalized(self, pixels, precision or self.precision)
 
     def program(self, batch: int) -> Program:
         """Return the program that predicts a batch in the model's precision."""
-        return self._programs.get((batch, self.precision, self.portable)) or self._compiled(batch, self.precision)
-
-    def _compiled(self, batch: int, precision: str) -> Program:
-        """Return the program for a batch size; threads that ask for it at the same time share it."""
-        key = batch, precision, self.portable
-        engine = compile_portable if self.portable else self.engine
-        with self._lock.lock:
-            if key not in self._programs:
-                network: Any = self
-                if precision == INT8:
-                    network, precision = self.quantized(), Precision.FLOAT32
-                program = in_precision(engine, Precision(precision))(network.graph, batch, self.threads)
-                program.load_state(network.state)
-                self._programs[key] = program
-            return self._programs[key]
+        return program_of(self, batch, self.precision)
 
     def quantize(
         self,
@@ -418,8 +365,3 @@ class Model:
             description["quantization"] = self.quantization.to_data()
         tensors = {**self.state, "golden.images": pixels, "golden.logits": logits}
         file.write(target, description, tensors)
-
-
-def _mirrored_back(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the outputs of mirror images as those of the images: maps N × C × H × W are mirrored back."""
-    return array[..., ::-1] if array.ndim == 4 else array
