@@ -4,7 +4,8 @@
 
 The folds are made at random from the names of the samples, the same each time. With `--groups`, the first group of the
 regular expression in a sample's name is its group (a speaker, a source of clips), and all samples of a group are in the
-same fold; as many folds as groups unless `--folds` says otherwise. Of each training part, Opsin holds out a tenth to
+same fold; as many folds as groups unless `--folds` says otherwise. `--groups table` takes those of the data's own
+table. Of each training part, Opsin holds out a tenth to
 choose the epoch. `--budget` is the time of a fold, from reading to the trained model.
 """
 
@@ -50,7 +51,9 @@ def fold_numbers(source: Source, options: Namespace) -> tuple[list[int], list[st
     """Return the fold of each item, from 0, and the names of the folds."""
     names = [item.name for item in source.items]
     if options.groups:
-        groups = [re.search(options.groups, name)[1] for name in names]  # type: ignore[index]
+        groups = [item.group for item in source.items]
+        if options.groups != "table":
+            groups = [re.search(options.groups, name)[1] for name in names]  # type: ignore[index]
         distinct = sorted({*groups})
         count = options.folds or len(distinct)
         order = np.argsort(random_counter.order(len(distinct), options.seed, FOLD_ORDER))
@@ -67,10 +70,10 @@ def train(opened: Source, options: Namespace) -> tuple[Any, float, float]:
     started, used = perf_counter(), process_time()
     requested = TrainOptions(
         budget=parse_seconds(options.budget), network=options.network, seed=options.seed, threads=options.threads,
-        epochs=options.epochs,
+        epochs=options.epochs, input_options=options.input_options,
     )  # fmt: skip
     choice = networks.choose_network(DatasetSummary.of(opened), requested)
-    data: Dataset = load_opened(opened, options.data)
+    data: Dataset = load_opened(opened, options.data, input_options=choice.input_options)
     plan = autoconfig.choose(choice, data, requested, perf_counter() - started)
     trainer = Trainer(plan.plan, data, deadline=plan.deadline, threads=options.threads)
     for event in trainer:
@@ -88,6 +91,7 @@ def main() -> None:
     options.add_argument("--budget", default="5min")
     options.add_argument("--epochs", type=int)
     options.add_argument("--network")
+    options.add_argument("--input-options", help="how samples are read, such as frames=1")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--threads", type=int)
     arguments = options.parse_args()

@@ -13,6 +13,7 @@ import pytest
 
 from opsin.data import load
 from opsin.inputs.sound.render import wav_bytes
+from tests.inputs.films import film, square, write_films
 from tests.inputs.recordings import write_recordings
 from tests.inputs.sentences import sentences
 from tests.inputs.waves import write_signals
@@ -41,6 +42,8 @@ def damaged(content: bytes, number: int, rng: np.random.Generator) -> bytes:
 
 
 def good_content(kind: str) -> tuple[bytes, str]:
+    if kind == "video":
+        return film(square(True, 10, np.random.default_rng(0))), ".mp4"
     if kind == "sound":
         return wav_bytes(np.round(9000 * np.sin(np.arange(1600) / 3)), 4000), ".wav"
     if kind == "signal":
@@ -53,6 +56,8 @@ def good_content(kind: str) -> tuple[bytes, str]:
 def write_good(kind: str, folder: Path) -> None:
     if kind == "sound":
         write_recordings(folder, 110)
+    elif kind == "video":
+        write_films(folder, 110)
     elif kind == "signal":
         write_signals(folder, 110)
     else:
@@ -61,7 +66,7 @@ def write_good(kind: str, folder: Path) -> None:
             (folder / label / f"{number}.txt").write_text(text)
 
 
-@pytest.mark.parametrize("kind", ["sound", "signal", "text"])
+@pytest.mark.parametrize("kind", ["sound", "signal", "text", "video"])
 def test_broken_files_are_named_or_read(kind: str, tmp_path: Path) -> None:
     folder, rng = tmp_path / "data", np.random.default_rng(5)
     write_good(kind, folder)

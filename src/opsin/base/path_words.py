@@ -43,6 +43,12 @@ SOUND_ENDINGS = (
 )
 """Extensions of recordings of sound."""
 
+VIDEO_ENDINGS = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".3gp",
+    ".ogv",
+)  # fmt: skip
+"""Extensions of videos."""
+
 TEXT_ENDINGS = (".txt",)
 """Extensions of files that each hold a text."""
 
@@ -51,8 +57,8 @@ SIGNAL_ENDINGS = (".csv", ".tsv", ".npy", ".dat")
 
 
 def has_sample_ending(name: str) -> bool:
-    """Return whether a file name has the extension of an image or of a recording."""
-    return has_image_ending(name) or name.lower().endswith(SOUND_ENDINGS)
+    """Return whether a file name has the extension of an image, a recording or a video."""
+    return has_image_ending(name) or name.lower().endswith(SOUND_ENDINGS + VIDEO_ENDINGS)
 
 
 def has_image_ending(name: str) -> bool:

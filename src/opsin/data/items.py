@@ -52,6 +52,8 @@ class Item:
     label: str
     split: str
     """`TRAIN`, `VALIDATION`, `TEST`, or `UNSPLIT` if the source does not say."""
+    group: str = ""
+    """What it comes from, such as a film: all samples of a group are on one side of a split. "": it is alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from opsin.data.ingest.decode_settings import DecodeSettings
 from opsin.data.ingest.messages import value_text
 from opsin.data.ingest.resize import resized
 from opsin.data.ingest.rows import fitted_rows, scan_rows
+from opsin.data.ingest.sample_groups import sample_groups
 from opsin.data.ingest.samples import fitted_input, scan_samples, source_kind
 from opsin.data.ingest.scan import scan
 from opsin.data.items import Source
@@ -187,9 +188,10 @@ def load_source(
     if kind != (IMAGE if given is None else given.kind) and (given or preprocessing):
         raise DataError(f"{path or source.name} holds {NOUNS[kind][1]}, and the model takes {_noun(given)}")
     if kind != IMAGE:
-        sample_input = given or fitted_input(source, kind, input_options or {})
+        groups, others = sample_groups(source.items, input_options or {})
+        sample_input = given or fitted_input(source, kind, others)
         result = scan_samples(source, sample_input, on_progress)
-        return ClassIngest(source, result, seed, None, path or source.name, sample_input).dataset(begin)
+        return ClassIngest(source, result, seed, None, path or source.name, sample_input, groups).dataset(begin)
     framing = Stretch() if isinstance(source, AnnotatedSource) else None
     settings = DecodeSettings((3, size, size), framing) if size else framing
     if preprocessing is not None:

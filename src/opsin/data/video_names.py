@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-VIDEO_ENDINGS = (
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv", ".3gp",
-    ".ogv",
-)  # fmt: skip
+from opsin.base.path_words import VIDEO_ENDINGS
 
 CAMERAS = ("/dev/video", "/dev/v4l/")
 """How the paths of cameras begin on Linux."""

@@ -9,22 +9,22 @@ from typing import Any
 
 from opsin.base.concurrency import importing
 from opsin.base.errors import DataError, UsageError
-from opsin.base.path_words import SIGNAL_ENDINGS, SOUND_ENDINGS, TEXT_ENDINGS
+from opsin.base.path_words import SIGNAL_ENDINGS, SOUND_ENDINGS, TEXT_ENDINGS, VIDEO_ENDINGS
 
-IMAGE, SOUND, TEXT, SIGNAL, SEVERAL = "image", "sound", "text", "signal", "several"
+IMAGE, SOUND, TEXT, SIGNAL, VIDEO, SEVERAL = "image", "sound", "text", "signal", "video", "several"
 
-KINDS = {SOUND: "Sound", TEXT: "Text", SIGNAL: "Signal", SEVERAL: "Several"}
+KINDS = {SOUND: "Sound", TEXT: "Text", SIGNAL: "Signal", VIDEO: "Clips", SEVERAL: "Several"}
 """The class of each kind in the package of its name. It is imported on first use, so that starting stays cheap."""
 
 PACKAGES = {SEVERAL: "opsin.data.several"}
 """The packages of kinds that lie elsewhere: rows of a table may hold images, whose decoders are in `data`."""
 
-ENDINGS = {SOUND: SOUND_ENDINGS, TEXT: TEXT_ENDINGS, SIGNAL: SIGNAL_ENDINGS}
+ENDINGS = {SOUND: SOUND_ENDINGS, TEXT: TEXT_ENDINGS, SIGNAL: SIGNAL_ENDINGS, VIDEO: VIDEO_ENDINGS}
 """The extensions of the files of each kind."""
 
 NOUNS = {
     IMAGE: ("image", "images"), SOUND: ("recording", "recordings"), TEXT: ("text", "texts"),
-    SIGNAL: ("signal", "signals"), SEVERAL: ("row", "rows"),
+    SIGNAL: ("signal", "signals"), VIDEO: ("clip", "clips"), SEVERAL: ("row", "rows"),
 }  # fmt: skip
 """What a sample of each kind is called, and several."""
 

@@ -45,7 +45,7 @@ class AnnotatedPlanner(ScratchPlanner):
             epochs=options.epochs or defaults.max_epochs, batch=min(batch or defaults.batch, images),
             learning_rate=options.learning_rate or defaults.learning_rate, warmup_fraction=WARMUP_FRACTION,
             augment=defaults.augment, size=self._train_side(defaults), frozen=self._frozen(defaults),
-            features=options.freeze and not self._augments(defaults),
+            features=self._freezes(defaults) and not self._augments(defaults),
             flip=defaults.flip if self._crops(defaults) else None,
         )  # fmt: skip
         plan = TrainingPlan(
@@ -57,11 +57,15 @@ class AnnotatedPlanner(ScratchPlanner):
 
     def _frozen(self, defaults: Defaults) -> tuple[str, ...]:
         """Return the layers that are not trained."""
-        if self.options.freeze:
+        if self._freezes(defaults):
             return self._published_layers()
         if not (self.choice.is_transfer and defaults.frozen_norms):
             return ()
         return freezing.published_norms(self.choice.network_for(self.data.task, self.data.input))
+
+    def _freezes(self, defaults: Defaults) -> bool:
+        """Return whether the layers with published weights keep them: by the options, or by default."""
+        return self.options.freeze or (defaults.freeze and self.choice.is_transfer)
 
     def _published_layers(self) -> tuple[str, ...]:
         """Return the layers with trained weights. Raise `UsageError` if training does not begin with any."""
@@ -108,7 +112,7 @@ class AnnotatedPlanner(ScratchPlanner):
 
     def _epochs_reasons(self, epochs: int) -> tuple[str, ...]:
         reasons = super()._epochs_reasons(epochs)
-        if not self.options.freeze:
+        if not self.stage.frozen or not self._freezes(defaults_for(self.choice, self.data)):
             return reasons
         kept = "the layers with trained weights keep them"
         how = (

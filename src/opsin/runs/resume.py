@@ -8,15 +8,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from opsin import nn
+from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
 from opsin.base.errors import DataError, UsageError
 from opsin.data import Dataset
 from opsin.data import load as load_data
 from opsin.data.decode import Stretch
 from opsin.data.sources.detect import ANY_TASK, TaskRequest
+from opsin.inputs.registry import IMAGE
 from opsin.model import Engine
 from opsin.model.pretrained import preprocessing_of
 from opsin.runs.log import last_event
@@ -59,16 +61,28 @@ def reopen(
 
 
 def configuration(
-    plan: TrainingPlan, data: Dataset, source: str, out: Path | None, request: TaskRequest = ANY_TASK
+    plan: TrainingPlan,
+    data: Dataset,
+    source: str,
+    out: Path | None,
+    request: TaskRequest = ANY_TASK,
+    input_options: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return a new run's configuration, with all that resuming needs.
 
-    `source` is where the data was loaded from, and `request` the task that it was loaded for.
+    `source` is where the data was loaded from, `request` the task that it was loaded for, and `input_options` how
+    samples that are no images were read.
     """
     described = data_description(data, os.path.abspath(source) if os.path.exists(source) else source)
     return {
         "command": shlex.join(sys.argv),
-        "data": described | {"task": data.task.name, "target": list(request.columns), "inputs": list(request.inputs)},
+        "data": described
+        | {
+            "task": data.task.name,
+            "target": list(request.columns),
+            "inputs": list(request.inputs),
+            "input_options": dict(input_options),
+        },
         "plan": plan.to_data(),
         "out": str(out.resolve()) if out else None,
     }
@@ -127,14 +141,18 @@ def load_again(plan: TrainingPlan, described: Mapping[str, Any], folder: Path) -
         request = TaskRequest(unlabelled["task"], tuple(unlabelled["columns"]))
         return load_both_again(source, plan.size, request)
     task, target = described.get("task", CLASSIFICATION), described.get("target", ())
-    preprocessing = preprocessing_of(plan.network, plan.size) if plan.pretrained else None
+    is_published = plan.pretrained and zoo.kind(plan.network) == IMAGE
+    preprocessing = preprocessing_of(plan.network, plan.size) if is_published else None
     if plan.weights:
         preprocessing = plan.weights.preprocessing
     elif preprocessing and task != CLASSIFICATION:
         preprocessing = replace(preprocessing, crop=Stretch())
     size = None if preprocessing else plan.size
     inputs = described.get("inputs", ())
-    return load_data(source, preprocessing, size=size, pixel_range=pixel_range, task=task, target=target, inputs=inputs)
+    return load_data(
+        source, preprocessing, size=size, pixel_range=pixel_range, task=task, target=target, inputs=inputs,
+        input_options=described.get("input_options"),
+    )  # fmt: skip
 
 
 def _check_unfinished(folder: Path) -> None:

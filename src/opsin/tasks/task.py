@@ -87,6 +87,8 @@ class Defaults:
     frozen_norms: bool = False
     """Whether batch normalization keeps its published statistics and parameters, where weights are published. Those of
     small batches vary with the images in a batch, and a network that relies on that fails on single images."""
+    freeze: bool = False
+    """Whether the layers with published weights keep them. Without random changes, they are computed once."""
     patience: int | None = None
     """The epochs without a better validation result after which training ends; with one, the best epoch counts."""
     min_epochs: int = 2

@@ -211,14 +211,14 @@ def epoch_batches(feed: Feed, number: int, start: int) -> Iterator[Iterator[Batc
 
 def preprocessing_for(plan: TrainingPlan, data: Dataset) -> Preprocessing:
     """Return the preprocessing of the weights that training begins with, or one by the statistics of `data`."""
+    if data.input is not None:
+        return Preprocessing.of(data.train)
     if plan.weights is not None:
         preprocessing = plan.weights.for_images(*data.train.single().shape).preprocessing
     elif plan.pretrained:
         preprocessing = preprocessing_of(plan.network, max(data.shape[1:]))
     else:
         preprocessing = Preprocessing.of(data.train)
-    if data.input is not None:
-        return preprocessing
     crop = data.train.framing or preprocessing.crop
     return replace(preprocessing, pixel_range=data.pixel_range, crop=crop)
 

@@ -119,6 +119,11 @@ def frames(name: str) -> int:
     return _entries[name].frames if name in _entries else 1
 
 
+def kind(name: str) -> str:
+    """Return the kind of input of the network called `name`; images for a network of one's own."""
+    return _entries[name].kind if name in _entries else "image"
+
+
 def trunk(name: str) -> str:
     """Return the network that the backbone of the network called `name` is of; `name` itself if it has none."""
     backbone = _entries[name].backbone if name in _entries else None

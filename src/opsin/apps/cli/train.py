@@ -193,7 +193,7 @@ def _start(source: str, options: CommandOptions) -> AnyTrainer | None:
     ).with_evidence(result.reasons, result.evidence)
     _print_plan(plan, measures_curve(requested, result.data))
     trainer = create_trainer(plan.plan, result.data, out=out, deadline=plan.deadline, threads=options.threads)
-    config = configuration(plan.plan, result.data, source, out, request) | {
+    config = configuration(plan.plan, result.data, source, out, request, choice.input_options) | {
         "reasons": list(plan.reasons),
         "deadline": plan.deadline,
         "report_seconds": plan.expected.report,

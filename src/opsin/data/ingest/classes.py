@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from time import perf_counter
 
@@ -16,6 +17,7 @@ from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.high_depth import HighDepth
 from opsin.data.ingest.receipt import Receipt
 from opsin.data.ingest.rows import linked_rows
+from opsin.data.ingest.sample_groups import joined
 from opsin.data.ingest.scan import Scan
 from opsin.data.ingest.split import FEW_IMAGES, assign_splits, content_ranks, counts_by_class
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, Source
@@ -37,9 +39,10 @@ class ClassIngest:
         preprocessing: Preprocessing | None,
         path: str,
         input: InputKind | None = None,
+        groups: Sequence[str] = (),
     ) -> None:
-        """`input` is the kind of the samples if they are no images."""
-        self.input = input
+        """`input` is the kind of the samples if they are no images; `groups` are what the items come from."""
+        self.input, self.groups = input, groups
         self.nouns = NOUNS[IMAGE if input is None else input.kind]
         self.source = source
         self.seed = seed
@@ -100,8 +103,12 @@ class ClassIngest:
             groups = groups.exact_only()
         source_splits = [item.split for item in self.items]
         rank = content_ranks(digests, self.seed)
+        sources = [self.groups[number] for number in usable.tolist()] if self.groups else []
         together = linked_rows(self.source, usable) if isinstance(self.source, Rows) else groups.near
+        together = joined(together, sources) if any(sources) else together
         splits, split_note = assign_splits(source_splits, labels, together, rank, few=FEW_IMAGES)
+        if any(sources):
+            split_note += f"; {self.nouns[1]} of one source stay together ({len({*sources} - {''}):,} sources)"
         invert = self.preprocessing is not None and self.preprocessing.dark_background
         pixels = Inverted.invert(self.pixels) if invert else self.pixels
         train, validation, test = (self._images(pixels, labels, splits == split) for split in (TRAIN, VALIDATION, TEST))

@@ -10,6 +10,7 @@ from opsin.base.errors import DataError
 from opsin.base.path_words import has_sample_ending
 from opsin.data.sources.names import quoted_list, split_named
 from opsin.tasks.tables.names import (
+    GROUP_NAMES,
     LABEL_NAMES,
     LABEL_PATTERNS,
     MEASURES,
@@ -30,7 +31,7 @@ Count = Callable[[Sequence[str]], int]
 
 @dataclass(frozen=True)
 class Columns:
-    """The indices of the columns; `split` is None if there is no such column.
+    """The indices of the columns; `split` and `group` are None if there are no such columns.
 
     If each class has a column of zeros and ones, `classes` are these columns with their names, and `label` is None.
     Without `needs_labels`, rows may have no label.
@@ -42,6 +43,7 @@ class Columns:
     header: bool
     classes: dict[int, str]
     needs_labels: bool = True
+    group: int | None = None
 
     def label_of(self, cells: Sequence[str]) -> tuple[str, str]:
         """Return the class of a row, or "" and the reason why it has none, if it needs one."""
@@ -80,7 +82,9 @@ def find_columns(
     titles = lines[0] if header else []
     label = _column_of(heads, LABEL_NAMES, columns) if header else None
     if label is not None or not needs_labels:
-        return Columns(path, label, split, header, {}, needs_labels)
+        others = [column for column in columns if column != label]
+        group = _column_of(heads, GROUP_NAMES, others) if header else None
+        return Columns(path, label, split, header, {}, needs_labels, group)
     candidates = [c for c in columns if c < len(heads) and heads[c] and not PLAIN_MEASURES.fullmatch(heads[c])]
     classes = _one_hot(lines[1:MAX_SAMPLE_ROWS], titles, candidates, name)
     if not classes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from opsin.base.errors import DataError
@@ -65,6 +65,10 @@ def folders_or_tables(
         images = sum(has_sample_ending(item.name) for item in folders.items)
         min_items = 1 if _name_kinds(folders) else images + (0 if _differ_by_number(folders) else 1)
         if len(listing.items) < min_items:
+            groups = {
+                store.file(place): item.group for place, item in zip(listing.positions, listing.items, strict=True)
+            }
+            _group(folders, paths, groups)
             return folders
     base = posixpath.commonpath([posixpath.dirname(table) for table in tables])
     note = unlisted(paths, {store.file(position) for position in listing.positions}, base)
@@ -72,6 +76,15 @@ def folders_or_tables(
         f"Not used, because they only hold answers: {quoted_list(map(printable, submissions))}." if submissions else ""
     )
     return replace(listing, notes=[*listing.notes, *filter(None, (remark, note))])
+
+
+def _group(folders: Listing, paths: Sequence[str], groups: Mapping[str, str]) -> None:
+    """Give the items of class folders the groups that a table next to them lists for their paths."""
+    if any(groups.values()):
+        folders.items[:] = [
+            replace(item, group=groups.get(paths[place], ""))
+            for place, item in zip(folders.positions, folders.items, strict=True)
+        ]
 
 
 def has_class_folders(paths: Sequence[str], folders: Sequence[str]) -> bool:

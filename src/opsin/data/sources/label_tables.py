@@ -100,7 +100,7 @@ class LabelTables:
             return
         position, file = match
         name = posixpath.relpath(file, self._base or ".") if file else posixpath.join(self._within(table), row.path)
-        item = Item(self._prefix + printable(name), row.label, split)
+        item = Item(self._prefix + printable(name), row.label, split, row.group)
         previous = items.setdefault(position, item)
         if previous is item:
             listing.items.append(item)

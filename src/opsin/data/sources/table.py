@@ -25,6 +25,7 @@ class Row:
     path: str
     label: str
     split: str
+    group: str = ""
 
 
 def read_table(
@@ -97,4 +98,4 @@ def _row(line: int, cells: list[str], columns: Columns, name: str) -> tuple[Row 
     if known_split is None:
         reason = f"in line {line} of {name} in a split '{printable(split)}', which is not train, validation or test"
         return None, FileProblem(printable(path), reason, UNLABELLED)
-    return Row(line, path, printable(label), known_split), None
+    return Row(line, path, printable(label), known_split, cell(columns.group)), None

@@ -15,6 +15,7 @@ LABEL_NAMES = (
     "emotion expression digit character symbol letter celltype groundtruth gt landmarkid individualid kind"
 ).split()
 SPLIT_NAMES = "split part set subset partition usage dataset fold datasplit".split()
+GROUP_NAMES = "group groupid groups groupname sourcevideo videoid".split()
 """Names of columns in lower case without separators, most likely first."""
 
 LABEL_PATTERNS = re.compile(r"(is|has)[ _-]|.*[ _-](label|class|category|species|type|breed|diagnosis)$")
