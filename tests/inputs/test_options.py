@@ -54,7 +54,7 @@ def test_options_reach_the_model(tmp_path: Path) -> None:
     table = write_table(tmp_path / "films.csv", sentences(120))
     model = opsin.autotrain(table, epochs=1, threads=1, input_options={"length": 12}, out=tmp_path / "m.opsin")
     assert model.input.length == opsin.load(tmp_path / "m.opsin").input.length == 12
-    with pytest.raises(UsageError, match="--input-options is for recordings, texts and signals"):
+    with pytest.raises(UsageError, match="--input-options is for recordings, texts, signals and clips"):
         opsin.autotrain("digits", epochs=1, input_options={"length": 12})
 
 
