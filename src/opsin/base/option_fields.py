@@ -31,7 +31,9 @@ LEARNING_CURVE_HELP = (
     "Annotated images: train twice more, on a quarter and half of them; the report says what more images would bring."
 )
 
-INPUT_OPTIONS_HELP = "How recordings, texts, signals and clips are read, such as rate=8000,seconds=2 or unit=bytes,length=200."
+INPUT_OPTIONS_HELP = (
+    "How recordings, texts, signals and clips are read, such as rate=8000,seconds=2 or unit=bytes,length=200."
+)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
