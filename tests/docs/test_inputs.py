@@ -9,6 +9,7 @@ import pytest
 
 from opsin.apps.cli.main import run
 from tests.docs.markdown import ROOT
+from tests.inputs.questions import questions, write_json
 from tests.inputs.recordings import write_recordings
 from tests.inputs.sentences import sentences, write_table
 from tests.inputs.waves import write_signals
@@ -30,6 +31,14 @@ def test_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     write_recordings(tmp_path / "commands", 12, ("yes", "no"))
     assert follow("sound", ["train", "data", "predict", "evaluate"], tmp_path, monkeypatch, capsys) in ("yes", "no")
+
+
+def test_several_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    shapes = write_json(tmp_path / "rows.json", questions(tmp_path, 80))
+    (tmp_path / "images" / "0-0.png").rename(tmp_path / "images" / "1.png")
+    shapes.write_text(shapes.read_text().replace("images/0-0.png", "images/1.png"))
+    names = ["train", "data", "predict", "predict", "evaluate"]
+    assert follow("several-inputs", names, tmp_path, monkeypatch, capsys) in ("yes", "no")
 
 
 def follow(

@@ -172,6 +172,16 @@ def test_values_that_are_none(trained: Any, tmp_path: Path) -> None:
         model.predict(b"[")
 
 
+def test_what_is_for_images(trained: Any, table: Path) -> None:
+    model, _ = trained
+    with pytest.raises(UsageError, match="model of rows; opsin ship is for models of images"):
+        opsin.ship(model, "web")
+    with pytest.raises(UsageError, match="rows of several inputs have no input options"):
+        opsin.autotrain(table, input_options={"rate": 8000}, epochs=1)
+    with pytest.raises(DataError, match="holds rows of several inputs, the model takes images"):
+        load(table, opsin.data.Preprocessing(1, 28, 28, (0.5,), (0.5,)), inputs="image", target="answer")
+
+
 def test_columns_that_are_not_there(table: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"rows\.json has no column 'photo', only 'image', 'question', 'answer'"):
         load(table, inputs="photo", target="answer")
@@ -228,6 +238,33 @@ def test_a_recording_and_a_number(tmp_path: Path) -> None:
     model = opsin.autotrain(table, inputs=("clip", "level"), epochs=3, threads=1)
     (answer,) = model.predict({"clip": tmp_path / "low" / "0.wav", "level": 0.5})
     assert len(answer.ranking) == 6
+
+
+def test_photos_and_attributes_give_a_price(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from opsin.apps.cli.main import run
+
+    rows: list[dict[str, Any]] = []
+    for number, (image, colour) in enumerate(write_images(tmp_path, 240)):
+        area = 20 + 7 * (number * 37 % 31)
+        rows.append({"photo": image, "area": area, "price (EUR)": 1000 * (colour == "red") + 10 * area + number % 5})
+    rows.append(rows[0] | {"price (EUR)": "on request"})
+    table, path = write_csv(tmp_path / "houses.csv", rows), tmp_path / "m.opsin"
+    model = opsin.autotrain(table, inputs=("photo", "area"), target="price (EUR)", epochs=25, threads=1, out=path)
+    data = load(table, model.preprocessing, target="price (EUR)")
+    assert (data.task.name, data.classes, data.task.units) == ("regression", ("price",), ("EUR",))
+    assert "'on request' in the column 'price (EUR)' is no number" in str(data.receipt.problems)
+    assert model.evaluate(data.require_test()).score.metrics["r2"] >= 0.9
+    alone = opsin.autotrain(table, inputs="area", target="price (EUR)", epochs=25, threads=1)
+    assert (
+        alone.evaluate(load(table, alone.preprocessing, target="price (EUR)").require_test()).score.metrics["r2"] <= 0.8
+    )
+    assert (
+        run(["evaluate", str(path), str(table), "--target", "price (EUR)", "--report", str(tmp_path / "r.html")]) == 0
+    )
+    assert run(["predict", str(path), f"photo={tmp_path / 'images' / '0-0.png'}", "area=100"]) == 0
+    assert "price" in capfd.readouterr().out
+    with pytest.raises(DataError, match="classification and regression, not for detection"):
+        load(table, inputs="photo", task="detection")
 
 
 def test_the_command(trained: Any, table: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

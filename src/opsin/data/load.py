@@ -17,7 +17,7 @@ from opsin.data.ingest.classes import ClassIngest
 from opsin.data.ingest.decode_settings import DecodeSettings
 from opsin.data.ingest.messages import value_text
 from opsin.data.ingest.resize import resized
-from opsin.data.ingest.rows import fitted_rows, scan_rows
+from opsin.data.ingest.rows import fitted_rows, linked_rows, measured_rows, scan_rows
 from opsin.data.ingest.sample_groups import sample_groups
 from opsin.data.ingest.samples import fitted_input, scan_samples, source_kind
 from opsin.data.ingest.scan import scan
@@ -183,6 +183,10 @@ def load_source(
     if isinstance(source, Rows):
         if input_options:
             raise UsageError("rows of several inputs have no input options; leave them out")
+        if preprocessing is not None and preprocessing.kind != SEVERAL:
+            raise DataError(
+                f"{path or source.name} holds rows of several inputs, the model takes {_noun(preprocessing)}"
+            )
         return _load_rows(source, given, size, seed, on_progress, path or source.name, begin)
     kind = source_kind(source)
     if kind != (IMAGE if given is None else given.kind) and (given or preprocessing):
@@ -208,9 +212,10 @@ def _load_rows(
     source: Rows, given: Any, size: int | None, seed: int, on_progress: Progress | None, path: str, begin: float
 ) -> Dataset:
     """Load rows of several columns; `given` is the input of a model, if they are for one."""
-    if given is not None and given.kind != SEVERAL:
-        raise DataError(f"{path} holds {NOUNS[SEVERAL][1]} of several inputs, and the model takes {_noun(given)}")
     input = given or fitted_rows(source, size)
     source = source.as_kinds([column.kind.kind for column in input.columns])
     result = scan_rows(source, input, on_progress)
+    if source.quantity:
+        together = linked_rows(source, result.usable)
+        return annotated_dataset(measured_rows(source), result, seed, None, path, begin, input, together)
     return ClassIngest(source, result, seed, None, path, input).dataset(begin)

@@ -18,7 +18,7 @@ from opsin.data.ingest.samples import source_kind
 from opsin.data.items import TEST, TRAIN, UNSPLIT, VALIDATION, Source
 from opsin.data.sources.annotated import AnnotatedSource
 from opsin.inputs.registry import IMAGE
-from opsin.tasks.registry import is_annotated
+from opsin.tasks.registry import REGRESSION, find_task, is_annotated
 from opsin.tasks.task import AnnotatedTask, ImageSummary
 
 HEADER_SAMPLES = 32
@@ -100,10 +100,15 @@ class DatasetSummary:
             side=int(np.median(sides)) if sides else 0,
             grey=bool(greys) and all(greys),
             resizable=kind == IMAGE,
-            task=source.task if isinstance(source, AnnotatedSource) else None,
+            task=source.task if isinstance(source, AnnotatedSource) else _task_of_rows(source),
             settings=source.annotations.settings if isinstance(source, AnnotatedSource) else {},
             kind=kind,
         )
+
+
+def _task_of_rows(source: Source) -> type[AnnotatedTask] | None:
+    """Return the task of rows whose answers are numbers; None for classes."""
+    return find_task(REGRESSION) if getattr(source, "quantity", "") else None
 
 
 def training_images(count: int, splits: Collection[str]) -> int:

@@ -11,12 +11,12 @@ from opsin.base.errors import UsageError
 from opsin.tasks.task import Task
 
 CLASSIFICATION, MULTILABEL, IDENTITY = "classification", "multilabel", "identity"
-SELF_SUPERVISED = "self-supervised"
+REGRESSION, SELF_SUPERVISED = "regression", "self-supervised"
 
 TASKS = {
     CLASSIFICATION: "Classification",
     MULTILABEL: "MultiLabel",
-    "regression": "Regression",
+    REGRESSION: "Regression",
     "segmentation": "SemanticSegmentation",
     "detection": "ObjectDetection",
     IDENTITY: "Identity",

@@ -19,15 +19,27 @@ from opsin.data.ingest.receipt import Receipt
 from opsin.data.ingest.scan import Scan
 from opsin.data.ingest.split import assign_splits, content_ranks
 from opsin.data.items import SPLITS, TEST, TRAIN, VALIDATION
+from opsin.data.pixels import take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources.annotated import AnnotatedSource
+from opsin.inputs.kind import InputKind
+from opsin.inputs.registry import IMAGE
 from opsin.tasks.task import GroupedTargets
 
 
 def annotated_dataset(
-    source: AnnotatedSource, result: Scan, seed: int, preprocessing: Preprocessing | None, path: str, begin: float
+    source: AnnotatedSource,
+    result: Scan,
+    seed: int,
+    preprocessing: Preprocessing | None,
+    path: str,
+    begin: float,
+    input: InputKind | None = None,
+    together: NDArray[np.intp] | None = None,
 ) -> Dataset:
     """Return the data set with its receipt; `begin` is the time at which loading began.
+
+    `input` is the kind of the samples if they are no images, and `together` their groups that are not divided.
 
     Raise `DataError` if there are too few usable images to train on and to measure with.
     """
@@ -41,11 +53,16 @@ def annotated_dataset(
     targets = source.task.load_targets(images, source.tree, size, annotations.settings)
     digests, source_splits = index.digests[usable], [image.split for image in images]
     groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
-    if annotations.split_note:  # the reader split a film by time
+    if annotations.split_note or input is not None:  # the reader split a film by time
         groups = groups.exact_only()
     if len(np.unique(digests, axis=0)) < 2:
         raise DataError(f"{path} holds {len(images):,} copies of a single image; there is nothing to learn from them")
-    near, ranks, whole, min_groups = groups.near, content_ranks(digests, seed), "the images", 1
+    near, ranks, whole, min_groups = (
+        groups.near if together is None else together,
+        content_ranks(digests, seed),
+        "the images",
+        1,
+    )
     if isinstance(targets, GroupedTargets):
         near, whole, min_groups = targets.groups().astype(np.intp), "the images, whose groups are not divided", 2
         ranks = ranks[np.unique(near, return_index=True)[1][np.unique(near, return_inverse=True)[1]]]
@@ -60,7 +77,11 @@ def annotated_dataset(
     names = [source.items[row].name for row in usable.tolist()]
     parts = {
         split: AnnotatedImages(
-            decode.select(pixels, part), targets.take(part), task, tuple(names[row] for row in part.tolist())
+            decode.select(pixels, part) if input is None else take(pixels, part),
+            targets.take(part),
+            task,
+            tuple(names[row] for row in part.tolist()),
+            input,
         )
         for split, part in rows.items()
     }
@@ -72,7 +93,8 @@ def annotated_dataset(
         perf_counter() - begin, result.cached, (*source.notes, *annotations.notes, *class_names.notes(task.labels)),
         result.pixel_range, depth.types, depth.clipped, depth.remarks, task.name, task.subject(), annotations.form,
         {split: len(images) for split, images in parts.items()}, annotations.counts,
-        tuple(annotations.problems),
+        tuple(annotations.problems), kind=IMAGE if input is None else input.kind,
+        used_as="" if input is None else input.describe(),
     )  # fmt: skip
     return Dataset(
         source.name, parts[TRAIN], parts[TEST], TEST in source_splits,

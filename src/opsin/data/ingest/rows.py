@@ -20,9 +20,11 @@ from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import ImageView
 from opsin.data.several import Several
 from opsin.data.several.columns import FILE_KINDS, Column, column_kind
+from opsin.data.sources.annotated import AnnotatedSource
 from opsin.data.sources.rows import Rows
 from opsin.data.store import DIGEST_BYTES
 from opsin.inputs.kind import Files
+from opsin.tasks.registry import REGRESSION, find_task
 
 OPTIONAL_SHARE = 0.05
 """If so many training rows have an empty cell in a column, the network learns what an empty cell means. In columns with
@@ -172,3 +174,11 @@ def linked_rows(source: Rows, usable: NDArray[np.intp]) -> NDArray[np.intp]:
                 one, other = root(owners.setdefault(cell, row)), root(row)
                 first[max(one, other)] = min(one, other)
     return np.array([root(row) for row in range(len(usable))], np.intp)
+
+
+def measured_rows(source: Rows) -> AnnotatedSource:
+    """Return rows whose answers are numbers as samples annotated for regression."""
+    task = find_task(REGRESSION)
+    names, splits = ([getattr(item, key) for item in source.items] for key in ("name", "split"))
+    annotations = task.annotations(source.quantity, names, source.numbers, splits)
+    return AnnotatedSource(source.name, source.items, source.problems, source.tree, annotations, task, source.notes)

@@ -18,6 +18,7 @@ from opsin.data.sources.names import quoted_list
 from opsin.data.sources.texts import OTHER_LABEL_NAMES
 from opsin.inputs.registry import IMAGE, SEVERAL, SIGNAL, TEXT, kind_of_names
 from opsin.tasks.problems import AnnotationFault
+from opsin.tasks.registry import CLASSIFICATION, REGRESSION
 from opsin.tasks.tables.names import LABEL_NAMES, SPLIT_NAMES, head
 from opsin.tasks.tables.table import Table, is_table
 from opsin.tasks.text import number
@@ -28,6 +29,9 @@ FILE_KINDS = (IMAGE, "sound", SIGNAL)
 QUESTION_NAMES = ("question", "query")
 """Names of a column of texts that, next to one of images, make a table one of several inputs without --inputs."""
 
+MAX_NUMBERED_CLASSES, MAX_CLASSES_SHARE = 20, 0.05
+"""Answers that are numbers are quantities if they have more different values, also as a share of the rows."""
+
 SAMPLE_ROWS = 500
 MAX_TABLES = 100
 
@@ -36,7 +40,8 @@ MAX_TABLES = 100
 class Rows:
     """A `Source` of rows. `cells[n]` are those of `items[n]` in the order of `columns`, whose kinds are `kinds`.
 
-    Cells of files are the paths in the tree.
+    Cells of files are the paths in the tree. If the answers are numbers, `quantity` is what they measure, and `numbers`
+    are those of the items, whose labels are empty.
     """
 
     name: str
@@ -47,6 +52,8 @@ class Rows:
     kinds: Sequence[str]
     cells: Sequence[tuple[str, ...]]
     notes: Sequence[str] = ()
+    quantity: str = ""
+    numbers: Sequence[float] = ()
     kind: str = SEVERAL
 
     def read(self, index: int) -> bytes:
@@ -98,14 +105,23 @@ def open_rows(tree: FileTree, inputs: Sequence[str], target: Sequence[str], task
         if inputs:
             raise DataError(f"{tree.name} holds no table with the columns {quoted_list(inputs, 5)}")
         return None
-    return _rows_of(tree, tables, inputs or _plain_inputs(tables[0]), target)
+    if task not in (None, CLASSIFICATION, REGRESSION):
+        raise DataError(
+            f"{tree.name}: rows of several inputs are for {CLASSIFICATION} and {REGRESSION}, not for {task}"
+        )
+    return _rows_of(tree, tables, inputs or _plain_inputs(tables[0]), target, task)
 
 
-def _rows_of(tree: FileTree, tables: Sequence[Table], inputs: Sequence[str], target: Sequence[str]) -> Rows:
+def _rows_of(
+    tree: FileTree, tables: Sequence[Table], inputs: Sequence[str], target: Sequence[str], task: str | None
+) -> Rows:
     items, problems, cells = list[Item](), list[FileProblem](), list[tuple[str, ...]]()
+    numbers = list[float]()
     names = tuple(tables[0].titles[_find(tables[0], name)] for name in inputs)
     label = _label(tables[0], names, target)
     kinds = [_kind([cell for table in tables for cell in table.column(_find(table, name))]) for name in names]
+    answers = [cell for table in tables for cell in table.column(_find(table, label))]
+    measures = task == REGRESSION or (task is None and _are_quantities(answers))
     for table in tables:
         columns, answer = [_find(table, name) for name in names], _find(table, label)
         split = next((c for c, title in enumerate(table.titles) if head(title) in SPLIT_NAMES), None)
@@ -116,12 +132,25 @@ def _rows_of(tree: FileTree, tables: Sequence[Table], inputs: Sequence[str], tar
             if not row.cell(answer):
                 problems.append(FileProblem(name, f"without a value in the column '{printable(label)}'", UNLABELLED))
                 continue
-            items.append(Item(name, printable(row.cell(answer)), split_named(row.cell(split)) or default or UNSPLIT))
+            if measures and number(row.cell(answer)) != number(row.cell(answer)):  # NaN
+                reason = f"'{printable(row.cell(answer)[:40])}' in the column '{printable(label)}' is no number"
+                problems.append(FileProblem(name, reason, UNLABELLED))
+                continue
+            if measures:
+                numbers.append(number(row.cell(answer)))
+            shown = "" if measures else printable(row.cell(answer))
+            items.append(Item(name, shown, split_named(row.cell(split)) or default or UNSPLIT))
             values = zip(columns, kinds, strict=True)
             cells.append(tuple(_cell(row.cell(column), kind, folder) for column, kind in values))
     described = ", ".join(f"'{printable(name)}' ({kind})" for name, kind in zip(names, kinds, strict=True))
     note = f"Inputs are the columns {described}; answers are in '{printable(label)}'."
-    return Rows(tree.name, items, problems, tree, names, kinds, cells, [note])
+    quantity = printable(label) if measures else ""
+    return Rows(tree.name, items, problems, tree, names, kinds, cells, [note], quantity, numbers)
+
+
+def _are_quantities(answers: Sequence[str]) -> bool:
+    """Return whether answers are numbers, and so many different ones that they are no names of classes."""
+    return _kind(answers) == NUMBER and len({*answers}) > max(MAX_NUMBERED_CLASSES, MAX_CLASSES_SHARE * len(answers))
 
 
 def _cell(cell: str, kind: str, folder: str) -> str:

@@ -24,10 +24,11 @@ from opsin.tasks.regression.draw import draw_measurement
 from opsin.tasks.regression.evaluation import RegressionEvaluation
 from opsin.tasks.regression.intervals import Intervals, fit_intervals
 from opsin.tasks.regression.measurement import Measurement, Quantity
-from opsin.tasks.regression.quantities import Quantities
+from opsin.tasks.regression.quantities import Quantities, Reading
 from opsin.tasks.regression.reader import read
 from opsin.tasks.regression.results import Results
 from opsin.tasks.score import R2, Score
+from opsin.tasks.tables.names import name_and_unit
 from opsin.tasks.task import Defaults, ImageSummary, LossOptions, Mixture, Outputs, Size, numbered
 
 NEEDLE_DEVIATIONS = 3
@@ -86,6 +87,16 @@ class Regression:
         Raise `DataError` if no table has the `columns`.
         """
         return read(files, image_size, columns)
+
+    @classmethod
+    def annotations(
+        cls, title: str, names: Sequence[str], values: Sequence[float], splits: Sequence[str]
+    ) -> Annotations:
+        """Return samples with one number each, of a column with this title, such as "price (EUR)"."""
+        samples = zip(names, values, splits, strict=True)
+        label, unit = name_and_unit(title)
+        readings = [AnnotatedImage(name, Reading((value,)), split) for name, value, split in samples]
+        return Annotations(readings, {"labels": [label], "units": [unit]})
 
     @classmethod
     def load_targets(
