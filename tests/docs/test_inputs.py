@@ -9,6 +9,7 @@ import pytest
 
 from opsin.apps.cli.main import run
 from tests.docs.markdown import ROOT
+from tests.inputs.films import write_films
 from tests.inputs.questions import questions, write_json
 from tests.inputs.recordings import write_recordings
 from tests.inputs.sentences import sentences, write_table
@@ -39,6 +40,13 @@ def test_several_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     shapes.write_text(shapes.read_text().replace("images/0-0.png", "images/1.png"))
     names = ["train", "data", "predict", "predict", "evaluate"]
     assert follow("several-inputs", names, tmp_path, monkeypatch, capsys) in ("yes", "no")
+
+
+def test_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    write_films(tmp_path / "actions", 12, ("running", "walking"))
+    assert follow("clips", ["train", "data", "predict", "evaluate"], tmp_path, monkeypatch, capsys) in (
+        "running", "walking",
+    )  # fmt: skip
 
 
 def follow(

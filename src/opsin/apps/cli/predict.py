@@ -24,7 +24,7 @@ from opsin.base.formatting import percent
 from opsin.data.batches import MAX_BATCH
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.data.video_names import is_video
-from opsin.inputs.registry import IMAGE, SEVERAL, TEXT
+from opsin.inputs.registry import IMAGE, SEVERAL, TEXT, VIDEO
 from opsin.model import Model, Prediction
 from opsin.model.inputs import Sized
 from opsin.model.samples import require_images
@@ -64,12 +64,14 @@ def run(
 
     With `out`, write each image with its answer into this folder; if that fails, the answers so far are printed. Files
     that cannot be read are reported after the answers for the others. The exit code is then 1. Videos, cameras, and
-    with `follow` folders are read by frames.
+    with `follow` folders are read by frames, except by a model of clips, which answers for a clip as a whole.
     """
     settings = Arithmetic(*arithmetic).checked()
-    if follow or any(map(is_video, images)):
+    has_video = any(map(is_video, images))
+    model = open_model(name) if has_video and not follow else None
+    if follow or (model and model.kind != VIDEO):
         return command("follow")(name, images, as_json, top, out, idle, arithmetic)
-    model = open_model(name)
+    model = model or open_model(name)
     settings.apply(model)
     if model.kind != IMAGE and out:
         require_images(model, "--out")
