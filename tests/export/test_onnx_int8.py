@@ -14,7 +14,7 @@ from opsin import nn
 from opsin.base.errors import ModelError, UsageError
 from opsin.model import Model
 from opsin.model.int8 import simulated_network
-from tests.export.models import models
+from tests.export.models import make, models
 from tests.export.test_onnx import run, saved
 from tests.export.zoo_models import pixels
 from tests.interop.onnx.zoo import structure
@@ -61,6 +61,21 @@ def test_onnx_runtime_multiplies_integers(digits_for_int8: Model, tmp_path: Path
     runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     counts = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
     assert counts["Conv"] == counts["Gemm"] == 0 and counts["QLinearConv"] == 2 and counts["QGemm"] == 3
+
+
+def test_equal_layers_can_be_multiplied_exactly(tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is the oracle here")
+    layers = [layer for _ in range(3) for layer in (nn.Conv2d(3, 3, padding=1), nn.ReLU())]
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4))
+    original = make(network, models()["cropped"].preprocessing, tuple("abcd"), max_drop=np.inf)
+    original.quantize(pixels(original, 8))
+    path, options = saved(original, tmp_path, precision="int8"), runtime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    images = pixels(original)
+    (found,) = session.run(["logits"], {"inputs": original.preprocessing.apply(images)})
+    original.precision = "int8"
+    assert np.abs(found - original.logits(images)).max() <= 0.02 * np.ptp(found)
 
 
 def test_a_model_without_ranges_is_refused() -> None:

@@ -169,10 +169,19 @@ class GraphWriter:
         if name in self.rounded:
             whole = self.rounded[name]
             self.initializers[name] = whole.integers
-            zeros = self.constant(np.zeros(len(whole.scale)), whole.integers.dtype.type)
+            zeros = self._zeros(name, whole.integers)
             return self.emit("DequantizeLinear", [name, self.constant(whole.scale), zeros], {"axis": 0})
         self.initializers[name] = array
         return name
+
+    def _zeros(self, name: str, integers: NDArray[Any]) -> str:
+        """Return the zero points of a variable. Weights of 8 bits have their own: with `session.x64quantprecision`,
+        ONNX Runtime replaces those of each layer, and fails if it has replaced them for another one (1.32)."""
+        zeros = np.zeros(len(integers), integers.dtype)
+        if integers.dtype != np.int8:
+            return self.constant(zeros, zeros.dtype.type)
+        self.initializers[f"{name}.zeros"] = zeros
+        return f"{name}.zeros"
 
     def mean_with_mirrored(
         self, graph: Graph, images: Tensor, value: str, outputs: Mapping[str, str], unit_length: bool
