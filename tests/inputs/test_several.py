@@ -288,6 +288,9 @@ def test_the_command(trained: Any, table: Path, tmp_path: Path, capfd: pytest.Ca
     assert run(["evaluate", str(path), str(table), "--report", str(report)]) == 0
     page, printed_text = report.read_text(), capfd.readouterr().out
     assert "rows" in page and " images" not in printed_text
+    options = ["--epochs", "1", "--threads", "1", "--no-report", "--run", str(tmp_path / "run")]
+    assert run(["train", str(table), *options]) == 0
+    assert "model.opsin image=… question=…" in capfd.readouterr().out
     assert run(["data", "check", str(table), "--inputs", "question", "--target", "answer"]) == 0
     assert "'question' (text)" in capfd.readouterr().out
 

@@ -26,6 +26,7 @@ from opsin.data import Dataset
 from opsin.data.decode import check_range
 from opsin.data.items import Source
 from opsin.data.sources.detect import TaskRequest, open_source
+from opsin.inputs import InputKind
 from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.inspection.run_page import write_run_page
 from opsin.model import Model
@@ -90,13 +91,19 @@ def run(source: str | None, options: CommandOptions) -> int:
             _finish_curve(CurveRun.of(trainer, run.config.get("deadline")), folder, options.report)
         elif options.report and (FEW_SHOT not in trainer.model.record or trainer.data.test or trainer.history):
             _report(folder, trainer.model, trainer.data)
-    return _print_model(trainer.saved_path or folder, trainer.data.train.kind)
+    return _print_model(trainer.saved_path or folder, _argument(trainer.data.input))
 
 
-def _print_model(model: Path, kind: str = IMAGE) -> int:
+def _argument(input: InputKind | None) -> str:
+    """Return what `opsin predict` takes besides the model: a file, or the values of a row."""
+    names = getattr(input, "names", ())
+    return " ".join(f"{name}=…" for name in names) or NOUNS[IMAGE if input is None else input.kind][0].upper()
+
+
+def _print_model(model: Path, argument: str = NOUNS[IMAGE][0].upper()) -> int:
     """Print where the model is and how to use it, and return the exit status."""
     print_heading(str(model), f" is the model, {model.stat().st_size / 1e3:,.0f} kB. To use it:")
-    typer.secho(f"  opsin predict {model} {NOUNS[kind][0].upper()}", dim=True)
+    typer.secho(f"  opsin predict {model} {argument}", dim=True)
     return 0
 
 
