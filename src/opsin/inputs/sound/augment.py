@@ -12,8 +12,9 @@ from opsin.base import random_counter
 from opsin.inputs.sound.decode import to_int16
 from opsin.inputs.sound.resample import resample
 
-SPEEDS = (9, 10, 11)
-"""Tenths of the speed (Ko, Peddinti, Povey & Khudanpur, "Audio augmentation for speech recognition", 2015)."""
+SPEEDS = (8, 9, 10, 11, 12)
+"""Tenths of the speed (Ko, Peddinti, Povey & Khudanpur, "Audio augmentation for speech recognition", 2015). The range is
+wider than theirs: pitch and formants move with the speed, which stands for speakers that the training lacks."""
 
 CHOICES = 8
 """Random words for a recording, besides those of its noise."""

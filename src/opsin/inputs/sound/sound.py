@@ -37,7 +37,10 @@ LENGTH_SHARE = 0.98
 
 OPTIONS = {"rate": whole_in(MIN_RATE, 192_000, "Hz"), "seconds": number_in(0.02, 600, "seconds")}
 
-LEVELS = {"light": RandomSound(), "strong": RandomSound(shift=0.2, gain=9.0, noise=10.0, speed=True)}
+LEVELS = {
+    "light": RandomSound(shift=0.2, gain=9.0, speed=True),
+    "strong": RandomSound(shift=0.3, gain=12.0, noise=10.0, speed=True),
+}
 
 SAMPLED_FILES = 512
 """Training files whose headers are read to choose rate and length."""
