@@ -16,6 +16,10 @@ SPEEDS = (8, 9, 10, 11, 12)
 """Tenths of the speed (Ko, Peddinti, Povey & Khudanpur, "Audio augmentation for speech recognition", 2015). The range is
 wider than theirs: pitch and formants move with the speed, which stands for speakers that the training lacks."""
 
+NOISE_RANGE = 60.0
+"""Decibels from the loudest noise to the softest. At that end there is none, as after the end of short recordings: a
+network that never saw silence without noise would take it for something else."""
+
 CHOICES = 8
 """Random words for a recording, besides those of its noise."""
 
@@ -24,8 +28,8 @@ CHOICES = 8
 class RandomSound:
     """Shift by up to `shift` of the length, change the gain by up to `gain` dB, and add noise.
 
-    The noise, white or pink by turns, is `noise` dB below the loudest sample at most. With `speed`, one of `SPEEDS`
-    is chosen; it changes the pitch, too.
+    The noise, white or pink by turns, is `noise` to `noise` + `NOISE_RANGE` dB below the loudest sample. With `speed`,
+    one of `SPEEDS` is chosen; it changes the pitch, too.
     """
 
     shift: float = 0.1
@@ -49,7 +53,7 @@ class RandomSound:
         if self.speed:
             sound = _at_speed(sound, SPEEDS[int(shares[0] * len(SPEEDS))], length)
         sound = _shifted(sound, round((2 * shares[1] - 1) * self.shift * length))
-        level = 10 ** (-(self.noise + 20 * shares[3]) / 20) * float(np.abs(sound).max())
+        level = 10 ** (-(self.noise + NOISE_RANGE * shares[3]) / 20) * float(np.abs(sound).max())
         noise = _noise(words[CHOICES:][:length], pink=shares[4] < 0.5)
         return np.asarray((sound + level * noise) * 10 ** ((2 * shares[2] - 1) * self.gain / 20), np.float32)
 
