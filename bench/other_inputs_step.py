@@ -32,6 +32,8 @@ from opsin import nn, ops
 from opsin.apps.benchmark.spread import Spread
 from opsin.backends.native import compile as compile_native
 from opsin.ir import Tensor
+from opsin.zoo.c3d import WIDTHS
+from opsin.zoo.clips import to_clips
 
 RATE, MOMENTUM, TOLERANCE = 0.01, 0.9, 1e-3
 WORDS = 18_000
@@ -128,6 +130,41 @@ def torch_ds_cnn() -> t.Module:
     return t.Sequential(*layers, t.AdaptiveAvgPool2d(1), t.Flatten(), t.Linear(64, 12))
 
 
+class C3D(nn.Layer):
+    """The network of the zoo without dropout: frames below each other to two classes."""
+
+    def __init__(self) -> None:
+        self.convolutions = [nn.Conv3d(width, 3, padding=1, bias=False) for width in WIDTHS]
+        self.norms = [nn.BatchNorm3d() for _ in WIDTHS]
+        self.classes = nn.Linear(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = to_clips(x)
+        for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            x = ops.relu(norm(convolution(x)))
+            if number < len(WIDTHS) - 1:
+                x = ops.max_pool3d(x, (2 if number else 1, 2, 2))
+        return self.classes(ops.flatten(ops.global_avg_pool3d(x)))
+
+
+class TorchC3D(t.Module):
+    """The same in PyTorch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = zip((3, *WIDTHS), WIDTHS, strict=False)
+        self.convolutions = t.ModuleList(t.Conv3d(before, n, 3, padding=1, bias=False) for before, n in sizes)
+        self.norms = t.ModuleList(t.BatchNorm3d(width) for width in WIDTHS)
+        self.classes = t.Linear(WIDTHS[-1], 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for number, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            x = torch.relu_(norm(convolution(x)))
+            if number < len(WIDTHS) - 1:
+                x = functional.max_pool3d(x, (2 if number else 1, 2, 2))
+        return self.classes(x.mean((2, 3, 4)))
+
+
 @dataclass(frozen=True)
 class Case:
     """A network in both libraries, the shape of its inputs, and how PyTorch takes them."""
@@ -150,10 +187,12 @@ class Case:
 
 
 IMAGES = (torch.contiguous_format, torch.channels_last)
+CLIPS = (torch.contiguous_format, torch.channels_last_3d)
 CASES = {
     "kim_cnn": Case(KimCNN, TorchKimCNN, 50, (1, 1, 50), 2, lambda x: x[:, 0, 0].long()),
     "resnet1d": Case(resnet1d, torch_resnet1d, 64, (12, 1, 1000), 5, lambda x: x[:, :, 0]),
     "ds_cnn": Case(ds_cnn, torch_ds_cnn, 100, (1, 49, 10), 12, layouts=IMAGES),
+    "c3d": Case(C3D, TorchC3D, 8, (3, 16 * 112, 112), 2, lambda x: x.reshape(-1, 3, 16, 112, 112), CLIPS),
 }
 
 
