@@ -23,9 +23,11 @@ from PIL import Image
 from opsin.apps.cli.arithmetic import Arithmetic, ArithmeticOptions
 from opsin.apps.cli.frame_sinks import Sink, create_sink
 from opsin.apps.cli.frame_statistics import FrameStatistics
+from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import StatusLine, print_error, print_json_line
 from opsin.apps.cli.predict import DONT_KNOW, default_top
+from opsin.apps.cli.sound_options import SoundOptions
 from opsin.base.errors import DataError, UsageError
 from opsin.data.decode import read_image
 from opsin.data.file_io import read_file
@@ -33,6 +35,7 @@ from opsin.data.frame_stacks import FrameHistory
 from opsin.data.frames import FolderFrames, Frame, Video, camera_frames, video_frames
 from opsin.data.parallel import in_thread
 from opsin.data.video_names import is_video
+from opsin.inputs.registry import SOUND
 from opsin.model import Model
 from opsin.model.samples import require_images
 from opsin.training.interrupt import Interruption
@@ -84,14 +87,22 @@ def run(
     out: str | None,
     idle: float | None,
     arithmetic: ArithmeticOptions = (),
+    sound: SoundOptions | None = None,
 ) -> int:
     """Print a line per frame until the video ends, no file has come for `idle` seconds, or Ctrl-C; then a summary.
 
     The exit code is 1 if frames could not be read.
     """
-    source, model = _only(inputs), open_model(name)
-    require_images(model, "--follow")
+    model = open_model(name)
     Arithmetic(*arithmetic).checked().apply(model)
+    if model.kind == SOUND:
+        if out or top:
+            raise UsageError("--follow of sound prints words; leave out --out and --top")
+        return command("follow_sound")(model, inputs, as_json, idle, sound or SoundOptions())
+    require_images(model, "--follow")
+    if sound:
+        sound.require_none()
+    source = _only(inputs)
     return _follow(model, source, FollowOptions(as_json, default_top(model, top), out, idle))
 
 

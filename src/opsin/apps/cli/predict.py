@@ -19,6 +19,7 @@ from opsin.apps.cli.lazy import command
 from opsin.apps.cli.open_model import open_model
 from opsin.apps.cli.output import print_error, print_json, table
 from opsin.apps.cli.rows import row_contents
+from opsin.apps.cli.sound_options import SoundOptions
 from opsin.base.errors import DataError, OpsinError, UsageError
 from opsin.base.formatting import percent
 from opsin.data.batches import MAX_BATCH
@@ -59,18 +60,21 @@ def run(
     follow: bool = False,
     idle: float | None = None,
     arithmetic: ArithmeticOptions = (),
+    sound: tuple[int | None, float | None, float | None] = (None, None, None),
 ) -> int:
     """Print a line per image with the model's answer, or "don't know" if the model is not sure enough.
 
     With `out`, write each image with its answer into this folder; if that fails, the answers so far are printed. Files
     that cannot be read are reported after the answers for the others. The exit code is then 1. Videos, cameras, and
-    with `follow` folders are read by frames, except by a model of clips, which answers for a clip as a whole.
+    with `follow` folders are read by frames, except by a model of clips, which answers for a clip as a whole. `sound`
+    is the rate, the threshold and the hold time for sound that `follow` takes.
     """
     settings = Arithmetic(*arithmetic).checked()
     has_video = any(map(is_video, images))
     model = open_model(name) if has_video and not follow else None
     if follow or (model and model.kind != VIDEO):
-        return command("follow")(name, images, as_json, top, out, idle, arithmetic)
+        return command("follow")(name, images, as_json, top, out, idle, arithmetic, SoundOptions(*sound))
+    SoundOptions(*sound).require_none()
     model = model or open_model(name)
     settings.apply(model)
     if model.kind != IMAGE and out:

@@ -25,7 +25,7 @@ def predict(
         list[str],
         typer.Argument(
             metavar="IMAGE",
-            help="Image files, folders of images, - for an image on standard input, a video, or a camera: /dev/video0.",
+            help="Image files, folders of images, - for standard input, a video, a camera: /dev/video0, or microphone.",
         ),
     ],
     top: Annotated[
@@ -42,11 +42,27 @@ def predict(
         typer.Option(metavar="FOLDER|VIDEO", help="Also write the images with the answers drawn on them, and masks."),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Keep up with a folder that images are written to, until Ctrl-C.")
+        bool, typer.Option("--follow", help="Keep up with a folder that images are written to, or with sound.")
     ] = False,
     idle: Annotated[
         float | None,
-        typer.Option(min=0, metavar="SECONDS", show_default="never", help="End --follow after a time without images."),
+        typer.Option(min=0, metavar="SECONDS", show_default="never", help="End --follow after a time without input."),
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(metavar="HZ", show_default="the model's", help="With --follow: samples per second of raw sound."),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, metavar="P", show_default="0.8", help="With --follow: the probability that makes a word."
+        ),
+    ] = None,
+    hold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="SECONDS", show_default="0.5", help="With --follow: the pause before the same word again."
+        ),
     ] = None,
     precision: PredictionPrecision = "float32",
     portable: Portable = False,
@@ -56,7 +72,7 @@ def predict(
 ) -> int:
     """Ask a model about images: print labels with probabilities or "don't know", objects, areas or numbers."""
     arithmetic = precision, portable, calibrate, max_drop
-    return command("predict")(model, images, json, top, out, follow, idle, arithmetic)
+    return command("predict")(model, images, json, top, out, follow, idle, arithmetic, (rate, threshold, hold))
 
 
 def evaluate(
