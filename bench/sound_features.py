@@ -90,7 +90,7 @@ def cases(threads: int) -> dict[str, tuple[Callable[[], NDArray[Any]], Callable[
 
 def main() -> None:
     command = parser(__doc__ or "")
-    command.add_argument("--threads", type=int, default=1, help="of the features; NumPy and SciPy choose their own")
+    command.add_argument("--threads", type=int, default=1, help="of Opsin's features")
     command.add_argument("--rounds", type=int, default=7)
     command.add_argument("--seconds", type=float, default=1.0, help="of one turn")
     options = command.parse_args()

@@ -48,7 +48,7 @@ class SoundBacklog:
     def close(self, error: DataError | None = None) -> None:
         """Say that no more sound comes. An `error` is raised by `take` after the last block."""
         with self._changed:
-            self._is_closed, self._error = True, error
+            self._is_closed, self._error = True, self._error or error
             self._changed.notify_all()
 
     def take(self, seconds: float | None = None) -> Block | None:

@@ -25,6 +25,11 @@ BETA = 8.0
 MAX_BLOCK = 1024
 """Outputs of one matrix product."""
 
+MAX_PRODUCT = 2**18
+"""Multiplications of one call of BLAS. OpenBLAS computes larger products in threads, which wait for each other where
+files are decoded in parallel.
+"""
+
 MIN_RATE, MAX_RATE = 1_000, 768_000
 """Samples per second that a model may take; the fastest converters for sound give as many."""
 
@@ -46,15 +51,17 @@ def resample(samples: NDArray[np.float32], source: int, rate: int) -> NDArray[np
     repeats = max(1, ceil(span / down))
     period, stride = repeats * up, repeats * down
     rows = ceil(outputs / period)
+    together = min(rows, max(1, MAX_PRODUCT // (span * block)))
+    rows = ceil(rows / together) * together
     padded = np.zeros(rows * stride + stride + span + 2 * half, np.float32)
     padded[half : half + len(samples)] = samples
-    result = np.empty((rows, period), np.float32)
+    result = np.empty((rows // together, together, period), np.float32)
     for first in range(0, min(period, outputs), block):
         start = first * down // up
         columns = min(block, period - first)
         weights = _weights(up, down, first % up, min(columns, block))
-        part = padded[start : start + rows * stride].reshape(rows, stride)[:, : len(weights)]
-        np.matmul(part, weights, out=result[:, first : first + columns])
+        part = padded[start : start + rows * stride].reshape(-1, together, stride)[..., : len(weights)]
+        np.matmul(part, weights, out=result[..., first : first + columns])
     return result.reshape(-1)[:outputs]
 
 
