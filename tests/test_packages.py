@@ -39,6 +39,7 @@ OPTIONAL = {
     "pyarrow": "",
     "av": "",
     "soundfile": "",
+    "sounddevice": "",
     "starlette": "apps/serve/application.py",
     "uvicorn": "apps/serve/connections.py",
     "httptools": "",
