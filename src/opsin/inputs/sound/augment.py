@@ -13,8 +13,8 @@ from opsin.inputs.sound.decode import to_int16
 from opsin.inputs.sound.resample import resample
 
 SPEEDS = (8, 9, 10, 11, 12)
-"""Tenths of the speed (Ko, Peddinti, Povey & Khudanpur, "Audio augmentation for speech recognition", 2015). The range is
-wider than theirs: pitch and formants move with the speed, which stands for speakers that the training lacks."""
+"""Tenths of the speed (Ko, Peddinti, Povey & Khudanpur, "Audio augmentation for speech recognition", 2015). The range
+is wider than theirs: pitch and formants move with the speed, which stands for speakers that the training lacks."""
 
 NOISE_RANGE = 60.0
 """Decibels from the loudest noise to the softest. At that end there is none, as after the end of short recordings: a
