@@ -155,7 +155,10 @@ def finetune(options: Namespace) -> None:
         )  # fmt: skip
     table = print_table(("labels", "images", "epochs", "from scratch", "from features", "points"), rows)
     options.json = options.json or str(out / "finetune.json")
-    finish(options, record | {"results": results} | table)
+    probed = json.loads((out / "probe.json").read_text()) if (out / "probe.json").exists() else {}
+    facts = ("plan", "seconds", "cpu_seconds", "accuracy")
+    pretraining = {name: probed[name] for name in facts if name in probed}
+    finish(options, record | {"results": results, "pretraining": pretraining} | table)
 
 
 def accuracy_on_test(folder: Path, result: Path, options: Namespace, **begins: Any) -> dict[str, Any]:
