@@ -11,6 +11,7 @@ import pytest
 
 import opsin
 from opsin.data import load
+from opsin.inputs.nouns import renamed
 from opsin.inputs.occlusion import hidden_stretches
 from opsin.inputs.signal import Signal
 from opsin.inputs.sound import Sound
@@ -19,7 +20,7 @@ from opsin.inputs.text.tokens import PADDING, UNKNOWN
 from opsin.report import page, text
 from opsin.report.explained_samples import importance
 from opsin.report.kinds import measure_model
-from opsin.report.nouns import renamed, renamed_page
+from opsin.report.nouns import renamed_page
 from tests.inputs.sentences import sentences, write_table
 from tests.report.html_checker import checked_page
 

@@ -16,6 +16,7 @@ from opsin.runs.log import read_log
 from tests.data.annotated_folders import write_boxes, write_labels, write_masks, write_numbers
 from tests.inputs.questions import questions, write_json
 from tests.tasks.identity.blobs import write_people
+from tests.tasks.transcription.tones import write_strings
 
 PROGRAM = """
 from opsin.apps.cli.main import main
@@ -32,6 +33,7 @@ ANNOTATED = {
     "segmentation": (write_masks, ("--network", "unet_light", "--size", 32)),
     "regression": (write_numbers, ("--network", "resnet9_half", "--size", 32)),
     "multilabel": (write_labels, ("--network", "resnet9_half", "--size", 32)),
+    "transcription": (write_strings, ()),
     **{
         task: (lambda folder, _: write_people(folder), ("--task", task, "--network", "lenet5", "--size", 32))
         for task in ("identity", "self-supervised")

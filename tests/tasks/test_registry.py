@@ -40,6 +40,7 @@ def test_the_description_gives_the_same_task(name: str) -> None:
     task = find_task(name).with_outputs(3)
     assert described_task(json.loads(json.dumps(describe_task(task)))) == task
     outputs, labels = 2 if name == "self-supervised" else 3, () if name in ON_REQUEST else ("1", "2", "3")
+    labels = labels[:2] if name == "transcription" else labels  # the third output is the blank
     assert (task.outputs, task.labels) == (outputs, labels)
 
 

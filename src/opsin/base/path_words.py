@@ -68,8 +68,12 @@ def has_image_ending(name: str) -> bool:
 
 def is_image(path: str) -> bool:
     """Return whether the file at a path is an image or a photo by its extension, and is not hidden."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
-    return path.lower().endswith(IMAGE_ENDINGS + PHOTO_ENDINGS) and not hidden
+    return path.lower().endswith(IMAGE_ENDINGS + PHOTO_ENDINGS) and is_visible(path)
+
+
+def is_visible(path: str) -> bool:
+    """Return whether neither the file nor one of its folders is hidden."""
+    return not any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
 
 
 def split_named(name: str) -> str:

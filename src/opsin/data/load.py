@@ -195,6 +195,8 @@ def load_source(
         groups, others = sample_groups(source.items, input_options or {})
         sample_input = given or fitted_input(source, kind, others)
         result = scan_samples(source, sample_input, on_progress)
+        if isinstance(source, AnnotatedSource):
+            return annotated_dataset(source, result, seed, None, path or source.name, begin, sample_input)
         return ClassIngest(source, result, seed, None, path or source.name, sample_input, groups).dataset(begin)
     framing = Stretch() if isinstance(source, AnnotatedSource) else None
     settings = DecodeSettings((3, size, size), framing) if size else framing

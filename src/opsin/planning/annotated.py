@@ -5,7 +5,9 @@ from __future__ import annotations
 from opsin import nn, zoo
 from opsin.base.concurrency import lazy
 from opsin.base.errors import UsageError
+from opsin.base.formatting import listed
 from opsin.data import Dataset
+from opsin.inputs.registry import NOUNS
 from opsin.ir import Graph
 from opsin.model.pretrained import prepared_network
 from opsin.planning.budget import Budget
@@ -13,6 +15,7 @@ from opsin.planning.measurement import CostMeter
 from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.scratch import ScratchPlanner
+from opsin.tasks.registry import sample_defaults
 from opsin.tasks.task import Defaults
 from opsin.training import freezing
 from opsin.training.features import MAX_BYTES_IN_MEMORY
@@ -35,7 +38,9 @@ class AnnotatedPlanner(ScratchPlanner):
         self.extractor: Graph | None = None
         layer = prepared_network(choice.network, data.task, data.input)
         data = data.stacked(zoo.frames(choice.network)).for_network(choice.network)
-        data.task.check(nn.trace(layer, data.shape))
+        graph = nn.trace(layer, data.shape)
+        data.task.check(graph)
+        self.too_long = data.task.too_long(data.train.targets, graph) if hasattr(data.task, "too_long") else ()
         super().__init__(choice, data, options, budget, meter)
 
     def _recipe_plan(self, batch: int | None) -> TrainingPlan:
@@ -112,6 +117,15 @@ class AnnotatedPlanner(ScratchPlanner):
 
     def _epochs_reasons(self, epochs: int) -> tuple[str, ...]:
         reasons = super()._epochs_reasons(epochs)
+        if len(self.too_long):
+            names = self.data.train.names or [f"sample {number + 1:,}" for number in range(len(self.data.train))]
+            shown = listed((names[number] for number in self.too_long), 3)
+            many = NOUNS[self.data.train.kind][1]
+            reasons = (
+                f"nothing is learned from {len(self.too_long):,} of the {many}, too short for their transcripts: "
+                f"{shown}",
+                *reasons,
+            )
         if not self.stage.frozen or not self._freezes(defaults_for(self.choice, self.data)):
             return reasons
         kept = "the layers with trained weights keep them"
@@ -136,7 +150,8 @@ def defaults_for(choice: NetworkChoice, data: Dataset) -> Defaults:
     """Return what a plan without options takes: the defaults of the task for images, or of another kind of input."""
     defaults: Defaults
     if data.input is not None:
-        defaults = data.input.defaults(choice.network, len(data.train))
+        own = sample_defaults(choice.summary.task, len(data.train))
+        defaults = own or data.input.defaults(choice.network, len(data.train))
     else:
         defaults = data.task.defaults(choice.summary.annotated_images)
     return defaults

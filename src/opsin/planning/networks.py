@@ -20,6 +20,7 @@ from opsin.planning.measurement import LOCAL_MACHINE, CostMeter, Machine
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.transfer import MIN_SIDE, SIDE_STEP
 from opsin.tasks.image_defaults import MAX_SMALL_SIDE
+from opsin.tasks.registry import sample_defaults
 from opsin.tasks.task import AnnotatedTask, Defaults
 from opsin.training import features
 
@@ -114,8 +115,9 @@ def _choice_of_kind(summary: DatasetSummary, options: TrainOptions, machine: Mac
     if options.weights is not None:
         raise UsageError(f"--weights cannot begin a training on {many} yet; leave it out")
     kind = find_kind(summary.kind)
-    network = options.network or kind.network(summary.images)
-    defaults = kind.defaults(network, summary.images)
+    own = sample_defaults(summary.task, summary.images)
+    network = options.network or (own.network if own else kind.network(summary.images))
+    defaults = own or kind.defaults(network, summary.images)
     pretrained = _begins_with_weights(network, defaults, summary, options, machine)
     if defaults.pretrained and not pretrained and options.network is None:
         network = defaults.fallback

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from opsin.data import Dataset
+from opsin.inputs.nouns import renamed
 from opsin.model import Model
 from opsin.report import classification_page, classification_text, task_page, task_text
 from opsin.report.common import SECONDS
 from opsin.report.model_report import ModelReport, measure_classifier
-from opsin.report.nouns import renamed, renamed_page
+from opsin.report.nouns import renamed_page
 from opsin.report.task_report import TaskReport, measure_task
 from opsin.tasks.registry import is_annotated
 

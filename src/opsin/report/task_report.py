@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from opsin import __version__
 from opsin.base import random_counter
@@ -126,7 +127,8 @@ def measure_task(model: Model, data: Dataset, seconds: float = SECONDS) -> TaskR
     score, sections = evaluation.score, (*evaluation.sections(), *by_neighbours)
     typical = tuple(random_counter.order(len(images), 0, TYPICAL_ORDER)[:TYPICAL_IMAGES].tolist())
     numbers = dict.fromkeys([*(each.image for part in sections for each in part.examples), *typical])
-    robustness = measure_metric_robustness(model, images, ROBUSTNESS_TIME * seconds)
+    is_image = images.input is None
+    robustness = measure_metric_robustness(model, images, ROBUSTNESS_TIME * seconds) if is_image else None
     kinds = suitable_corruptions(task)
     return TaskReport(
         task=task.name, subject=task.subject(), evaluation=evaluation, score=score, sections=sections,
@@ -155,10 +157,14 @@ def _drawn_example(model: Model, images: Samples, number: int, thumbnails: Thumb
     task, one, size = model.task, images.take(np.array([number])), drawing_size(images.shape)
     pixels, targets = one.single().pixels[:], task.align(one.task, one.targets)
     answer = task.answers(model.outputs(one.pixels[:]), [size], model.calibration, None)[0]
-    drawings = {
-        "truth": draw_truth(task, pixels[0], targets, size),
-        "answer": task.draw(as_image(pixels[0], size), answer),
-    }
+    if images.input is None:
+        drawings = {
+            "truth": draw_truth(task, pixels[0], targets, size),
+            "answer": task.draw(as_image(pixels[0], size), answer),
+        }
+    else:
+        rendered = Image.fromarray(images.input.render(pixels[0]))
+        drawings = {"truth": task.draw(rendered, task.truth(targets)[0]), "answer": task.draw(rendered, answer)}
     keys = {name: f"{name}-{number}" for name in drawings}
     for name, drawing in drawings.items():
         thumbnails.urls[keys[name]] = jpeg_url(drawing, DRAWING_SIDE, DRAWING_QUALITY)

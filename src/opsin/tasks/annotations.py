@@ -6,12 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from opsin.base.path_words import IMAGE_ENDINGS, PHOTO_ENDINGS
+
 ImageSize = Callable[[str], tuple[int, int] | None]
 """Returns the height and width of the image at a path as the decoder gives it; None if it cannot be read."""
 
 
 class Files(Protocol):
-    """The files of a folder or an archive, by paths relative to it."""
+    """The files of a folder or an archive, by paths relative to it.
+
+    If the samples are no images, the files also have a `kind`, such as "sound", and `sample_endings`, the extensions of
+    the samples. Rows of tables are such files, too, if they hold the samples themselves.
+    """
 
     @property
     def name(self) -> str:
@@ -23,6 +29,17 @@ class Files(Protocol):
 
     def read(self, path: str) -> bytes:
         """Return the content of one of the `paths`. Raise `DataError` if it cannot be read."""
+
+
+def kind_of(files: Files) -> str:
+    """Return the kind of the samples, such as "sound"; "" for images."""
+    return str(getattr(files, "kind", ""))
+
+
+def sample_endings(files: Files) -> tuple[str, ...]:
+    """Return the extensions of the samples."""
+    endings: tuple[str, ...] = getattr(files, "sample_endings", IMAGE_ENDINGS + PHOTO_ENDINGS)
+    return endings
 
 
 @dataclass(frozen=True, slots=True)

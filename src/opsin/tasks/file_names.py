@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from opsin.base.concurrency import lazy
 from opsin.base.formatting import listed
-from opsin.base.path_words import is_image, splits_mentioned
+from opsin.base.path_words import IMAGE_ENDINGS, PHOTO_ENDINGS, is_visible, splits_mentioned
 from opsin.tasks.problems import AMBIGUOUS_IMAGE, MISSING_IMAGE, UNSAFE_PATH, AnnotationFault, printable
 
 
@@ -46,16 +46,21 @@ def normalized(path: str) -> str | None:
 class ImageIndex:
     """The images among the files, by path, by name and by name without extension.
 
-    They are sorted when they are first needed: most folders hold no annotations that name images.
+    They are sorted when they are first needed: most folders hold no annotations that name images. With other
+    `endings`, samples of another kind take the place of images.
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._files = paths
+    def __init__(self, paths: Iterable[str], endings: tuple[str, ...] = IMAGE_ENDINGS + PHOTO_ENDINGS) -> None:
+        self._files, self.endings = paths, endings
+
+    def is_sample(self, path: str) -> bool:
+        """Return whether the file at a path is an image, or a sample of the other kind, by its extension."""
+        return path.lower().endswith(self.endings) and is_visible(path)
 
     @lazy
     def paths(self) -> list[str]:
         """The paths of all images."""
-        return [path for path in self._files if is_image(path)]
+        return [path for path in self._files if self.is_sample(path)]
 
     @lazy
     def _exact(self) -> set[str]:

@@ -8,10 +8,11 @@ from typing import Any
 
 from opsin.base.concurrency import importing
 from opsin.base.errors import UsageError
-from opsin.tasks.task import Task
+from opsin.tasks.task import Defaults, Task
 
 CLASSIFICATION, MULTILABEL, IDENTITY = "classification", "multilabel", "identity"
 REGRESSION, SELF_SUPERVISED = "regression", "self-supervised"
+TRANSCRIPTION = "transcription"
 
 TASKS = {
     CLASSIFICATION: "Classification",
@@ -21,6 +22,7 @@ TASKS = {
     "detection": "ObjectDetection",
     IDENTITY: "Identity",
     SELF_SUPERVISED: "SelfSupervised",
+    TRANSCRIPTION: "Transcription",
 }
 """The class of each task in the package of its name, with _ for -. It is imported on first use, so that starting stays
 cheap."""
@@ -66,6 +68,12 @@ def described_task(description: Mapping[str, Any]) -> Task:
 def _tuples(value: Any) -> Any:
     """Return JSON's lists as tuples, at every depth."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def sample_defaults(task: type[Any] | None, count: int) -> Defaults | None:
+    """Return what a plan takes for so many samples that are no images; None if that depends on their kind alone."""
+    defaults: Defaults | None = getattr(task, "sample_defaults", lambda _: None)(count)
+    return defaults
 
 
 def is_annotated(task: Any) -> bool:

@@ -4,6 +4,7 @@ from opsin.zoo.airbench import airbench94, airbench95
 from opsin.zoo.alexnet import alexnet, alexnet_2012
 from opsin.zoo.c3d import c3d
 from opsin.zoo.char_cnn import char_cnn
+from opsin.zoo.ctc_cnn import ctc_cnn
 from opsin.zoo.densenet import densenet121
 from opsin.zoo.ds_cnn import ds_cnn
 from opsin.zoo.efficientnet import efficientnet_b0
@@ -52,8 +53,8 @@ from opsin.zoo.unet import unet, unet_light
 from opsin.zoo.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
 
 __all__ = [
-    "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "c3d", "char_cnn", "create", "densenet121",
-    "ds_cnn", "efficientnet_b0", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
+    "Entry", "airbench94", "airbench95", "alexnet", "alexnet_2012", "c3d", "char_cnn", "create", "ctc_cnn",
+    "densenet121", "ds_cnn", "efficientnet_b0", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
     "efficientnet_lite3", "efficientnet_lite4", "egomotion", "fcn_resnet50", "fcos_efficientnet_lite0", "find",
     "frames", "googlenet", "googlenet_2014", "kim_cnn", "kind", "lenet5", "lenet5_1998",
     "lraspp_mobilenet_v3_large", "m5", "mlperf_tiny_ds_cnn", "mlperf_tiny_resnet8", "mlperf_tiny_vww",

@@ -17,12 +17,18 @@ from opsin.zoo.weights import find_weights
 Constructor = Callable[[int], Layer]
 """From the number of classes to a network."""
 
-Task = Literal["classification", "segmentation", "regression", "detection"]
-"""The question that a network answers: the class of an image, the class of each pixel, numbers, or objects."""
+Task = Literal["classification", "segmentation", "regression", "detection", "transcription"]
+"""The question that a network answers: the class of an image, the class of each pixel, numbers, objects, or words."""
 
 TASKS: tuple[Task, ...] = get_args(Task)
 
-MIN_CLASSES: dict[str, int] = {"classification": 2, "segmentation": 2, "regression": 1, "detection": 1}
+MIN_CLASSES: dict[str, int] = {
+    "classification": 2,
+    "segmentation": 2,
+    "regression": 1,
+    "detection": 1,
+    "transcription": 2,
+}
 """One class is no question, except of numbers, and of objects, which may be anywhere."""
 
 WRAPPERS: dict[str | None, Callable[[Layer], Layer]] = {"identity": Embedder, "self-supervised": FeatureNetwork}

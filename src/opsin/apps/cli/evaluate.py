@@ -17,6 +17,7 @@ from opsin.apps.cli.text_file import read_text
 from opsin.base.errors import UsageError
 from opsin.base.formatting import percent
 from opsin.data import Dataset, Samples
+from opsin.inputs.registry import NOUNS
 from opsin.model import Evaluation, Model
 from opsin.model.int8 import INT8, comparison_of
 from opsin.model.layer_costs import layer_costs
@@ -61,6 +62,7 @@ def run(
     if report is not None:
         return _report(model, data, report, as_json)
     images, which = _unseen_images(model, data)
+    many = NOUNS[images.kind][1]
     if layers:
         return _print_layers(model, images, as_json)
     result = model.evaluate(images)
@@ -73,14 +75,14 @@ def run(
     if comparison:
         print_heading("int8", f" against float32: {comparison}\n")
     if not isinstance(result, Evaluation):
-        _print_sections(result, which, data.name)
+        _print_sections(result, f"{which} {many}", data.name)
         return 0
     print_heading(
         percent(result.accuracy, digits=2),
-        f" of the {result.images:,} {which} images of {data.name} classified correctly",
+        f" of the {result.images:,} {which} {many} of {data.name} classified correctly",
     )
     typer.echo(f"{result.images - result.correct:,} wrong, mean loss {result.loss:.4f}\n")
-    print_table(("class", "images", "correct", "", "confused with"), _rows(result), left=(0, 4))
+    print_table(("class", many, "correct", "", "confused with"), _rows(result), left=(0, 4))
     return 0
 
 
@@ -101,7 +103,7 @@ def _evaluate_pairs(model: Model, source: str, pairs: str, report: str | None, a
         print_json({"model": model.name, "data": source, "pairs_file": pairs, **result.to_data()})
         return 0
     typer.echo(f"{len(result.pairs):,} pairs of {pairs}")
-    _print_sections(result, "given", source)
+    _print_sections(result, "given images", source)
     return 0
 
 
@@ -127,9 +129,7 @@ def _print_sections(result: AnnotatedEvaluation, which: str, data: str) -> None:
     """Print the scores of an annotated task, and the tables of its sections."""
     main, *others = result.score.metrics
     rest = ", ".join(map(result.score.text, others))
-    print_heading(
-        result.score.text(main), f" on the {result.images:,} {which} images of {data}{f' ({rest})' if rest else ''}"
-    )
+    print_heading(result.score.text(main), f" on the {result.images:,} {which} of {data}{f' ({rest})' if rest else ''}")
     for section in result.sections():
         if section.table is not None:
             typer.echo()

@@ -344,7 +344,7 @@ def _print_end(last: Event | None, folder: Path, many: str) -> None:
     if isinstance(last, Finished):
         typer.echo(f"Trained in {clock(last.seconds)}, {last.images / max(last.seconds, 1e-9):,.0f} {many}/s.")
         if last.test:
-            print_heading(*_result(last.test))
+            print_heading(*_result(last.test, many))
 
 
 def _print_left_out(model: Model) -> None:
@@ -363,10 +363,10 @@ def _print_left_out(model: Model) -> None:
     )
 
 
-def _result(score: Score) -> tuple[str, str]:
+def _result(score: Score, many: str) -> tuple[str, str]:
     """Return the main figure of a result, and the rest of the sentence."""
     if ACCURACY in score.metrics:
-        return percent(score.accuracy, digits=2), f" of the {score.images:,} test images classified correctly."
+        return percent(score.accuracy, digits=2), f" of the {score.images:,} test {many} classified correctly."
     main, *others = score.metrics
     details = f" ({', '.join(map(score.text, others))})" if others else ""
-    return score.text(main), f" on the {score.images:,} test images{details}."
+    return score.text(main), f" on the {score.images:,} test {many}{details}."

@@ -23,7 +23,7 @@ from opsin.data.pixels import take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources.annotated import AnnotatedSource
 from opsin.inputs.kind import InputKind
-from opsin.inputs.registry import IMAGE
+from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.tasks.task import GroupedTargets
 
 
@@ -39,39 +39,36 @@ def annotated_dataset(
 ) -> Dataset:
     """Return the data set with its receipt; `begin` is the time at which loading began.
 
-    `input` is the kind of the samples if they are no images, and `together` their groups that are not divided.
-
-    Raise `DataError` if there are too few usable images to train on and to measure with.
+    `input` is the kind of the samples if they are no images, and `together` their groups that are not divided. Raise
+    `DataError` if there are too few usable samples to train on and to measure with.
     """
+    one, many = NOUNS[IMAGE if input is None else input.kind]
     index, usable, annotations = result.file_index, result.usable, source.annotations
     images = [annotations.images[row] for row in usable.tolist()]
     problems = (*source.problems, *(problem for _, problem in sorted(index.problems.items())))
     if len(images) < 2:
         detail = f", such as {problems[0].name}: {problems[0].reason}" if problems else ""
-        raise DataError(f"{path} holds {len(images)} usable annotated images; at least two are needed{detail}")
+        raise DataError(f"{path} holds {len(images)} usable annotated {many}; at least two are needed{detail}")
     size = (result.pixels.shape[2], result.pixels.shape[3])
     targets = source.task.load_targets(images, source.tree, size, annotations.settings)
     digests, source_splits = index.digests[usable], [image.split for image in images]
     groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
-    if annotations.split_note or input is not None:  # the reader split a film by time
+    if annotations.split_note or input is not None:  # the reader split a film by time, or there are no thumbnails
         groups = groups.exact_only()
     if len(np.unique(digests, axis=0)) < 2:
-        raise DataError(f"{path} holds {len(images):,} copies of a single image; there is nothing to learn from them")
-    near, ranks, whole, min_groups = (
-        groups.near if together is None else together,
-        content_ranks(digests, seed),
-        "the images",
-        1,
-    )
+        raise DataError(f"{path} holds {len(images):,} copies of a single {one}; there is nothing to learn from them")
+    near = groups.near if together is None else together
+    ranks, whole, min_groups = content_ranks(digests, seed), f"the {many}", 1
     if isinstance(targets, GroupedTargets):
-        near, whole, min_groups = targets.groups().astype(np.intp), "the images, whose groups are not divided", 2
+        near, whole, min_groups = targets.groups().astype(np.intp), f"the {many}, whose groups are not divided", 2
         ranks = ranks[np.unique(near, return_index=True)[1][np.unique(near, return_inverse=True)[1]]]
     splits, note = assign_splits(source_splits, targets.strata(), near, ranks, whole, min_groups)
     rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
     if not len(rows[TRAIN]) or not len(rows[TEST]):
         empty = TEST if len(rows[TRAIN]) else TRAIN
-        raise DataError(f"{path} has no image left for the {empty} split; give more annotated images")
-    task = source.task.of(annotations.settings, targets.take(rows[TRAIN]))
+        raise DataError(f"{path} has none of its {many} left for the {empty} split; give more annotated {many}")
+    settings = {**annotations.settings, "seconds": getattr(input, "seconds", 0.0)}
+    task = source.task.of(settings, targets.take(rows[TRAIN]))
     invert = preprocessing is not None and preprocessing.dark_background
     pixels = Inverted.invert(result.pixels) if invert else result.pixels
     names = [source.items[row].name for row in usable.tolist()]

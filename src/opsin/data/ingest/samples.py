@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,7 @@ from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import ImageView, Pixels
 from opsin.inputs import InputKind, find_kind, kind_of_names
 from opsin.inputs.kind import Files
+from opsin.inputs.whole import whole_options
 
 MAX_SAMPLE_BYTES = 2**30
 """Bytes of samples that are held in memory; more are read from their files on each access."""
@@ -34,6 +36,8 @@ def fitted_input(source: Source, kind: str, options: Mapping[str, Any] = Mapping
     numbers = [number for number, item in enumerate(source.items) if item.split not in (TEST, VALIDATION)]
     names = [source.items[number].name for number in numbers]
     files = Files(names, lambda position: source.read(numbers[position]), options)
+    if getattr(getattr(source, "task", None), "whole", False):  # what is cut off would be missing
+        files = replace(files, options={**whole_options(kind, files), **options})
     fitted: InputKind = find_kind(kind).fitted(files)
     return fitted
 

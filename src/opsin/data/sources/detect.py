@@ -30,6 +30,7 @@ from opsin.data.sources.json_table import JSON, JSON_LINES
 from opsin.data.sources.label_tables import tables_in
 from opsin.data.sources.parquet import open_parquet
 from opsin.data.sources.rows import Rows, open_rows, rows_in
+from opsin.data.sources.sample_trees import sample_tree
 from opsin.data.sources.shards import Shards, is_shard, open_shards
 from opsin.data.sources.table import TABLE_ENDINGS
 from opsin.data.sources.tars import OPENERS, Tar
@@ -115,12 +116,13 @@ def _open(source: str | os.PathLike[str], pixel_range: PixelRange | None, reques
 
 
 def _annotated(tree: FileTree, folders: Sequence[str], request: TaskRequest) -> AnnotatedSource | None:
-    """Return the annotated images of a tree, or None if they have classes; `folders` may be empty ones."""
+    """Return the annotated samples of a tree, or None if they have classes; `folders` may be empty ones."""
     if request.task == CLASSIFICATION:
         return None
+    samples = sample_tree(tree)
     if request.task is not None:
-        return read_as(tree, request.task, request.columns)
-    return detect_annotations(tree, has_class_folders(tree.paths, folders), request.columns)
+        return read_as(samples, request.task, request.columns)
+    return detect_annotations(samples, has_class_folders(tree.paths, folders), request.columns)
 
 
 def _open_folder(folder: Path, request: TaskRequest) -> Source | Dataset:
@@ -202,7 +204,10 @@ def _open_file(path: Path, pixel_range: PixelRange | None, request: TaskRequest)
 
 def _texts(tree: FileTree, request: TaskRequest) -> Texts | None:
     """Return the texts of the tables in a tree; None if there are none, or another task is asked for."""
-    return open_texts(tree, request.columns) if request.task in (None, CLASSIFICATION) else None
+    if request.task not in (None, CLASSIFICATION) or len(request.columns) > 1:
+        return None
+    texts = open_texts(tree, request.columns)
+    return None if texts and texts.have_numbers and request.task is None else texts
 
 
 def _rows(tree: FileTree, request: TaskRequest) -> Rows | None:

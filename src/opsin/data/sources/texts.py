@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from opsin.base.path_words import has_sample_ending, split_mentioned, split_named
 from opsin.data.items import UNLABELLED, UNSPLIT, FileProblem, Item, printable
@@ -13,6 +14,7 @@ from opsin.inputs.registry import TEXT
 from opsin.tasks.problems import AnnotationFault
 from opsin.tasks.tables.names import LABEL_NAMES, SPLIT_NAMES, head
 from opsin.tasks.tables.table import Table, is_table, parse
+from opsin.tasks.text import number
 
 TEXT_NAMES = (
     "text sentence review comment message content body tweet document question utterance title headline description "
@@ -31,6 +33,9 @@ MAX_TABLES = 100
 """More tables are not those of texts."""
 
 SAMPLE_ROWS = 200
+MIN_NUMBERS, MAX_NUMBER_CLASSES = 0.9, 20
+"""Labels are quantities if such a share of them are numbers, and if there are more different ones than this."""
+
 MAX_CLASSES_SHARE = 0.5
 """A column with more different values for each row is not one of labels."""
 
@@ -45,6 +50,14 @@ class Texts:
     texts: Sequence[str]
     notes: Sequence[str] = ()
     kind: str = TEXT
+
+    @property
+    def have_numbers(self) -> bool:
+        """Whether the labels are quantities rather than classes: many different numbers, some of them fractions."""
+        values = [number(item.label) for item in self.items]
+        known = [value for value in values if isfinite(value)]
+        are_numbers = len(known) >= MIN_NUMBERS * len(values) and len({*known}) > MAX_NUMBER_CLASSES
+        return are_numbers and any(value != round(value) for value in known)
 
     def read(self, index: int) -> bytes:
         return self.texts[index].encode("utf-8", "surrogateescape")
@@ -100,24 +113,39 @@ class TextTable:
 
 def text_table(tree: FileTree, path: str, columns: Sequence[str] = ()) -> TextTable | None:
     """Return a table of texts with its columns; None if the file is another one."""
-    try:
-        table = json_lines(path, tree.read(path)) if path.lower().endswith(JSON_LINES) else parse(path, tree.read(path))
-    except AnnotationFault:
+    table = parsed_table(tree, path)
+    text = text_column(table) if table else None
+    if table is None or text is None:
         return None
-    if table is None or len(table.titles) < 2:
-        return None
-    heads = [head(title) for title in table.titles]
-    sample = table.rows[:: max(1, len(table.rows) // SAMPLE_ROWS)]
-    values = [[cell for row in sample if (cell := row.cell(column))] for column in range(len(heads))]
-    if any(cells and sum(map(has_sample_ending, cells)) > len(cells) // 2 for cells in values):
-        return None
-    text = _text_column(heads, values)
-    if text is None:
-        return None
+    heads, values = [head(title) for title in table.titles], _samples(table)
     rest = [column for column in range(len(heads)) if column != text and values[column]]
     split = next((c for c in rest if heads[c] in SPLIT_NAMES and all(map(split_named, values[c]))), None)
     label = _label_column(table, heads, [column for column in rest if column != split], columns)
     return None if label is None else TextTable(table, text, label, split)
+
+
+def parsed_table(tree: FileTree, path: str) -> Table | None:
+    """Return the table, or the JSON lines, in a file; None if there is none."""
+    parser = json_lines if path.lower().endswith(JSON_LINES) else parse
+    try:
+        return parser(path, tree.read(path))
+    except AnnotationFault:
+        return None
+
+
+def text_column(table: Table) -> int | None:
+    """Return the column of texts; None if there is none, or a column of files."""
+    values = _samples(table)
+    names_files = any(cells and sum(map(has_sample_ending, cells)) > len(cells) // 2 for cells in values)
+    if len(table.titles) < 2 or names_files:
+        return None
+    return _text_column([head(title) for title in table.titles], values)
+
+
+def _samples(table: Table) -> list[list[str]]:
+    """Return some of the cells in each column that are not empty."""
+    sample = table.rows[:: max(1, len(table.rows) // SAMPLE_ROWS)]
+    return [[cell for row in sample if (cell := row.cell(column))] for column in range(len(table.titles))]
 
 
 def _text_column(heads: Sequence[str], values: Sequence[Sequence[str]]) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
-from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem
+from opsin.tasks.annotations import AnnotatedImage, Annotations, Files, ImageSize, Problem, kind_of
 from opsin.tasks.problems import CONTRADICTION, INVALID_NUMBER, MISSING_NUMBER, printable
 from opsin.tasks.regression.number_columns import (
     MISSING,
@@ -135,7 +135,7 @@ def _split_by_time(reader: _Reader, files: Files) -> tuple[list[AnnotatedImage],
     Frames in the order of time are split by time, unless the data gives splits.
     """
     images = [AnnotatedImage(path, reading, split) for path, (_, reading, split) in reader.found.items()]
-    order = time_order([image.path for image in images], files.read)
+    order = None if kind_of(files) else time_order([image.path for image in images], files.read)
     if order is None:
         return images, "", []
     images = [replace(image, target=replace(image.target, position=place)) for place, image in enumerate(images)]

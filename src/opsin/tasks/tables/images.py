@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from opsin.base.errors import DataError
 from opsin.base.formatting import listed
-from opsin.base.path_words import is_image, split_named
-from opsin.tasks.annotations import Files, ImageSize, Problem
+from opsin.base.path_words import split_named
+from opsin.tasks.annotations import Files, ImageSize, Problem, sample_endings
 from opsin.tasks.file_names import ImageIndex, folder_split, split_of
 from opsin.tasks.problems import NO_IMAGE, UNKNOWN_SPLIT, UNREADABLE_FILE, UNREADABLE_IMAGE, AnnotationFault, printable
 from opsin.tasks.tables.names import PATH_NAMES, SPLIT_NAMES, head
@@ -61,7 +61,7 @@ class TableImages:
     @classmethod
     def of(cls, files: Files, image_size: ImageSize) -> TableImages:
         """Read the tables of the files. Those that cannot be read are problems; those without images are skipped."""
-        result = cls(files, image_size, ImageIndex(files.paths))
+        result = cls(files, image_size, ImageIndex(files.paths, sample_endings(files)))
         paths = [path for path in files.paths if is_table(path)]
         paths = paths if paths and result.index.paths else []
         for path in sorted(paths, key=lambda path: (path.count("/"), path))[:MAX_TABLES]:
@@ -147,7 +147,7 @@ def _image_columns(table: Table, index: ImageIndex) -> tuple[int | None, list[in
     found = [column for column, cells in samples.items() if cells and counts[column] >= MIN_FOUND * len({*cells})]
     if not found:
         return None, []
-    files = [column for column in found if any(map(is_image, samples[column]))]
+    files = [column for column in found if any(map(index.is_sample, samples[column]))]
     if files:
         return files[0], files[1:]
     named = [column for column in found if head(table.titles[column]) in PATH_NAMES] if table.header else []

@@ -16,7 +16,7 @@ from itertools import islice
 from math import nan
 
 from opsin.base.formatting import exact_size
-from opsin.base.path_words import is_image
+from opsin.base.path_words import SIGNAL_ENDINGS, SOUND_ENDINGS, TEXT_ENDINGS, is_image
 from opsin.tasks.problems import LARGE_FILE, UNREADABLE_FILE, AnnotationFault, printable
 from opsin.tasks.text import decode, number
 
@@ -132,14 +132,16 @@ def _has_header(rows: Sequence[Row]) -> bool:
     """Return whether the first row names the columns.
 
     It does if no image is in it, but one in the same column below, or if none of its cells is an image or a number.
+    Files of other kinds, such as recordings, count as images do.
     """
-    if not rows or any(_is_image(cell) for cell in rows[0].cells):
+    if not rows or any(_is_sample(cell) for cell in rows[0].cells):
         return False
     below = rows[1:SAMPLE_ROWS]
-    if any(_is_image(row.cell(column)) for column in range(len(rows[0].cells)) for row in below):
+    if any(_is_sample(row.cell(column)) for column in range(len(rows[0].cells)) for row in below):
         return True
     return not any(number(cell) == number(cell) for cell in rows[0].cells)
 
 
-def _is_image(cell: str) -> bool:
-    return is_image(re.split(r"[/\\]", cell)[-1]) if cell else False
+def _is_sample(cell: str) -> bool:
+    name = re.split(r"[/\\]", cell)[-1]
+    return is_image(name) or name.lower().endswith(SOUND_ENDINGS + TEXT_ENDINGS + SIGNAL_ENDINGS)

@@ -16,7 +16,10 @@ CACHE_SIZE_HELP = "Disk space for decoded images of all datasets, such as 500MB;
 PIXEL_RANGE_HELP = "The values that become black and white in images of more than 8 bits, such as 0 4095."
 PIXEL_RANGE_DEFAULT = "from all images"
 
-TASK_HELP = "The task: classification, multilabel, regression, segmentation, detection, identity or self-supervised."
+TASK_HELP = (
+    "The task: classification, multilabel, regression, segmentation, detection, identity, self-supervised or "
+    "transcription."
+)
 TASK_DEFAULT = "what the images are annotated for"
 TARGET_HELP = "The columns of a table that hold the targets, separated by commas."
 INPUTS_HELP = "The columns of a table that are inputs together: paths of files, texts, numbers."
