@@ -151,7 +151,7 @@ def test_what_is_for_images(trained: Any, tmp_path: Path) -> None:
     model, table, _ = trained
     with pytest.raises(UsageError, match="model of texts; opsin ship is for models of images"):
         opsin.ship(model, "web")
-    with pytest.raises(UsageError, match="lenet5 is a network for images, not for texts; take kim_cnn"):
+    with pytest.raises(UsageError, match="lenet5 is a network for images, not for texts; take char_cnn or kim_cnn"):
         opsin.autotrain(table, network="lenet5", epochs=1)
     with pytest.raises(UsageError, match="kim_cnn is a network for texts, not for images"):
         opsin.autotrain("digits", network="kim_cnn", epochs=1)
