@@ -30,8 +30,10 @@ def provenance() -> dict[str, Any]:
 
 
 def without_folder(value: Any) -> Any:
-    """Return the last part of an absolute path; other values as they are."""
-    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
+    """Return the last part of an absolute path; other values as they are, and other paths as text."""
+    if isinstance(value, str | Path) and os.path.isabs(value):
+        return Path(value).name
+    return str(value) if isinstance(value, Path) else value
 
 
 def commit() -> str | None:
