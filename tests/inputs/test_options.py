@@ -9,6 +9,7 @@ import pytest
 
 import opsin
 from opsin import nn, zoo
+from opsin.apps.cli.load_data import load_for_model
 from opsin.base.errors import UsageError
 from opsin.data import load
 from opsin.inputs.options import parse_input_options
@@ -73,3 +74,17 @@ def test_the_character_network_has_the_paper_s_sizes() -> None:
     assert weights[0] == (256, 70, 1, 7) and (1024, 34 * 256) in [shape[:2] for shape in weights] + [
         shape[::-1] for shape in weights
     ]
+
+
+def test_groups_stay_together_when_the_model_is_measured(tmp_path: Path) -> None:
+    folder = write_recordings(tmp_path / "tones", 30)
+    expression = r"/(\d)\d*\.wav"
+    model = opsin.autotrain(folder, epochs=1, threads=1, input_options={"groups": expression})
+    trained = load(folder, input_options={"groups": expression})
+    measured = load_for_model(model, str(folder))
+    assert measured.require_test().names == trained.require_test().names != load(folder).require_test().names
+    assert measured.fingerprint == trained.fingerprint
+    other = write_recordings(tmp_path / "other", 6)
+    for path in other.rglob("*.wav"):
+        path.rename(path.with_name(f"x{path.name}"))
+    assert len(load_for_model(model, str(other)).train)

@@ -175,6 +175,7 @@ class Dataset:
     split; otherwise Opsin held it out, and the same images each time. `receipt` tells what was found when the data was
     read. `content` is a digest of the image files. `pixel_range` are the values that became 0 and 255 if the images
     were not bytes, and `depth` is the type of the arrays that they came in. `notes` are sentences for a receipt.
+    `grouped_by` is the regular expression that names the groups of samples, if one was given.
     """
 
     name: str
@@ -187,6 +188,7 @@ class Dataset:
     pixel_range: PixelRange | None = None
     depth: str = ""
     notes: tuple[str, ...] = ()
+    grouped_by: str = ""
 
     @property
     def task(self) -> Any:

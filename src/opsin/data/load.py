@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -18,6 +19,7 @@ from opsin.data.ingest.decode_settings import DecodeSettings
 from opsin.data.ingest.messages import value_text
 from opsin.data.ingest.resize import resized
 from opsin.data.ingest.rows import fitted_rows, linked_rows, measured_rows, scan_rows
+from opsin.data.ingest.sample_groups import OPTION as GROUPS
 from opsin.data.ingest.sample_groups import sample_groups
 from opsin.data.ingest.samples import fitted_input, scan_samples, source_kind
 from opsin.data.ingest.scan import scan
@@ -192,12 +194,13 @@ def load_source(
     if kind != (IMAGE if given is None else given.kind) and (given or preprocessing):
         raise DataError(f"{path or source.name} holds {NOUNS[kind][1]}, and the model takes {_noun(given)}")
     if kind != IMAGE:
-        groups, others = sample_groups(source.items, input_options or {})
+        groups, others = sample_groups(source.items, input_options or {}, required=given is None)
         sample_input = given or fitted_input(source, kind, others)
         result = scan_samples(source, sample_input, on_progress)
         if isinstance(source, AnnotatedSource):
             return annotated_dataset(source, result, seed, None, path or source.name, begin, sample_input)
-        return ClassIngest(source, result, seed, None, path or source.name, sample_input, groups).dataset(begin)
+        data = ClassIngest(source, result, seed, None, path or source.name, sample_input, groups).dataset(begin)
+        return replace(data, grouped_by=str((input_options or {}).get(GROUPS, "")))
     framing = Stretch() if isinstance(source, AnnotatedSource) else None
     settings = DecodeSettings((3, size, size), framing) if size else framing
     if preprocessing is not None:

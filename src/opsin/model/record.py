@@ -6,6 +6,9 @@ from typing import Literal, TypeAlias
 
 from opsin.data import Dataset, Samples
 
+GROUPED_BY = "groups"
+"""The key of a training record for the regular expression that named the groups of samples."""
+
 Split: TypeAlias = Literal["test", "validation", "training", "left-out"]
 
 

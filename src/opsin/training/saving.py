@@ -12,7 +12,7 @@ from opsin.base.errors import CompileError, DataError, ModelError
 from opsin.base.spread import spread
 from opsin.data import Dataset
 from opsin.model import Model
-from opsin.model.record import held_out, held_out_split, measured_on
+from opsin.model.record import GROUPED_BY, held_out, held_out_split, measured_on
 from opsin.tasks.score import Score
 from opsin.training.events import Epoch
 from opsin.training.plan import TrainingPlan
@@ -101,6 +101,8 @@ def training_record(
             if epoch.steps <= steps or ending == "finished"
         ],
     }
+    if data.grouped_by:
+        record[GROUPED_BY] = data.grouped_by
     if score:
         split = measured_on(data)
         record |= {"measured_on": split, split: {"images": score.images, **score.metrics, "loss": score.loss}}

@@ -13,6 +13,7 @@ from opsin.data.sources.detect import ANY_TASK, TaskRequest, open_source
 from opsin.data.store import CACHE_SIZE
 from opsin.inputs.registry import NOUNS
 from opsin.model import Model
+from opsin.model.record import GROUPED_BY
 from opsin.planning import networks
 from opsin.planning.dataset_summary import DatasetSummary
 from opsin.planning.options import NetworkChoice
@@ -57,10 +58,14 @@ def load_for(
 def load_for_model(model: Model, source: str, target: Sequence[str] = ()) -> Dataset:
     """Load data as `model` takes it; `target` are the columns of a table that hold the targets.
 
-    A classifier takes whatever has its classes.
+    A classifier takes whatever has its classes. Samples that were kept together in training are kept together again.
     """
+    groups = model.record.get(GROUPED_BY)
     task = model.task.name if is_annotated(model.task) else None
-    return load(source, preprocessing=model.preprocessing, task=task, target=target)
+    return load(
+        source, preprocessing=model.preprocessing, task=task, target=target,
+        input_options={"groups": groups} if groups else None,
+    )  # fmt: skip
 
 
 def load_as_trained(

@@ -22,15 +22,18 @@ NUMBERED = re.compile(r"(.+_g\d+)_c\d+\.\w+")
 """Names of clips as in UCF-101 (Soomro, Zamir & Shah 2012): v_Archery_g08_c01.avi is the first clip of film 8."""
 
 
-def sample_groups(items: Sequence[Item], options: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+def sample_groups(
+    items: Sequence[Item], options: Mapping[str, Any], required: bool = True
+) -> tuple[list[str], dict[str, Any]]:
     """Return the group of each item, "" for none, and the other options.
 
     The option "groups" is a regular expression, whose first group in a name is that of the sample. Without it, groups
-    are those of a table, or those of numbered names. Raise `UsageError` if it is none, or if no name matches.
+    are those of a table, or those of numbered names. Raise `UsageError` if it is none, or if it is `required` and no
+    name matches.
     """
     others = {name: value for name, value in options.items() if name != OPTION}
     if OPTION in options:
-        return _by_expression(items, str(options[OPTION])), others
+        return _by_expression(items, str(options[OPTION]), required), others
     listed = [item.group for item in items]
     matches = [NUMBERED.search(item.name) for item in items]
     if any(listed) or not all(matches):
@@ -38,7 +41,7 @@ def sample_groups(items: Sequence[Item], options: Mapping[str, Any]) -> tuple[li
     return [match[1] for match in matches if match], others
 
 
-def _by_expression(items: Sequence[Item], text: str) -> list[str]:
+def _by_expression(items: Sequence[Item], text: str, required: bool) -> list[str]:
     try:
         expression = re.compile(text)
     except re.error as error:
@@ -46,7 +49,7 @@ def _by_expression(items: Sequence[Item], text: str) -> list[str]:
     if not expression.groups:
         raise UsageError(f"the option groups needs parentheses around the name of the group, as in (.*)_, not {text}")
     matches = [expression.search(item.name) for item in items]
-    if items and not any(matches):
+    if items and required and not any(matches):
         raise UsageError(f"the option groups, {text}, matches no name, such as {items[0].name}")
     return [(match[1] or "") if match else "" for match in matches]
 
