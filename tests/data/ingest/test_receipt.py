@@ -78,7 +78,7 @@ def test_sound_data_is_called_sound() -> None:
     lines = receipt.text().splitlines()
     assert lines[1:] == [
         "Used as 64 × 64, colour.",
-        "Splits: made by Opsin: test is a fifth of each class, validation a tenth of the rest, always the same images.",
+        "Splits: made by Opsin: test is a fifth of each class, validation a tenth of the rest, the same each time.",
         "",
         "          train   validation   test",
         "  cat         4            1      1",

@@ -79,7 +79,7 @@ def _split_note(predefined: list[str], whole: str) -> str:
         return f"given by the data; validation is {validation} of {whole} of train, at most {MAX_VALIDATION_IMAGES:,}"
     if VALIDATION in predefined:
         return f"validation is given by the data; test is {test}, held out of train"
-    return f"made by Opsin: test is {test}, validation {validation} of the rest, always the same images"
+    return f"made by Opsin: test is {test}, validation {validation} of the rest, the same each time"
 
 
 def _fraction(value: float) -> str:
