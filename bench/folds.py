@@ -58,7 +58,8 @@ def fold_numbers(source: Source, options: Namespace) -> tuple[list[int], list[st
         count = options.folds or len(distinct)
         order = np.argsort(random_counter.order(len(distinct), options.seed, FOLD_ORDER))
         number = {group: int(order[place]) % count for place, group in enumerate(distinct)}
-        titles = [" ".join(group for group in distinct if number[group] == fold) for fold in range(count)]
+        parts = [[group for group in distinct if number[group] == fold] for fold in range(count)]
+        titles = [part[0] if len(part) == 1 else f"{fold} ({len(part)} groups)" for fold, part in enumerate(parts, 1)]
         return [number[group] for group in groups], titles
     count = options.folds or 10
     ranks = np.argsort(random_counter.order(len(names), options.seed, FOLD_ORDER))
