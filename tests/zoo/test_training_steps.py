@@ -68,12 +68,16 @@ DIVISORS = {"unet": 16}
 
 
 def training_shape(name: str) -> nn.ImageShape:
-    """Return the smallest images that the network can be trained on; their sides differ by one, or what they must."""
-    channels, rows, columns = zoo.find(name).input_shape
-    multiple = DIVISORS.get(name, 1)
+    """Return the smallest inputs that the network can be trained on.
+
+    The sides of images differ by one, or what they must. Bands of sounds and frames of clips are as many as always.
+    """
+    entry, multiple = zoo.find(name), DIVISORS.get(name, 1)
+    channels, rows, columns = entry.input_shape
     for reduced in range(MIN_SHARE, 0, -1):
-        rounded = (-(-side // reduced // multiple) * multiple for side in (rows, columns))
-        shape = (channels, next(rounded) + multiple, next(rounded))
+        width = -(-columns // reduced // multiple) * multiple
+        height = {"image": -(-rows // reduced // multiple) * multiple + multiple, "video": rows // columns * width}
+        shape = (channels, height.get(entry.kind, rows), width)
         try:
             nn.trace(zoo.create(name, CLASSES), shape, training=True)
         except ShapeError:
@@ -97,7 +101,8 @@ def test_a_training_step_matches_the_reference(name: str) -> None:
     loss, new_state = step(compile_native(graph, BATCH, threads=1), state, images)
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     for key in graph.updates:
-        assert not np.array_equal(new_state[key], state[key]), f"{key} has not changed"
+        change = norm(expected[key] - state[key])  # none of a scale that the next normalization takes away
+        assert change <= 1e-6 * norm(state[key]) or not np.array_equal(new_state[key], state[key]), key
         # If rounding decides whether a ReLU passes a number on, all gradients before it differ a little.
         allowed = 0.1 * norm(expected[key] - state[key]) + 1e-5 * (1 + norm(expected[key]))
         assert norm(new_state[key] - expected[key]) <= allowed, key
