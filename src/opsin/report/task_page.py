@@ -135,6 +135,9 @@ def _corruption(report: TaskReport, measured: MetricRobustness, key: str, severi
 def _calibration(report: TaskReport) -> str:
     """Return the numbers that were fitted to images that the network was not trained on."""
     if report.calibration is None:
-        return paragraph("It is not calibrated: too few images were set aside for that, or the task has nothing to calibrate.", "note")
+        return paragraph(
+            "It is not calibrated: too few images were set aside for that, or the task has nothing to calibrate.",
+            "note",
+        )
     rows = settings({"calibration": report.calibration})
     return facts(rows) + paragraph("The calibration was fitted to images that the network was not trained on.", "note")
