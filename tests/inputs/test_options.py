@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import opsin
 from opsin import nn, zoo
 from opsin.apps.cli.load_data import load_for_model
-from opsin.base.errors import UsageError
+from opsin.base.errors import DataError, UsageError
 from opsin.data import load
+from opsin.inputs.kind import Files
 from opsin.inputs.options import parse_input_options
+from opsin.inputs.signal import Signal
+from opsin.inputs.sound import Sound
+from opsin.inputs.sound.render import wav_bytes
+from opsin.inputs.text import Text
+from opsin.inputs.video import Clips
 from tests.inputs.recordings import write_recordings
 from tests.inputs.sentences import sentences, write_table
 from tests.inputs.waves import write_signals
@@ -88,3 +96,23 @@ def test_groups_stay_together_when_the_model_is_measured(tmp_path: Path) -> None
     for path in other.rglob("*.wav"):
         path.rename(path.with_name(f"x{path.name}"))
     assert len(load_for_model(model, str(other)).train)
+
+
+@pytest.mark.parametrize(
+    ("kind", "contents", "options"),
+    [
+        (Sound, [wav_bytes(np.ones(800), 8000)], {"rate": 192_000, "seconds": 600}),
+        (Sound, [wav_bytes(np.ones(800), 8000)], {"rate": 1000, "seconds": 0.02}),
+        (Signal, [b"1,2\n3,4\n5,6\n"], {"length": 2**20}),
+        (Text, [b" ".join(b"w%d" % n for n in range(60_000))], {"vocabulary": 1_000_000, "length": 100_000}),
+    ],
+)
+def test_models_with_the_largest_options_can_be_opened(kind: Any, contents: list[bytes], options: Any) -> None:
+    fitted = kind.fitted(Files(["a"], lambda number: contents[number], options))
+    assert kind.from_data(json.loads(json.dumps(fitted.to_data()))) == fitted
+
+
+@pytest.mark.parametrize("kind", [Sound, Signal, Text, Clips])
+def test_the_first_reason_is_given_if_no_file_can_be_read(kind: Any) -> None:
+    with pytest.raises(DataError, match=rf"^none of the {kind.nouns[1]} can be read; the first one: a\.x: \S"):
+        kind.fitted(Files(["a.x", "b.x"], lambda number: b"\0\1\2"))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opsin.base.errors import DataError, OpsinError
+from opsin.base.spread import spread
 from opsin.nn import Layer
 from opsin.tasks.task import Defaults
+
+T = TypeVar("T")
 
 Shape = tuple[int, int, int]
 """Channels, height and width. Sequences have the height 1, and their width is the time."""
@@ -25,6 +30,23 @@ class Files:
     read: Callable[[int], bytes]
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the user asked for: arguments of `InputKind.fitted`, such as the length."""
+
+    def readable(self, read: Callable[[bytes, str], T], many: str, limit: int | None = None) -> list[T]:
+        """Return what `read` makes of the content and the name of files; those that it refuses are left out.
+
+        With a `limit`, so many files are read, from all parts of the list. Raise `DataError` with the first reason if
+        none of the files, which are called `many`, can be read.
+        """
+        results, reason = [], ""
+        count = len(self.names)
+        for number in spread(count, min(count, limit or count)).tolist():
+            try:
+                results.append(read(self.read(number), self.names[number]))
+            except (OpsinError, OSError) as error:
+                reason = reason or f"; the first one: {error}"
+        if not results:
+            raise DataError(f"none of the {many} can be read{reason}")
+        return results
 
 
 class Augmentation(Protocol):
@@ -144,3 +166,51 @@ class InputKind(Protocol):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the kind that `to_data` described. Raise `DataError` for anything else."""
+
+
+class FileKind(ABC):
+    """What the kinds share whose samples are files: an `InputKind` is a subclass with the rest of that protocol."""
+
+    version: ClassVar[int] = 1
+    frames: ClassVar[int] = 1
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape: ...
+
+    @property
+    def input_shape(self) -> Shape:
+        return self.shape
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.shape[1:]
+
+    def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
+        return self.read_with_remark(source, name)[0]
+
+    @abstractmethod
+    def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]: ...
+
+    def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
+        """Return the sample of a path, the bytes of a file, or an array (see `from_array`); None for other types."""
+        if isinstance(value, str):
+            return self.read(Path(value), value)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self.read(bytes(value), name)
+        return self.from_array(value) if isinstance(value, np.ndarray) else None
+
+    def from_array(self, array: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the sample of an array that programs hold; None if it is none of this kind."""
+        return None
+
+
+def file_content(source: bytes | Path, name: str, limit: int = -1) -> bytes:
+    """Return the content of a file, or its first `limit` bytes. Raise `DataError` if it cannot be read."""
+    if isinstance(source, bytes):
+        return source
+    try:
+        with source.open("rb") as file:
+            return file.read(limit)
+    except OSError as error:
+        raise DataError(f"{name}: {error.strerror}") from None

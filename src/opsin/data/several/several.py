@@ -18,7 +18,7 @@ from opsin.data.several.columns import FILE_KINDS, Column
 from opsin.data.several.render import cell_html, render_cells
 from opsin.data.several.trunks import Columns, Place
 from opsin.data.several.values import column_sample
-from opsin.inputs.kind import Augmentation, Files, Shape
+from opsin.inputs.kind import Augmentation, FileKind, Files, Shape, file_content
 from opsin.inputs.registry import IMAGE, NOUNS, SEVERAL
 from opsin.nn import Layer
 from opsin.tasks.task import Defaults
@@ -28,7 +28,7 @@ MAX_ROW_BYTES = 2**22
 
 
 @dataclass(frozen=True)
-class Several:
+class Several(FileKind):
     """Rows of several columns: uint8 1 × 1 × length, the bytes of one column's sample after those of the other.
 
     Programs take as many numbers: those of each column begin where its bytes do, and zeros fill the rest.
@@ -40,20 +40,10 @@ class Several:
     nouns: ClassVar[tuple[str, str]] = NOUNS[SEVERAL]
     endings: ClassVar[tuple[str, ...]] = ()
     dtype: ClassVar[Any] = np.uint8
-    version: ClassVar[int] = 1
-    frames: ClassVar[int] = 1
 
     @property
     def shape(self) -> Shape:
         return 1, 1, sum(column.bytes for column in self.columns)
-
-    @property
-    def input_shape(self) -> Shape:
-        return self.shape
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.shape[1:]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,19 +65,13 @@ class Several:
     def describe(self) -> str:
         return "; ".join(column.describe() for column in self.columns)
 
-    def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
+    def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
         """Return the row that a JSON object holds, with the columns' names as keys; paths are those of files."""
         try:
-            data = source if isinstance(source, bytes) else source.read_bytes()
-            row = json.loads(data)
-        except OSError as error:
-            raise DataError(f"{name}: {error.strerror}") from None
+            row = json.loads(file_content(source, name))
         except (ValueError, RecursionError):
             raise DataError(f"{name}: it is no JSON object with a value for {', '.join(self.names)}") from None
-        return self.row(row, name)
-
-    def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
-        return self.read(source, name), ""
+        return self.row(row, name), ""
 
     def row(self, values: Any, name: str) -> NDArray[Any]:
         """Return a mapping of the columns' names to their values as a sample.
@@ -115,7 +99,7 @@ class Several:
         """Return the sample of a mapping from the columns' names to values, or of a JSON object; None for others."""
         if isinstance(value, Mapping):
             return self.row(value, name)
-        return self.read(bytes(value), name) if isinstance(value, bytes | bytearray | memoryview) else None
+        return None if isinstance(value, str) else super().from_value(value, name)
 
     def apply(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Return the flags and the prepared numbers of the columns; those of empty cells are 0."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
-from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.kind import Augmentation, FileKind, Files, Shape, Unchanged, file_content
 from opsin.inputs.occlusion import figure_html, hidden_stretches, strip
 from opsin.inputs.options import checked_options, whole_in
 from opsin.inputs.registry import ENDINGS, NOUNS, SIGNAL
@@ -32,7 +32,7 @@ LIMIT = 10.0
 
 
 @dataclass(frozen=True)
-class Signal:
+class Signal(FileKind):
     """Signals of `channels` values at each of `length` moments: float32 channels × 1 × length.
 
     `mean` and `std` are those of each channel in training. Longer signals are cut at the end, and shorter ones are
@@ -48,20 +48,10 @@ class Signal:
     nouns: ClassVar[tuple[str, str]] = NOUNS[SIGNAL]
     endings: ClassVar[tuple[str, ...]] = ENDINGS[SIGNAL]
     dtype: ClassVar[Any] = np.float32
-    version: ClassVar[int] = 1
-    frames: ClassVar[int] = 1
 
     @property
     def shape(self) -> Shape:
         return self.channels, 1, self.length
-
-    @property
-    def input_shape(self) -> Shape:
-        return self.shape
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return 1, self.length
 
     @classmethod
     def fitted(cls, files: Files) -> Self:
@@ -70,14 +60,7 @@ class Signal:
         The option is the "length" in moments.
         """
         options = checked_options(files.options, OPTIONS, cls.nouns[1])
-        signals = []
-        for number, name in enumerate(files.names):
-            try:
-                signals.append(read_signal(files.read(number), name)[0])
-            except DataError:
-                continue
-        if not signals:
-            raise DataError("none of the signals can be read; give tables with a row of numbers for each moment")
+        signals = files.readable(lambda data, name: read_signal(data, name)[0], cls.nouns[1])
         channels = Counter(len(signal) for signal in signals).most_common(1)[0][0]
         usable = [signal for signal in signals if len(signal) == channels]
         lengths = sorted(signal.shape[1] for signal in usable)
@@ -91,15 +74,8 @@ class Signal:
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         return f"{channels}, {self.length:,} moments from the beginning of each"
 
-    def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
-        return self.read_with_remark(source, name)[0]
-
     def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
-        try:
-            data = source if isinstance(source, bytes) else source.read_bytes()
-        except OSError as error:
-            raise DataError(f"{name}: {error.strerror}") from None
-        values, remark = read_signal(data, name)
+        values, remark = read_signal(file_content(source, name), name)
         if len(values) != self.channels:
             raise DataError(f"{name}: it has {len(values)} channels, and the others {self.channels}")
         return self._sized(values), remark
@@ -111,15 +87,11 @@ class Signal:
         sample[:, :count] = values[:, :count]
         return sample[:, None]
 
-    def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
-        """Return the sample of a path, the bytes of a file, or an array channels × moments or moments × channels."""
-        if isinstance(value, str):
-            return self.read(Path(value), value)
-        if isinstance(value, bytes | bytearray | memoryview):
-            return self.read(bytes(value), name)
-        if not isinstance(value, np.ndarray) or value.ndim not in (1, 2) or value.dtype.kind not in "iuf":
+    def from_array(self, array: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the sample of an array channels × moments or moments × channels."""
+        if array.ndim not in (1, 2) or array.dtype.kind not in "iuf":
             return None
-        values = np.atleast_2d(value)
+        values = np.atleast_2d(array)
         values = values if len(values) == self.channels else values.T
         return self._sized(values) if len(values) == self.channels and np.isfinite(values).all() else None
 

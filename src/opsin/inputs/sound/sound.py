@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
-from opsin.base.spread import spread
-from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.kind import Augmentation, FileKind, Files, Shape, Unchanged
 from opsin.inputs.occlusion import figure_html, hidden_stretches, strip
 from opsin.inputs.options import checked_options, number_in, whole_in
 from opsin.inputs.registry import ENDINGS, NOUNS, SOUND
 from opsin.inputs.sound.augment import RandomSound
-from opsin.inputs.sound.decode import DecodedSound, SoundInfo, decode, sound_info, to_int16
+from opsin.inputs.sound.decode import decode, sound_info, to_int16
 from opsin.inputs.sound.front_end import front_end
 from opsin.inputs.sound.render import player, render_sound
 from opsin.nn import Layer
@@ -35,7 +34,10 @@ MAX_SECONDS, MIN_SECONDS = 4.0, 0.1
 LENGTH_SHARE = 0.98
 """The share of the training recordings that are not cut."""
 
-OPTIONS = {"rate": whole_in(MIN_RATE, 192_000, "Hz"), "seconds": number_in(0.02, 600, "seconds")}
+LARGEST_RATE, LONGEST = 192_000, 600
+"""The limits of options, in Hz and in seconds."""
+
+OPTIONS = {"rate": whole_in(MIN_RATE, LARGEST_RATE, "Hz"), "seconds": number_in(0.02, LONGEST, "seconds")}
 
 LEVELS = {
     "light": RandomSound(shift=0.2, gain=9.0, speed=True),
@@ -47,7 +49,7 @@ SAMPLED_FILES = 512
 
 
 @dataclass(frozen=True)
-class Sound:
+class Sound(FileKind):
     """Recordings of `length` samples, `rate` per second: int16 1 × 1 × length.
 
     Longer recordings are cut at the end, and silence follows the end of shorter ones.
@@ -60,20 +62,10 @@ class Sound:
     nouns: ClassVar[tuple[str, str]] = NOUNS[SOUND]
     endings: ClassVar[tuple[str, ...]] = ENDINGS[SOUND]
     dtype: ClassVar[Any] = np.int16
-    version: ClassVar[int] = 1
-    frames: ClassVar[int] = 1
 
     @property
     def shape(self) -> Shape:
         return 1, 1, self.length
-
-    @property
-    def input_shape(self) -> Shape:
-        return self.shape
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return 1, self.length
 
     @property
     def seconds(self) -> float:
@@ -87,9 +79,7 @@ class Sound:
         The options are "rate" in Hz and "seconds".
         """
         options = checked_options(files.options, OPTIONS, cls.nouns[1])
-        headers = list(_headers(files))
-        if not headers:
-            raise DataError("none of the recordings can be read")
+        headers = files.readable(sound_info, cls.nouns[1], SAMPLED_FILES)
         rate = options.get("rate") or min(MAX_RATE, Counter(header.rate for header in headers).most_common(1)[0][0])
         seconds = sorted(header.seconds for header in headers)
         usual = seconds[min(len(seconds) - 1, int(LENGTH_SHARE * len(seconds)))]
@@ -98,31 +88,19 @@ class Sound:
     def describe(self) -> str:
         return f"{self.seconds:.2f} s from the beginning of each, at {self.rate:,} Hz, one channel"
 
-    def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
-        return self._decoded(source, name).samples
-
     def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
-        decoded = self._decoded(source, name)
+        decoded = decode(source, name, self.rate, self.length)
         return decoded.samples, ", ".join(finding.text for finding in decoded.findings)
 
-    def _decoded(self, source: bytes | Path, name: str) -> DecodedSound:
-        return decode(source, name, self.rate, self.length)
+    def from_array(self, array: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the sample of an array of one channel at the model's rate, of any length.
 
-    def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
-        """Return the sample of a path, the bytes of a file, or an array of one channel at the model's rate.
-
-        Arrays are int16, or real numbers of full scale 1, of any length.
+        Its numbers are int16, or real ones of full scale 1.
         """
-        if isinstance(value, str):
-            return self.read(Path(value), value)
-        if isinstance(value, bytes | bytearray | memoryview):
-            return self.read(bytes(value), name)
-        if not isinstance(value, np.ndarray) or value.ndim != 1 or value.dtype.kind not in "if":
+        is_real = array.dtype.kind == "f"
+        if array.ndim != 1 or not (is_real or array.dtype == np.int16) or not np.isfinite(array).all():
             return None
-        samples = value if value.dtype == np.int16 else to_int16(value) if value.dtype.kind == "f" else None
-        if samples is None or not np.isfinite(value).all():
-            return None
-        cut = samples[: self.length]
+        cut = (to_int16(array) if is_real else array)[: self.length]
         return np.pad(cut, (0, self.length - len(cut))).reshape(self.shape)
 
     def apply(self, samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -173,17 +151,6 @@ class Sound:
             rate, length = int(data["rate"]), int(data["length"])
         except (KeyError, TypeError, ValueError):
             raise DataError("its recordings are not described completely") from None
-        if not MIN_RATE <= rate <= 2**20 or not 0 < length <= 2**26:
+        if not MIN_RATE <= rate <= 2**20 or not 0 < length <= LARGEST_RATE * LONGEST:
             raise DataError("the description of its recordings makes no sense")
         return cls(rate, length)
-
-
-def _headers(files: Files) -> list[SoundInfo]:
-    """Return the headers of some of the files, from all parts of the list; those that cannot be read are left out."""
-    headers = []
-    for number in spread(len(files.names), SAMPLED_FILES).tolist():
-        try:
-            headers.append(sound_info(files.read(number), files.names[number]))
-        except (DataError, OSError):
-            continue
-    return headers

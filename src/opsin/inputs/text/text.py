@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
-from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.kind import Augmentation, FileKind, Files, Shape, Unchanged, file_content
 from opsin.inputs.occlusion import hidden_stretches
 from opsin.inputs.options import checked_options, one_of, whole_in
 from opsin.inputs.registry import ENDINGS, NOUNS, TEXT
 from opsin.inputs.text.augment import MaskedWords
 from opsin.inputs.text.render import render_text, text_html
-from opsin.inputs.text.tokens import BYTES, FIRST, MAX_VOCABULARY, PADDING, UNITS, UNKNOWN, WORDS, split, vocabulary
+from opsin.inputs.text.tokens import (
+    BYTES,
+    FIRST,
+    LARGEST_VOCABULARY,
+    MAX_VOCABULARY,
+    PADDING,
+    UNITS,
+    UNKNOWN,
+    WORDS,
+    split,
+    vocabulary,
+)
 from opsin.nn import Embedding, Layer
 from opsin.tasks.task import Defaults
 from opsin.tasks.text import decode
@@ -37,7 +47,7 @@ MAX_PARTS = 64
 
 OPTIONS = {
     "unit": one_of(*UNITS), "length": whole_in(MIN_LENGTH, 100_000, "tokens"),
-    "vocabulary": whole_in(1, 1_000_000, "words"),
+    "vocabulary": whole_in(1, LARGEST_VOCABULARY, "words"),
 }  # fmt: skip
 
 LENGTH_SHARE = 0.99
@@ -48,7 +58,7 @@ MAX_WORD_CHARACTERS = 12.0
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(FileKind):
     """Texts of `length` tokens: int32 1 × 1 × length, numbers of the tokens in `words`, with 0 after the end.
 
     `unit` is "words" or "bytes". Longer texts are cut at the end. Tokens that are not in the vocabulary have a number
@@ -63,20 +73,10 @@ class Text:
     nouns: ClassVar[tuple[str, str]] = NOUNS[TEXT]
     endings: ClassVar[tuple[str, ...]] = ENDINGS[TEXT]
     dtype: ClassVar[Any] = np.int32
-    version: ClassVar[int] = 1
-    frames: ClassVar[int] = 1
 
     @property
     def shape(self) -> Shape:
         return 1, 1, self.length
-
-    @property
-    def input_shape(self) -> Shape:
-        return self.shape
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return 1, self.length
 
     @property
     def tokens(self) -> int:
@@ -94,7 +94,7 @@ class Text:
         The options are the "unit" (words or bytes), the "length" in them, and the largest "vocabulary".
         """
         options = checked_options(files.options, OPTIONS, cls.nouns[1])
-        texts = list(_readable(files))
+        texts = files.readable(_text, cls.nouns[1])
         characters = sum(len("".join(text.split())) for text in texts)
         parts = [split(text, WORDS) for text in texts]
         count = sum(map(len, parts))
@@ -113,13 +113,6 @@ class Text:
         known = f", {len(self.words):,} different ones" if self.unit == WORDS else ""
         return f"{self.length:,} {self.unit} from the beginning of each{known}"
 
-    def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
-        """Return the numbers of a text's tokens, int32 1 × 1 × length. Raise `DataError` if it has none."""
-        tokens = split(_text(source if isinstance(source, bytes) else _content(source, name), name), self.unit)
-        if not tokens:
-            raise DataError(f"{name}: it holds no words")
-        return self.numbered(tokens)
-
     def numbered(self, tokens: list[str]) -> NDArray[Any]:
         """Return the numbers of tokens, int32 1 × 1 × length."""
         sample = np.full(self.shape, PADDING, np.int32)
@@ -128,18 +121,19 @@ class Text:
         return sample
 
     def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
-        """Return the result of `read`, and a phrase if the text has characters that could not be decoded."""
-        data = source if isinstance(source, bytes) else _content(source, name)
-        damaged = "\ufffd" in _text(data, name)
-        return self.read(data, name), "it has characters that cannot be decoded" if damaged else ""
+        """Return the numbers of a text's tokens, int32 1 × 1 × length, and a phrase if it could not be decoded fully.
+
+        Raise `DataError` if it has no tokens.
+        """
+        text = _text(file_content(source, name, MAX_BYTES + 1), name)
+        tokens = split(text, self.unit)
+        if not tokens:
+            raise DataError(f"{name}: it holds no words")
+        return self.numbered(tokens), "it has characters that cannot be decoded" if "\ufffd" in text else ""
 
     def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
-        """Return the sample of a text, or of its bytes; `numpy` arrays are samples."""
-        if isinstance(value, str):
-            return self.numbered(split(value, self.unit))
-        if isinstance(value, bytes | bytearray | memoryview):
-            return self.read(bytes(value), name)
-        return None
+        """Return the sample of a text, or of its bytes."""
+        return self.numbered(split(value, self.unit)) if isinstance(value, str) else super().from_value(value, name)
 
     def apply(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Return the numbers of tokens as float32, which is exact below 2^24."""
@@ -196,24 +190,14 @@ class Text:
             words, length, unit = tuple(map(str, data["words"])), int(data["length"]), str(data["unit"])
         except (KeyError, TypeError, ValueError):
             raise DataError("its texts are not described completely") from None
-        if unit not in UNITS or not 0 < length <= 2**20 or len(words) > MAX_VOCABULARY or len({*words}) < len(words):
+        if (
+            unit not in UNITS
+            or not 0 < length <= 2**20
+            or len(words) > LARGEST_VOCABULARY
+            or len({*words}) < len(words)
+        ):
             raise DataError("the description of its texts makes no sense")
         return cls(words, length, unit)
-
-
-def _content(path: Path, name: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"{name}: {error.strerror}") from None
-
-
-def _readable(files: Files) -> Iterator[str]:
-    """Yield the texts of files; those that are no text are left out."""
-    for number, name in enumerate(files.names):
-        with suppress(DataError):
-            yield _text(files.read(number), name)
 
 
 def _text(data: bytes, name: str) -> str:

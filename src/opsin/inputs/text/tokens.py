@@ -17,7 +17,8 @@ WORD = re.compile(r"n't\b|'\w+|\w+?(?=n't\b)|\w+|[^\w\s]")
 """A word, or one other character that is not a space. "isn't" is "is" and "n't", "film's" is "film" and "'s", as in the
 Penn Treebank (Marcus, Santorini & Marcinkiewicz 1993): each part has a vector, so fewer words are rare."""
 
-MAX_VOCABULARY = 50_000
+MAX_VOCABULARY, LARGEST_VOCABULARY = 50_000, 1_000_000
+"""The most words of a vocabulary without and with an option that asks for more."""
 
 
 def split(text: str, unit: str) -> list[str]:

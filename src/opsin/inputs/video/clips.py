@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
-from opsin.base.spread import spread
-from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.kind import Augmentation, FileKind, Files, Shape, Unchanged, file_content
 from opsin.inputs.occlusion import figure_html, strip
 from opsin.inputs.options import checked_options, number_in, whole_in
 from opsin.inputs.registry import ENDINGS, NOUNS, VIDEO
 from opsin.inputs.video.augment import ChangedClips
-from opsin.inputs.video.decode import clip_info, file_bytes, frames_at
+from opsin.inputs.video.decode import clip_info, frames_at
 from opsin.inputs.video.render import render_clip
 from opsin.nn import Layer
 from opsin.tasks.task import Defaults
@@ -44,7 +43,7 @@ STILL = 0.5
 
 
 @dataclass(frozen=True)
-class Clips:
+class Clips(FileKind):
     """`count` frames at even intervals of the `seconds` in the middle of each clip: uint8 3 × (count · side) × side.
 
     A frame is `side` × `side` pixels, and the next one follows below it. The interval is the same for all clips,
@@ -60,20 +59,10 @@ class Clips:
     nouns: ClassVar[tuple[str, str]] = NOUNS[VIDEO]
     endings: ClassVar[tuple[str, ...]] = ENDINGS[VIDEO]
     dtype: ClassVar[Any] = np.uint8
-    version: ClassVar[int] = 1
-    frames: ClassVar[int] = 1
 
     @property
     def shape(self) -> Shape:
         return 3, self.count * self.side, self.side
-
-    @property
-    def input_shape(self) -> Shape:
-        return self.shape
-
-    @property
-    def size(self) -> tuple[int, int]:
-        return self.count * self.side, self.side
 
     @classmethod
     def fitted(cls, files: Files) -> Self:
@@ -82,14 +71,7 @@ class Clips:
         The options are "frames", "side" in pixels, and "seconds".
         """
         options = checked_options(files.options, OPTIONS, cls.nouns[1])
-        lengths, error = [], None
-        for number in spread(len(files.names), SAMPLED_FILES).tolist():
-            try:
-                lengths.append(clip_info(files.read(number), files.names[number]).seconds)
-            except (DataError, OSError) as problem:
-                error = error or problem
-        if not lengths:
-            raise DataError(f"none of the clips can be read, such as {error}")
+        lengths = files.readable(lambda data, name: clip_info(data, name).seconds, cls.nouns[1], SAMPLED_FILES)
         usual = float(f"{np.median(lengths):.3g}")
         seconds = options.get("seconds") or max(MIN_SECONDS, min(MAX_SECONDS, usual))
         return cls(options.get("frames") or COUNT, options.get("side") or SIDE, seconds)
@@ -98,11 +80,8 @@ class Clips:
         frames = "1 frame" if self.count == 1 else f"{self.count} frames"
         return f"{frames} of {self.side} × {self.side} from the {self.seconds:g} s in the middle of each"
 
-    def read(self, source: bytes | Path, name: str) -> NDArray[Any]:
-        return self.read_with_remark(source, name)[0]
-
     def read_with_remark(self, source: bytes | Path, name: str) -> tuple[NDArray[Any], str]:
-        data = file_bytes(source, name)
+        data = file_content(source, name)
         info = clip_info(data, name)
         if info.is_cut:
             raise DataError(f"{name}: it is cut short: it has {len(info.times):,} of {info.declared:,} frames")
@@ -129,15 +108,10 @@ class Clips:
         """Return a sample as frames T × S × S × 3."""
         return np.ascontiguousarray(sample.reshape(3, self.count, self.side, self.side).transpose(1, 2, 3, 0))
 
-    def from_value(self, value: Any, name: str) -> NDArray[Any] | None:
-        """Return the sample of a path, the bytes of a file, or an array of frames uint8 T × S × S × 3."""
-        if isinstance(value, str):
-            return self.read(Path(value), value)
-        if isinstance(value, bytes | bytearray | memoryview):
-            return self.read(bytes(value), name)
-        expected = (self.count, self.side, self.side, 3)
-        is_clip = isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.shape == expected
-        return self._sample(value) if is_clip else None
+    def from_array(self, array: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the sample of an array of frames, uint8 T × S × S × 3."""
+        is_clip = array.dtype == np.uint8 and array.shape == (self.count, self.side, self.side, 3)
+        return self._sample(array) if is_clip else None
 
     def apply(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Return pixels of about -1 to 1."""

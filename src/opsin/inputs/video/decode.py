@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,14 +121,6 @@ def frames_at(data: bytes, name: str, info: ClipInfo, times: NDArray[np.float64]
         raise DataError(f"{name}: only {len(found)} of {len(wanted)} frames can be decoded; record or copy it again")
     usable = np.array(sorted(found))
     return np.stack([found[int(usable[np.abs(usable - number).argmin()])] for number in shown])
-
-
-def file_bytes(source: bytes | Path, name: str) -> bytes:
-    """Return the content of a file. Raise `DataError` if it cannot be read."""
-    try:
-        return source if isinstance(source, bytes) else source.read_bytes()
-    except OSError as error:
-        raise DataError(f"{name}: {error.strerror}") from None
 
 
 def _av() -> Any:
