@@ -100,3 +100,11 @@ def test_what_is_not_there_is_said_in_terms_of_the_kind(tmp_path: Path) -> None:
     source = write_waves(tmp_path / "waves", 8)
     with pytest.raises(DataError, match="no signals that are annotated for detection"):
         load(source, task="detection")
+
+
+def test_groups_of_annotated_samples_stay_together(tmp_path: Path) -> None:
+    data = load(write_waves(tmp_path / "waves", 80), input_options={"groups": r"/\d*?(\d)\.csv"})
+    digits = [{name.rpartition(".")[0][-1] for name in split.names or ()} for split in data.splits.values()]
+    assert sum(map(len, digits)) == 10 and len(digits) == 3
+    assert data.receipt is not None and "signals of one source stay together (10 sources)" in str(data.receipt)
+    assert data.grouped_by == r"/\d*?(\d)\.csv"

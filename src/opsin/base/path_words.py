@@ -89,3 +89,10 @@ def splits_mentioned(name: str) -> list[str]:
 def split_mentioned(name: str) -> str:
     """Return the first split that a name mentions; "" if it mentions none."""
     return next(iter(splits_mentioned(name)), "")
+
+
+def split_of_file(path: str) -> str:
+    """Return the split that a file is named after: train.csv, reviews_test.tsv, test/reviews.csv; "" for others."""
+    folder, _, name = path.rpartition("/")
+    stem = name.rpartition(".")[0]
+    return split_named(stem) or split_mentioned(stem) or split_named(folder.rpartition("/")[2])

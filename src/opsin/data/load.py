@@ -18,7 +18,7 @@ from opsin.data.ingest.classes import ClassIngest
 from opsin.data.ingest.decode_settings import DecodeSettings
 from opsin.data.ingest.messages import value_text
 from opsin.data.ingest.resize import resized
-from opsin.data.ingest.rows import fitted_rows, linked_rows, measured_rows, scan_rows
+from opsin.data.ingest.rows import load_rows
 from opsin.data.ingest.sample_groups import OPTION as GROUPS
 from opsin.data.ingest.sample_groups import sample_groups
 from opsin.data.ingest.samples import fitted_input, scan_samples, source_kind
@@ -189,7 +189,7 @@ def load_source(
             raise DataError(
                 f"{path or source.name} holds rows of several inputs, the model takes {_noun(preprocessing)}"
             )
-        return _load_rows(source, given, size, seed, on_progress, path or source.name, begin)
+        return load_rows(source, given, size, seed, on_progress, path or source.name)
     kind = source_kind(source)
     if kind != (IMAGE if given is None else given.kind) and (given or preprocessing):
         raise DataError(f"{path or source.name} holds {NOUNS[kind][1]}, and the model takes {_noun(given)}")
@@ -197,9 +197,11 @@ def load_source(
         groups, others = sample_groups(source.items, input_options or {}, required=given is None)
         sample_input = given or fitted_input(source, kind, others)
         result = scan_samples(source, sample_input, on_progress)
+        name = path or source.name
         if isinstance(source, AnnotatedSource):
-            return annotated_dataset(source, result, seed, None, path or source.name, begin, sample_input)
-        data = ClassIngest(source, result, seed, None, path or source.name, sample_input, groups).dataset(begin)
+            data = annotated_dataset(source, result, seed, None, name, begin, sample_input, groups=groups)
+        else:
+            data = ClassIngest(source, result, seed, None, name, sample_input, groups).dataset(begin)
         return replace(data, grouped_by=str((input_options or {}).get(GROUPS, "")))
     framing = Stretch() if isinstance(source, AnnotatedSource) else None
     settings = DecodeSettings((3, size, size), framing) if size else framing
@@ -211,16 +213,3 @@ def load_source(
     if isinstance(source, AnnotatedSource):
         return annotated_dataset(source, result, seed, preprocessing, path or source.name, begin)
     return ClassIngest(source, result, seed, preprocessing, path or source.name).dataset(begin)
-
-
-def _load_rows(
-    source: Rows, given: Any, size: int | None, seed: int, on_progress: Progress | None, path: str, begin: float
-) -> Dataset:
-    """Load rows of several columns; `given` is the input of a model, if they are for one."""
-    input = given or fitted_rows(source, size)
-    source = source.as_kinds([column.kind.kind for column in input.columns])
-    result = scan_rows(source, input, on_progress)
-    if source.quantity:
-        together = linked_rows(source, result.usable)
-        return annotated_dataset(measured_rows(source), result, seed, None, path, begin, input, together)
-    return ClassIngest(source, result, seed, None, path, input).dataset(begin)

@@ -22,6 +22,8 @@ class ImageView(ABC):
 
     dtype = np.dtype(np.uint8)
     ndim = 4
+    compact = False
+    """Whether the view is in memory already, and takes less than an array of its images would."""
 
     def __init__(self, count: int, shape: tuple[int, int, int]) -> None:
         self.shape = (count, *shape)

@@ -116,6 +116,10 @@ class InputKind(Protocol):
         Raise `DataError` if none can be read, and `UsageError` for options that make no sense.
         """
 
+    @classmethod
+    def whole_options(cls, files: Files) -> Mapping[str, Any]:
+        """Return the options of `fitted` with which nothing is cut off, for tasks whose answers are about all of it."""
+
     def describe(self) -> str:
         """Return what the samples are used as: "1.00 s at 8,000 Hz"."""
 
@@ -173,6 +177,10 @@ class FileKind(ABC):
 
     version: ClassVar[int] = 1
     frames: ClassVar[int] = 1
+
+    @classmethod
+    def whole_options(cls, files: Files) -> Mapping[str, Any]:
+        return {}
 
     @property
     @abstractmethod

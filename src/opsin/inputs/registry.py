@@ -13,6 +13,9 @@ from opsin.base.path_words import SIGNAL_ENDINGS, SOUND_ENDINGS, TEXT_ENDINGS, V
 
 IMAGE, SOUND, TEXT, SIGNAL, VIDEO, SEVERAL = "image", "sound", "text", "signal", "video", "several"
 
+NUMBER, FILE_KINDS = "number", (IMAGE, SOUND, SIGNAL)
+"""What a column of a table may hold besides: numbers; and the kinds of which its cells are paths."""
+
 KINDS = {SOUND: "Sound", TEXT: "Text", SIGNAL: "Signal", VIDEO: "Clips", SEVERAL: "Several"}
 """The class of each kind in the package of its name. It is imported on first use, so that starting stays cheap."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opsin.base.errors import DataError, UsageError
-from opsin.data.several import Several
 from opsin.data.sources.rows import table_rows
+
+if TYPE_CHECKING:  # starting stays cheap
+    from opsin.data.several import Several
 
 
 def row_contents(input: Several, arguments: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any] | DataError]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from time import perf_counter
 from typing import Any
@@ -16,10 +17,10 @@ from opsin.data.ingest.duplicate_groups import DuplicateGroups
 from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.high_depth import HighDepth
 from opsin.data.ingest.receipt import Receipt
+from opsin.data.ingest.sample_groups import joined, sources_note
 from opsin.data.ingest.scan import Scan
 from opsin.data.ingest.split import assign_splits, content_ranks
 from opsin.data.items import SPLITS, TEST, TRAIN, VALIDATION
-from opsin.data.pixels import take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources.annotated import AnnotatedSource
 from opsin.inputs.kind import InputKind
@@ -36,11 +37,13 @@ def annotated_dataset(
     begin: float,
     input: InputKind | None = None,
     together: NDArray[np.intp] | None = None,
+    groups: Sequence[str] = (),
 ) -> Dataset:
     """Return the data set with its receipt; `begin` is the time at which loading began.
 
-    `input` is the kind of the samples if they are no images, and `together` their groups that are not divided. Raise
-    `DataError` if there are too few usable samples to train on and to measure with.
+    `input` is the kind of the samples if they are no images, `groups` are what the items come from, and `together` the
+    groups of usable ones that a split may not divide, if not those of duplicates. Raise `DataError` if there are too
+    few usable samples to train on and to measure with.
     """
     one, many = NOUNS[IMAGE if input is None else input.kind]
     index, usable, annotations = result.file_index, result.usable, source.annotations
@@ -52,17 +55,19 @@ def annotated_dataset(
     size = (result.pixels.shape[2], result.pixels.shape[3])
     targets = source.task.load_targets(images, source.tree, size, annotations.settings)
     digests, source_splits = index.digests[usable], [image.split for image in images]
-    groups = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
+    duplicates = DuplicateGroups.of(digests, index.thumbnail_hashes[usable], index.sizes[usable])
     if annotations.split_note or input is not None:  # the reader split a film by time, or there are no thumbnails
-        groups = groups.exact_only()
+        duplicates = duplicates.exact_only()
     if len(np.unique(digests, axis=0)) < 2:
         raise DataError(f"{path} holds {len(images):,} copies of a single {one}; there is nothing to learn from them")
-    near = groups.near if together is None else together
+    sources = [groups[row] for row in usable.tolist()] if groups else []
+    near = joined(duplicates.near if together is None else together, sources)
     ranks, whole, min_groups = content_ranks(digests, seed), f"the {many}", 1
     if isinstance(targets, GroupedTargets):
         near, whole, min_groups = targets.groups().astype(np.intp), f"the {many}, whose groups are not divided", 2
         ranks = ranks[np.unique(near, return_index=True)[1][np.unique(near, return_inverse=True)[1]]]
     splits, note = assign_splits(source_splits, targets.strata(), near, ranks, whole, min_groups)
+    note += sources_note(sources, many)
     rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
     if not len(rows[TRAIN]) or not len(rows[TEST]):
         empty = TEST if len(rows[TRAIN]) else TRAIN
@@ -74,7 +79,7 @@ def annotated_dataset(
     names = [source.items[row].name for row in usable.tolist()]
     parts = {
         split: AnnotatedImages(
-            decode.select(pixels, part) if input is None else take(pixels, part),
+            decode.select(pixels, part),
             targets.take(part),
             task,
             tuple(names[row] for row in part.tolist()),
@@ -86,7 +91,7 @@ def annotated_dataset(
     counts = {split: dict(zip(task.labels, images.counts(), strict=False)) for split, images in parts.items()}
     receipt = Receipt(
         source.name, counts, annotations.split_note or note, parts[TRAIN].shape, Sizes.of(index.sizes[usable]),
-        problems, groups.duplicates(names, [""] * len(names), splits.tolist()), groups.compared, (), (),
+        problems, duplicates.duplicates(names, [""] * len(names), splits.tolist()), duplicates.compared, (), (),
         perf_counter() - begin, result.cached, (*source.notes, *annotations.notes, *class_names.notes(task.labels)),
         result.pixel_range, depth.types, depth.clipped, depth.remarks, task.name, task.subject(), annotations.form,
         {split: len(images) for split, images in parts.items()}, annotations.counts,

@@ -16,14 +16,12 @@ from opsin.data.ingest.duplicate_groups import DuplicateGroups
 from opsin.data.ingest.findings import Sizes
 from opsin.data.ingest.high_depth import HighDepth
 from opsin.data.ingest.receipt import Receipt
-from opsin.data.ingest.rows import linked_rows
-from opsin.data.ingest.sample_groups import joined
+from opsin.data.ingest.sample_groups import joined, sources_note
 from opsin.data.ingest.scan import Scan
 from opsin.data.ingest.split import FEW_IMAGES, assign_splits, content_ranks, counts_by_class
 from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, Source
 from opsin.data.pixels import Pixels, take
 from opsin.data.preprocessing import Inverted, Preprocessing
-from opsin.data.sources.rows import Rows
 from opsin.inputs.kind import InputKind
 from opsin.inputs.registry import IMAGE, NOUNS
 
@@ -40,8 +38,12 @@ class ClassIngest:
         path: str,
         input: InputKind | None = None,
         groups: Sequence[str] = (),
+        together: NDArray[np.intp] | None = None,
     ) -> None:
-        """`input` is the kind of the samples if they are no images; `groups` are what the items come from."""
+        """`input` is the kind of the samples if they are no images; `groups` are what the items come from.
+
+        `together` are the groups of the usable items that a split may not divide, if not those of duplicates.
+        """
         self.input, self.groups = input, groups
         self.nouns = NOUNS[IMAGE if input is None else input.kind]
         self.source = source
@@ -58,6 +60,7 @@ class ClassIngest:
         self.classes, positions, untrained = self._classes(result.usable)
         self.problems += untrained
         self.usable = result.usable[positions]
+        self.together = None if together is None else joined(together[positions])
         self.pixels = take(result.pixels, positions) if len(positions) < len(result.usable) else result.pixels
         self.items = [source.items[index] for index in self.usable.tolist()]
 
@@ -104,11 +107,9 @@ class ClassIngest:
         source_splits = [item.split for item in self.items]
         rank = content_ranks(digests, self.seed)
         sources = [self.groups[number] for number in usable.tolist()] if self.groups else []
-        together = linked_rows(self.source, usable) if isinstance(self.source, Rows) else groups.near
-        together = joined(together, sources) if any(sources) else together
+        together = joined(groups.near if self.together is None else self.together, sources)
         splits, split_note = assign_splits(source_splits, labels, together, rank, few=FEW_IMAGES)
-        if any(sources):
-            split_note += f"; {self.nouns[1]} of one source stay together ({len({*sources} - {''}):,} sources)"
+        split_note += sources_note(sources, self.nouns[1])
         invert = self.preprocessing is not None and self.preprocessing.dark_background
         pixels = Inverted.invert(self.pixels) if invert else self.pixels
         train, validation, test = (self._images(pixels, labels, splits == split) for split in (TRAIN, VALIDATION, TEST))
@@ -133,8 +134,7 @@ class ClassIngest:
     def _images(self, pixels: Pixels, labels: NDArray[np.int32], selected: NDArray[np.bool_]) -> LabeledImages:
         rows = np.flatnonzero(selected)
         names = tuple(self.items[row].name for row in rows)
-        select = take if isinstance(self.source, Rows) else decode.select  # a view of rows holds each image once
-        return LabeledImages(select(pixels, rows), labels[rows], self.classes, names, self.input)
+        return LabeledImages(decode.select(pixels, rows), labels[rows], self.classes, names, self.input)
 
     def _content(self, source_splits: list[str]) -> str:
         """Return a digest of the files, their classes and splits that is independent of file names and decoding."""

@@ -249,9 +249,9 @@ def fits_in_memory(pixels: Pixels) -> bool:
 
 
 def select(pixels: Pixels, rows: NDArray[np.intp]) -> Pixels:
-    """Return some of the images: in memory if all images fit there, otherwise as a view."""
+    """Return some of the images: in memory if all images fit there, otherwise as a view; `compact` views stay views."""
     part = take(pixels, rows)
-    return part[:] if isinstance(part, ImageView) and fits_in_memory(pixels) else part
+    return part[:] if isinstance(part, ImageView) and not part.compact and fits_in_memory(pixels) else part
 
 
 def record_digest(file_index: FileIndex, index: int, data: bytes) -> None:

@@ -1,34 +1,54 @@
-"""Read rows of several columns: every different cell once, so that an image with many questions is decoded once."""
+"""Load rows of several columns: every different cell is read once, an image with many questions is decoded once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
+from opsin.data.dataset import Dataset
+from opsin.data.ingest.annotated import annotated_dataset
+from opsin.data.ingest.classes import ClassIngest
 from opsin.data.ingest.decode import record_problems
 from opsin.data.ingest.file_index import DECODED, FAILED, FileIndex
+from opsin.data.ingest.sample_groups import joined
 from opsin.data.ingest.samples import MAX_SAMPLE_BYTES
 from opsin.data.ingest.scan import Scan
 from opsin.data.items import EMPTY, TEST, VALIDATION, FileProblem
 from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import ImageView
 from opsin.data.several import Several
-from opsin.data.several.columns import FILE_KINDS, Column, column_kind
+from opsin.data.several.columns import Column, column_kind
 from opsin.data.sources.annotated import AnnotatedSource
 from opsin.data.sources.rows import Rows
 from opsin.data.store import DIGEST_BYTES
 from opsin.inputs.kind import Files
+from opsin.inputs.registry import FILE_KINDS
 from opsin.tasks.registry import REGRESSION, find_task
 
 OPTIONAL_SHARE = 0.05
 """If so many training rows have an empty cell in a column, the network learns what an empty cell means. In columns with
 fewer, they are problems."""
+
+
+def load_rows(
+    source: Rows, given: Several | None, size: int | None, seed: int, on_progress: Progress | None, path: str
+) -> Dataset:
+    """Load rows; `given` is the input of a model, if they are for one, and otherwise `size` the side of images."""
+    begin = perf_counter()
+    input = given or fitted_rows(source, size)
+    source = source.as_kinds([column.kind.kind for column in input.columns])
+    result = scan_rows(source, input, on_progress)
+    together = linked_rows(source, result.usable)
+    if source.quantity:
+        return annotated_dataset(measured_rows(source), result, seed, None, path, begin, input, together)
+    return ClassIngest(source, result, seed, None, path, input, together=together).dataset(begin)
 
 
 def fitted_rows(source: Rows, size: int | None) -> Several:
@@ -138,6 +158,8 @@ def _read_column(
 class RowView(ImageView):
     """The rows with these numbers: the bytes of their cells one after the other."""
 
+    compact = True
+
     def __init__(self, cells: Sequence[ColumnCells], rows: NDArray[np.intp], shape: tuple[int, int, int]) -> None:
         super().__init__(len(rows), shape)
         self.cells, self.rows = cells, rows
@@ -157,23 +179,11 @@ def linked_rows(source: Rows, usable: NDArray[np.intp]) -> NDArray[np.intp]:
 
     They belong to one split: otherwise a network is measured on images that it has seen.
     """
-    places = [place for place, kind in enumerate(source.kinds) if kind in FILE_KINDS]
-    first = np.arange(len(usable), dtype=np.intp)
-
-    def root(row: int) -> int:
-        while first[row] != row:
-            first[row] = first[first[row]]
-            row = int(first[row])
-        return row
-
-    for place in places:
-        owners: dict[str, int] = {}
-        for row, index in enumerate(usable.tolist()):
-            cell = source.cells[index][place]
-            if cell:
-                one, other = root(owners.setdefault(cell, row)), root(row)
-                first[max(one, other)] = min(one, other)
-    return np.array([root(row) for row in range(len(usable))], np.intp)
+    linked = np.arange(len(usable), dtype=np.intp)
+    for place, kind in enumerate(source.kinds):
+        if kind in FILE_KINDS:
+            linked = joined(linked, [source.cells[row][place] for row in usable.tolist()])
+    return linked
 
 
 def measured_rows(source: Rows) -> AnnotatedSource:

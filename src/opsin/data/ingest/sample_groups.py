@@ -54,11 +54,19 @@ def _by_expression(items: Sequence[Item], text: str, required: bool) -> list[str
     return [(match[1] or "") if match else "" for match in matches]
 
 
-def joined(numbers: NDArray[np.intp], names: Sequence[str]) -> NDArray[np.intp]:
+def sources_note(names: Sequence[str], many: str) -> str:
+    """Return the end of a sentence about splits, if samples have the names of groups; else ""."""
+    count = len({*names} - {""})
+    return f"; {many} of one source stay together ({count:,} sources)" if count else ""
+
+
+def joined(numbers: NDArray[np.intp], names: Sequence[str] = ()) -> NDArray[np.intp]:
     """Return groups, a number for each of N samples, that join those of `numbers` and those of the same name.
 
-    Samples with the name "" are joined by their numbers alone. A group has the number of its first sample.
+    Samples with the name "", or without names, are joined by their numbers alone. A group has the number of its first
+    sample.
     """
+    names = names or [""] * len(numbers)
     parents = list(range(len(names)))
 
     def root(place: int) -> int:

@@ -19,7 +19,6 @@ from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import ImageView, Pixels
 from opsin.inputs import InputKind, find_kind, kind_of_names
 from opsin.inputs.kind import Files
-from opsin.inputs.whole import whole_options
 
 MAX_SAMPLE_BYTES = 2**30
 """Bytes of samples that are held in memory; more are read from their files on each access."""
@@ -37,7 +36,7 @@ def fitted_input(source: Source, kind: str, options: Mapping[str, Any] = Mapping
     names = [source.items[number].name for number in numbers]
     files = Files(names, lambda position: source.read(numbers[position]), options)
     if getattr(getattr(source, "task", None), "whole", False):  # what is cut off would be missing
-        files = replace(files, options={**whole_options(kind, files), **options})
+        files = replace(files, options={**find_kind(kind).whole_options(files), **options})
     fitted: InputKind = find_kind(kind).fitted(files)
     return fitted
 

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
 from opsin.data.several.image import ColumnImage
-from opsin.data.several.number import NUMBER, Number
-from opsin.inputs.registry import IMAGE, SIGNAL, SOUND, TEXT, find_kind
+from opsin.data.several.number import Number
+from opsin.inputs.registry import IMAGE, NUMBER, SIGNAL, SOUND, TEXT, find_kind
 
 COLUMN_KINDS = (IMAGE, SOUND, SIGNAL, TEXT, NUMBER)
-FILE_KINDS = (IMAGE, SOUND, SIGNAL)
-"""Kinds whose cells are paths."""
 
 
 def column_kind(name: str) -> Any:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
 from opsin.inputs.kind import Augmentation, Files, Shape, Unchanged
+from opsin.inputs.registry import NUMBER
 from opsin.nn import Layer
 from opsin.tasks.text import decode, number
-
-NUMBER = "number"
 
 LIMIT = 4.0
 """Numbers are cut at this many standard deviations from the mean, so that a typing error does not become a giant."""

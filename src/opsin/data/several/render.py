@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from opsin.data.several.columns import Column
-from opsin.data.several.number import NUMBER
 from opsin.inputs.occlusion import colour, figure_html
-from opsin.inputs.registry import IMAGE, TEXT
+from opsin.inputs.registry import IMAGE, NUMBER, TEXT
 
 SIDE, MARGIN, LINE, CHARACTERS = 192, 6, 18, 30
 MIN_SHOWN = 0.15

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from opsin.base.errors import DataError
 from opsin.data.several.augment import ChangedColumns
-from opsin.data.several.columns import FILE_KINDS, Column
+from opsin.data.several.columns import Column
 from opsin.data.several.render import cell_html, render_cells
 from opsin.data.several.trunks import Columns, Place
 from opsin.data.several.values import column_sample
 from opsin.inputs.kind import Augmentation, FileKind, Files, Shape, file_content
-from opsin.inputs.registry import IMAGE, NOUNS, SEVERAL
+from opsin.inputs.registry import FILE_KINDS, IMAGE, NOUNS, SEVERAL
 from opsin.nn import Layer
 from opsin.tasks.task import Defaults
 

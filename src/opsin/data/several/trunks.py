@@ -7,9 +7,8 @@ from math import isqrt, prod
 from typing import Any
 
 from opsin import ops
-from opsin.data.several.number import NUMBER
 from opsin.inputs.kind import Shape
-from opsin.inputs.registry import IMAGE, SOUND, TEXT
+from opsin.inputs.registry import IMAGE, NUMBER, SOUND, TEXT
 from opsin.ir import Tensor
 from opsin.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Layer, Linear, MaxPool2d, ReLU, Sequential
 from opsin.nn.initializers import normal

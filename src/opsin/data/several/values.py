@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from opsin.base.errors import DataError
-from opsin.data.several.columns import FILE_KINDS, Column
+from opsin.data.several.columns import Column
 from opsin.data.several.image import ColumnImage
+from opsin.inputs.registry import FILE_KINDS
 from opsin.ir import show
 from opsin.ir.arguments import called
 

@@ -8,11 +8,29 @@ from typing import Any
 
 from opsin.data.file_io import MAX_IMAGE_BYTES
 from opsin.tasks.problems import LARGE_FILE, UNREADABLE_FILE, AnnotationFault
-from opsin.tasks.tables.table import Row, Table, parse
+from opsin.tasks.tables.table import Row, Table, is_table, parse
 from opsin.tasks.text import decode
 
 JSON_LINES = (".jsonl", ".ndjson")
 JSON = (".json",)
+
+
+MAX_TABLES = 100
+"""More tables in one folder or archive are samples themselves, such as signals."""
+
+
+def outer_tables(
+    paths: Iterable[str], endings: tuple[str, ...] = JSON_LINES, limit: int | None = MAX_TABLES
+) -> list[str]:
+    """Return the paths of the tables, CSV, TSV or with one of the JSON `endings`, in the outermost folder of any.
+
+    Nothing is returned if there are more than `limit` in all folders.
+    """
+    tables = [path for path in paths if is_table(path) or path.lower().endswith(endings)]
+    if limit is not None and len(tables) > limit:
+        return []
+    depth = min((path.count("/") for path in tables), default=0)
+    return [path for path in tables if path.count("/") == depth]
 
 
 def any_table(path: str, data: bytes) -> Table | None:

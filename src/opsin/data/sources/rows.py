@@ -9,31 +9,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opsin.base.errors import DataError
-from opsin.base.path_words import SIGNAL_ENDINGS, has_sample_ending, split_mentioned, split_named
+from opsin.base.path_words import SIGNAL_ENDINGS, has_sample_ending, split_named, split_of_file
 from opsin.data.file_io import read_file
 from opsin.data.items import MISSING, UNLABELLED, UNSPLIT, FileProblem, Item, ItemError, printable
 from opsin.data.sources.file_tree import FileTree
-from opsin.data.sources.json_table import JSON, JSON_LINES, any_table
+from opsin.data.sources.json_table import JSON, JSON_LINES, MAX_TABLES, any_table, outer_tables
 from opsin.data.sources.names import quoted_list
 from opsin.data.sources.texts import OTHER_LABEL_NAMES
-from opsin.inputs.registry import IMAGE, SEVERAL, SIGNAL, TEXT, kind_of_names
+from opsin.inputs.registry import FILE_KINDS, IMAGE, NUMBER, SEVERAL, SIGNAL, TEXT, kind_of_names
 from opsin.tasks.problems import AnnotationFault
 from opsin.tasks.registry import CLASSIFICATION, REGRESSION
-from opsin.tasks.tables.names import LABEL_NAMES, SPLIT_NAMES, head
-from opsin.tasks.tables.table import Table, is_table
-from opsin.tasks.text import number
+from opsin.tasks.tables.names import LABEL_NAMES, SPLIT_NAMES, head, most_likely
+from opsin.tasks.tables.table import Table
+from opsin.tasks.text import decode, number
 
-NUMBER = "number"
-FILE_KINDS = (IMAGE, "sound", SIGNAL)
+QUESTION_NAMES, ANSWER = ("question", "query"), "answer"
+"""Names of columns of texts that, next to one of images, make a table one of several inputs without --inputs."""
 
-QUESTION_NAMES = ("question", "query")
-"""Names of a column of texts that, next to one of images, make a table one of several inputs without --inputs."""
+BEGINNING = 2**20
+"""Bytes of a table in which its titles occur."""
 
 MAX_NUMBERED_CLASSES, MAX_CLASSES_SHARE = 20, 0.05
 """Answers that are numbers are quantities if they have more different values, also as a share of the rows."""
 
 SAMPLE_ROWS = 500
-MAX_TABLES = 100
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,9 @@ def open_rows(tree: FileTree, inputs: Sequence[str], target: Sequence[str], task
     Without `inputs`, tables of images with a question and an answer are taken, and None is returned for others.
     Several tables belong together if they are named after splits. Raise `DataError` if a column is not there.
     """
-    endings = JSON_LINES + JSON
-    paths = [path for path in tree.paths if is_table(path) or path.lower().endswith(endings)]
-    if len(paths) > MAX_TABLES and not inputs:
-        return None
-    depth = min((path.count("/") for path in paths), default=0)
-    tables = [table for path in paths if path.count("/") == depth and (table := _table(tree, path))]
-    named = [table for table in tables if _split(table.path)]
+    paths = outer_tables(tree.paths, JSON_LINES + JSON, None if inputs else MAX_TABLES)
+    tables = [table for path in paths if (table := _table(tree, path, is_plain=not inputs))]
+    named = [table for table in tables if split_of_file(table.path)]
     tables = named if len(named) > 1 else tables[:1] if inputs else [table for table in tables if _is_plain(table)][:1]
     if not tables or (not inputs and not all(map(_is_plain, tables))):
         if inputs:
@@ -125,7 +120,7 @@ def _rows_of(
     for table in tables:
         columns, answer = [_find(table, name) for name in names], _find(table, label)
         split = next((c for c, title in enumerate(table.titles) if head(title) in SPLIT_NAMES), None)
-        default = _split(table.path) if len(tables) > 1 else ""
+        default = split_of_file(table.path) if len(tables) > 1 else ""
         folder = posixpath.dirname(table.path)
         for row in table.rows:
             name = printable(_place(table, row.line))
@@ -163,12 +158,22 @@ def _place(table: Table, line: int) -> str:
     return f"{table.path}, row {line}" if table.path.lower().endswith(JSON) else table.place(line)
 
 
-def _table(tree: FileTree, path: str) -> Table | None:
+def _table(tree: FileTree, path: str, is_plain: bool) -> Table | None:
+    """Return a table of several columns, or None. Only one with questions and answers is of use if it `is_plain`."""
     try:
-        table = any_table(path, tree.read(path))
+        data = tree.read(path)
+        if is_plain and not _names_questions(data):
+            return None
+        table = any_table(path, data)
     except (AnnotationFault, DataError):
         return None
     return table if table and len(table.titles) > 1 else None
+
+
+def _names_questions(data: bytes) -> bool:
+    """Return whether a table may have the titles of `_is_plain`, without parsing it: annotations can be large."""
+    beginning = decode(data[:BEGINNING]).lower()
+    return ANSWER in beginning and any(name in beginning for name in QUESTION_NAMES)
 
 
 def _find(table: Table, name: str) -> int:
@@ -188,10 +193,9 @@ def _label(table: Table, inputs: Sequence[str], target: Sequence[str]) -> str:
     if target:
         return table.titles[_find(table, target[0])]
     rest = [title for title in table.titles if title not in inputs and head(title) not in SPLIT_NAMES]
-    for name in (*LABEL_NAMES, *OTHER_LABEL_NAMES):
-        for title in rest:
-            if head(title) == name:
-                return title
+    place = most_likely([head(title) for title in rest], (*LABEL_NAMES, *OTHER_LABEL_NAMES))
+    if place is not None:
+        return rest[place]
     if len(rest) == 1:
         return rest[0]
     raise DataError(f"{printable(table.path)}: which column holds the answers? Give it by --target")
@@ -218,12 +222,7 @@ def _plain_inputs(table: Table) -> list[str]:
 
 def _is_plain(table: Table) -> bool:
     inputs = _plain_inputs(table)
-    return len(inputs) == 2 and head(inputs[1]) in QUESTION_NAMES and any(head(t) == "answer" for t in table.titles)
-
-
-def _split(path: str) -> str:
-    stem = path.rpartition("/")[2].rpartition(".")[0]
-    return split_named(stem) or split_mentioned(stem) or split_named(path.rpartition("/")[0].rpartition("/")[2])
+    return len(inputs) == 2 and head(inputs[1]) in QUESTION_NAMES and any(head(t) == ANSWER for t in table.titles)
 
 
 def table_rows(path: Path, names: Sequence[str]) -> list[tuple[str, dict[str, str]]]:

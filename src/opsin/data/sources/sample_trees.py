@@ -15,8 +15,8 @@ from opsin.base.errors import DataError
 from opsin.base.path_words import has_image_ending
 from opsin.data.items import FileProblem, printable
 from opsin.data.sources.file_tree import FileTree
-from opsin.data.sources.json_table import JSON_LINES
-from opsin.data.sources.texts import MAX_TABLES, parsed_table, text_column
+from opsin.data.sources.json_table import outer_tables
+from opsin.data.sources.texts import parsed_table, text_column
 from opsin.inputs.registry import ENDINGS, SIGNAL, SOUND, TEXT
 from opsin.tasks.tables.table import Table, is_table
 
@@ -114,11 +114,7 @@ def sample_tree(tree: FileTree) -> FileTree:
 
 
 def _text_rows(tree: FileTree) -> TextRows | None:
-    paths = [path for path in tree.paths if is_table(path) or path.lower().endswith(JSON_LINES)]
-    depth = min((path.count("/") for path in paths), default=0)
-    if not paths or len(paths) > MAX_TABLES:
-        return None
-    found = [(path, parsed_table(tree, path)) for path in paths if path.count("/") == depth]
+    found = [(path, parsed_table(tree, path)) for path in outer_tables(tree.paths)]
     columns = [(path, table, text_column(table)) for path, table in found if table]
     tables = [(path, table, column) for path, table, column in columns if column is not None]
     return TextRows(tree, tables) if tables else None

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from opsin.base.path_words import has_sample_ending, split_mentioned, split_named
+from opsin.base.path_words import has_sample_ending, split_named, split_of_file
 from opsin.data.items import UNLABELLED, UNSPLIT, FileProblem, Item, printable
 from opsin.data.sources.file_tree import FileTree
-from opsin.data.sources.json_table import JSON_LINES, json_lines
+from opsin.data.sources.json_table import JSON_LINES, json_lines, outer_tables
 from opsin.inputs.registry import TEXT
 from opsin.tasks.problems import AnnotationFault
-from opsin.tasks.tables.names import LABEL_NAMES, SPLIT_NAMES, head
-from opsin.tasks.tables.table import Table, is_table, parse
+from opsin.tasks.tables.names import LABEL_NAMES, SPLIT_NAMES, head, most_likely
+from opsin.tasks.tables.table import Table, parse
 from opsin.tasks.text import number
 
 TEXT_NAMES = (
@@ -29,9 +29,6 @@ MIN_WORDS = 3.0
 """Words per cell, on average, of a column that is taken for one of texts without such a name."""
 
 MIN_NAMED_WORDS = 1.5
-MAX_TABLES = 100
-"""More tables are not those of texts."""
-
 SAMPLE_ROWS = 200
 MIN_NUMBERS, MAX_NUMBER_CLASSES = 0.9, 20
 """Labels are quantities if such a share of them are numbers, and if there are more different ones than this."""
@@ -72,20 +69,16 @@ def open_texts(tree: FileTree, columns: Sequence[str] = ()) -> Texts | None:
     Several tables belong together if they are named after splits: train.csv and test.csv. `columns` name the column of
     the labels.
     """
-    paths = [path for path in tree.paths if is_table(path) or path.lower().endswith(JSON_LINES)]
-    depth = min((path.count("/") for path in paths), default=0)
-    if len(paths) > MAX_TABLES:  # each is a sample, such as a signal
-        return None
-    found = [(path, text_table(tree, path, columns)) for path in paths if path.count("/") == depth]
+    found = [(path, text_table(tree, path, columns)) for path in outer_tables(tree.paths)]
     tables = [(path, table) for path, table in found if table]
     if len(tables) > 1:
-        named = [(path, table) for path, table in tables if _split(path)]
+        named = [(path, table) for path, table in tables if split_of_file(path)]
         tables = named or tables[:1]
     if not tables:
         return None
     items, texts, problems = list[Item](), list[str](), list[FileProblem]()
     for path, table in tables:
-        default = _split(path) if len(tables) > 1 else ""
+        default = split_of_file(path) if len(tables) > 1 else ""
         for row in table.table.rows:
             name = printable(table.table.place(row.line))
             label = row.cell(table.label)
@@ -163,18 +156,11 @@ def _label_column(table: Table, heads: Sequence[str], rest: Sequence[int], colum
     if columns:
         wanted = head(columns[0])
         return next((column for column in rest if heads[column] == wanted), None)
-    for name in (*LABEL_NAMES, *OTHER_LABEL_NAMES):
-        for column in rest:
-            if heads[column] == name:
-                return column
+    place = most_likely([heads[column] for column in rest], (*LABEL_NAMES, *OTHER_LABEL_NAMES))
+    if place is not None:
+        return rest[place]
     few = [column for column in rest if 1 < len({*table.column(column)}) <= MAX_CLASSES_SHARE * len(table.rows)]
     return few[0] if len(few) == 1 else None
-
-
-def _split(path: str) -> str:
-    """Return the split that a table is named after: train.csv, reviews_test.tsv, test/reviews.csv."""
-    stem = path.rpartition("/")[2].rpartition(".")[0]
-    return split_named(stem) or split_mentioned(stem) or split_named(path.rpartition("/")[0].rpartition("/")[2])
 
 
 def _columns_note(table: TextTable) -> str:

@@ -21,6 +21,7 @@ from opsin.inputs.sound.augment import RandomSound
 from opsin.inputs.sound.decode import decode, sound_info, to_int16
 from opsin.inputs.sound.front_end import front_end
 from opsin.inputs.sound.render import player, render_sound
+from opsin.inputs.sound.whole import whole_seconds
 from opsin.nn import Layer
 from opsin.tasks.task import Defaults
 
@@ -84,6 +85,11 @@ class Sound(FileKind):
         seconds = sorted(header.seconds for header in headers)
         usual = seconds[min(len(seconds) - 1, int(LENGTH_SHARE * len(seconds)))]
         return cls(rate, ceil(rate * (options.get("seconds") or max(MIN_SECONDS, min(MAX_SECONDS, usual)))))
+
+    @classmethod
+    def whole_options(cls, files: Files) -> Mapping[str, Any]:
+        seconds = whole_seconds(files)
+        return {} if seconds is None else {"seconds": seconds}
 
     def describe(self) -> str:
         return f"{self.seconds:.2f} s from the beginning of each, at {self.rate:,} Hz, one channel"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 PATH_NAMES = (
     "path file filename filepath fullpath relativepath image imagepath imagename imagefile imagefilename img imgpath "
@@ -37,6 +38,11 @@ UNIT = re.compile(r"(.*\S)\s*(?:\(([^()]*)\)|\[([^\[\]]*)\])", re.DOTALL)
 def head(title: str) -> str:
     """Return a title in lower case, without separators: "Image ID" → "imageid"."""
     return re.sub(r"[\W_]+", "", title.lower())
+
+
+def most_likely(heads: Sequence[str], names: Iterable[str]) -> int | None:
+    """Return the place of the head that is first in a list of names; None if none is in it."""
+    return next((place for name in names for place, each in enumerate(heads) if each == name), None)
 
 
 def words(title: str) -> list[str]:

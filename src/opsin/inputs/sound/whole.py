@@ -1,12 +1,9 @@
-"""Options by which a kind of input reads whole samples, for tasks whose answers are about all of each."""
+"""The length of recordings for tasks whose answers are about all of each, such as transcription."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from opsin.base.errors import DataError
 from opsin.inputs.kind import Files
-from opsin.inputs.registry import SOUND
 from opsin.inputs.sound.decode import sound_info
 
 MAX_SECONDS = 60.0
@@ -16,15 +13,13 @@ QUANTILE, MAX_RATIO = 0.98, 3.0
 """Nor are they read for longer than so many times the length of nearly all others: a header may be wrong."""
 
 
-def whole_options(kind: str, files: Files) -> dict[str, Any]:
-    """Return the options of `InputKind.fitted` with which no file is cut; nothing for kinds without a length."""
-    if kind != SOUND:
-        return {}
+def whole_seconds(files: Files) -> float | None:
+    """Return the seconds with which no recording is cut, except extreme ones; None if none can be read."""
     seconds = sorted(found for number in range(len(files.names)) if (found := _seconds(files, number)))
     if not seconds:
-        return {}
+        return None
     usual = seconds[int(QUANTILE * (len(seconds) - 1))]
-    return {"seconds": min(MAX_SECONDS, MAX_RATIO * usual, seconds[-1])}
+    return min(MAX_SECONDS, MAX_RATIO * usual, seconds[-1])
 
 
 def _seconds(files: Files, number: int) -> float:
