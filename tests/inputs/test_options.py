@@ -13,9 +13,9 @@ import opsin
 from opsin import nn, zoo
 from opsin.apps.cli.load_data import load_for_model
 from opsin.base.errors import DataError, UsageError
+from opsin.base.units import parse_input_options
 from opsin.data import load
 from opsin.inputs.kind import Files
-from opsin.inputs.options import parse_input_options
 from opsin.inputs.signal import Signal
 from opsin.inputs.sound import Sound
 from opsin.inputs.sound.render import wav_bytes
@@ -28,6 +28,7 @@ from tests.inputs.waves import write_signals
 
 def test_options_in_a_text() -> None:
     assert parse_input_options(" rate=8000 , seconds = 2 ") == {"rate": "8000", "seconds": "2"}
+    assert parse_input_options("groups=(a,b{1,2})=,rate=5") == {"groups": "(a,b{1,2})=", "rate": "5"}
     assert parse_input_options(None) == {}
     for text in ("rate", "rate=", "=3", "rate 8000"):
         with pytest.raises(UsageError, match=r"takes NAME=VALUE pairs"):

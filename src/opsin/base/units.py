@@ -1,4 +1,4 @@
-"""Parse amounts of memory and durations as people write them. `base.formatting` is the opposite direction."""
+"""Parse amounts of memory, durations and options as people write them. `base.formatting` is the opposite direction."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def parse_seconds(text: str) -> float:
     if seconds <= 0:
         raise UsageError(f"'{text}' is not a duration; write 90s, 10min or 1h30min")
     return seconds
+
+
+def parse_input_options(text: str | None) -> dict[str, str]:
+    """Return the options of a text such as "rate=8000,seconds=2"; values may hold commas.
+
+    Raise `UsageError` if it is of another form.
+    """
+    options = {}
+    for part in filter(None, map(str.strip, re.split(r",(?=\s*\w+\s*=)", text or ""))):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if not (name and equals and value):
+            raise UsageError(f"--input-options takes NAME=VALUE pairs such as rate=8000,seconds=2, not '{part}'")
+        options[name] = value
+    return options

@@ -12,17 +12,6 @@ Check = Callable[[str], Any]
 """Returns the value that a text stands for, or raises `ValueError` with what is allowed."""
 
 
-def parse_input_options(text: str | None) -> dict[str, str]:
-    """Return the options of a text such as "rate=8000,seconds=2". Raise `UsageError` if it is of another form."""
-    options = {}
-    for part in filter(None, map(str.strip, (text or "").split(","))):
-        key, equals, value = (each.strip() for each in part.partition("="))
-        if not (key and equals and value):
-            raise UsageError(f"--input-options takes NAME=VALUE pairs such as rate=8000,seconds=2, not '{part}'")
-        options[key] = value
-    return options
-
-
 def checked_options(given: Mapping[str, Any], checks: Mapping[str, Check], many: str) -> dict[str, Any]:
     """Return the values of the options for `many` ("recordings").
 

@@ -16,7 +16,7 @@ from opsin.planning.optimization import with_optimizer
 from opsin.planning.options import NetworkChoice, TrainOptions
 from opsin.planning.scratch import ScratchPlanner
 from opsin.tasks.registry import sample_defaults
-from opsin.tasks.task import Defaults
+from opsin.tasks.task import Defaults, TimedTask
 from opsin.training import freezing
 from opsin.training.features import MAX_BYTES_IN_MEMORY
 from opsin.training.plan import Stage, TrainingPlan
@@ -40,7 +40,7 @@ class AnnotatedPlanner(ScratchPlanner):
         data = data.stacked(zoo.frames(choice.network)).for_network(choice.network)
         graph = nn.trace(layer, data.shape)
         data.task.check(graph)
-        self.too_long = data.task.too_long(data.train.targets, graph) if hasattr(data.task, "too_long") else ()
+        self.too_long = data.task.too_long(data.train.targets, graph) if isinstance(data.task, TimedTask) else ()
         super().__init__(choice, data, options, budget, meter)
 
     def _recipe_plan(self, batch: int | None) -> TrainingPlan:

@@ -10,7 +10,6 @@ from opsin.base.errors import UsageError
 from opsin.base.formatting import listed
 from opsin.data.decode import Stretch
 from opsin.inputs import find_kind
-from opsin.inputs.options import parse_input_options
 from opsin.inputs.registry import IMAGE, NOUNS, SEVERAL
 from opsin.model.pretrained import preprocessing_of
 from opsin.planning.dataset_summary import DatasetSummary
@@ -111,7 +110,7 @@ def _choice_of_kind(summary: DatasetSummary, options: TrainOptions, machine: Mac
     many = NOUNS[summary.kind][1]
     size = None if summary.kind == SEVERAL else options.size
     if size:
-        raise UsageError(f"--size is for images; leave it out: {summary.kind} is what the data holds")
+        raise UsageError(f"--size is for images; leave it out: the data holds {many}")
     if options.weights is not None:
         raise UsageError(f"--weights cannot begin a training on {many} yet; leave it out")
     kind = find_kind(summary.kind)
@@ -127,7 +126,7 @@ def _choice_of_kind(summary: DatasetSummary, options: TrainOptions, machine: Mac
         suitable = listed(zoo.names(kind=summary.kind), conjunction="or")
         raise UsageError(f"{network} is a network for {NOUNS[entry.kind][1]}, not for {many}; take {suitable}")
     why = "as requested" if options.network else defaults.reason
-    how = {**entry.input_options, **parse_input_options(options.input_options)}
+    how = {**entry.input_options, **(options.input_options or {})}
     side = options.size if summary.kind == SEVERAL else None
     source = "with published weights" if pretrained else "from scratch"
     return NetworkChoice(network, pretrained, side, None, (f"{network} {source}, {why}",), summary, input_options=how)

@@ -36,7 +36,7 @@ class TrainOptions(OptionFields):
     """
 
     learning_curve: bool = option(False, LEARNING_CURVE_HELP, PLANNING)
-    input_options: str | None = option(None, INPUT_OPTIONS_HELP, MODEL, "NAME=VALUE,…")
+    input_options: Mapping[str, Any] | None = option(None, INPUT_OPTIONS_HELP, MODEL, "NAME=VALUE,…")
 
     def __post_init__(self) -> None:
         """Raise `UsageError` for values that no plan can have, before any image is read."""

@@ -97,7 +97,7 @@ def autotrain(
         network=network, size=size, budget=parse_seconds(budget) if isinstance(budget, str) else budget,
         epochs=epochs, seed=seed, threads=threads, loss=loss, learning_curve=learning_curve,
         precision=precision, qat=qat, weights=None if weights is None else os.fspath(weights),
-        input_options=",".join(f"{name}={value}" for name, value in (input_options or {}).items()) or None,
+        input_options=input_options,
     )  # fmt: skip
     target_file = None if out is None else Path(out)
     if target_file:

@@ -131,6 +131,14 @@ class GroupedTargets(Protocol):
         """Return the number of the group of each image."""
 
 
+@runtime_checkable
+class TimedTask(Protocol):
+    """A task whose answers are spread over the time of a sample, such as words: nothing of a sample may be cut off."""
+
+    def too_long(self, targets: Any, graph: Graph) -> NDArray[np.intp]:
+        """Return the numbers of the samples whose answers do not fit into the outputs of a network's graph."""
+
+
 class Evaluation(Protocol):
     """The result of a model on images with known targets. `str` gives it as a phrase."""
 

@@ -19,6 +19,7 @@ from opsin.data.parallel import Progress, for_each
 from opsin.data.pixels import ImageView, Pixels
 from opsin.inputs import InputKind, find_kind, kind_of_names
 from opsin.inputs.kind import Files
+from opsin.tasks.task import TimedTask
 
 MAX_SAMPLE_BYTES = 2**30
 """Bytes of samples that are held in memory; more are read from their files on each access."""
@@ -35,7 +36,7 @@ def fitted_input(source: Source, kind: str, options: Mapping[str, Any] = Mapping
     numbers = [number for number, item in enumerate(source.items) if item.split not in (TEST, VALIDATION)]
     names = [source.items[number].name for number in numbers]
     files = Files(names, lambda position: source.read(numbers[position]), options)
-    if getattr(getattr(source, "task", None), "whole", False):  # what is cut off would be missing
+    if isinstance(getattr(source, "task", None), TimedTask):  # what is cut off would be missing
         files = replace(files, options={**find_kind(kind).whole_options(files), **options})
     fitted: InputKind = find_kind(kind).fitted(files)
     return fitted

@@ -77,8 +77,6 @@ class Transcription:
     warps: ClassVar[bool] = False
     dense: ClassVar[bool] = False
     spatial: ClassVar[bool] = False
-    whole: ClassVar[bool] = True
-    """Recordings are never cut: their transcripts are about all of it."""
 
     words: tuple[str, ...]
     characters: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -31,7 +32,7 @@ from opsin.base.option_fields import (
     OptionFields,
     option,
 )
-from opsin.base.units import parse_bytes
+from opsin.base.units import parse_bytes, parse_input_options
 
 RUN, OUTPUT = "Run", "Output"
 """Groups of options in the help, after those of `option_fields`."""
@@ -50,7 +51,9 @@ class CommandOptions(OptionFields):
     pixel_range: tuple[float, float] | None = option(
         None, PIXEL_RANGE_HELP, MODEL, "BLACK WHITE", shown_default=PIXEL_RANGE_DEFAULT
     )
-    input_options: str | None = option(None, INPUT_OPTIONS_HELP, MODEL, "NAME=VALUE,…")
+    input_options: Mapping[str, str] | None = option(
+        None, INPUT_OPTIONS_HELP, MODEL, "NAME=VALUE,…", parse=parse_input_options
+    )
     learning_curve: bool = option(False, LEARNING_CURVE_HELP, PLANNING)
     dry_run: bool = option(False, "Print the plan and exit.", PLANNING)
     run: str | None = option(None, "A new folder for the run.", RUN, "FOLDER", shown_default="runs/DATA-NUMBER")
