@@ -109,6 +109,7 @@ def load_opened(
     begin = perf_counter() if begin is None else begin
     expected_range = _expected_range(pixel_range, preprocessing)
     if isinstance(opened, Dataset):
+        _check_kind(IMAGE, preprocessing, str(source))
         _warn_if_range_unused(pixel_range, opened)
         return _sized(complete(opened, seed, begin), preprocessing, size)
     key, path = os.path.realpath(source), str(source)
@@ -163,8 +164,11 @@ def _warn_if_range_unused(pixel_range: Sequence[float] | None, data: Dataset) ->
         warnings.warn(text, UserWarning, stacklevel=5)
 
 
-def _noun(given: Any) -> str:
-    return NOUNS[IMAGE if given is None else given.kind][1]
+def _check_kind(kind: str, preprocessing: Any, name: str) -> None:
+    """Raise `DataError` if data of a kind of input is for a model that takes another kind."""
+    taken = kind if preprocessing is None else preprocessing.kind
+    if kind != taken:
+        raise DataError(f"{name} holds {NOUNS[kind][1]}, and the model takes {NOUNS[taken][1]}")
 
 
 def load_source(
@@ -186,13 +190,11 @@ def load_source(
         if input_options:
             raise UsageError("rows of several inputs have no input options; leave them out")
         if preprocessing is not None and preprocessing.kind != SEVERAL:
-            raise DataError(
-                f"{path or source.name} holds rows of several inputs, the model takes {_noun(preprocessing)}"
-            )
+            taken = NOUNS[preprocessing.kind][1]
+            raise DataError(f"{path or source.name} holds rows of several inputs, the model takes {taken}")
         return load_rows(source, given, size, seed, on_progress, path or source.name)
     kind = source_kind(source)
-    if kind != (IMAGE if given is None else given.kind) and (given or preprocessing):
-        raise DataError(f"{path or source.name} holds {NOUNS[kind][1]}, and the model takes {_noun(given)}")
+    _check_kind(kind, preprocessing, path or source.name)
     if kind != IMAGE:
         groups, others = sample_groups(source.items, input_options or {}, required=given is None)
         sample_input = given or fitted_input(source, kind, others)

@@ -101,8 +101,7 @@ def quantization_of(
     for name in float_layers:
         if name not in layers:
             raise UsageError(f"there is no layer '{name}' that multiplies; the layers are {', '.join(layers)}")
-    if model.kind != IMAGE:
-        raise ModelError(f"{model.name} takes {NOUNS[model.kind][1]}; int8 is for models of images")
+    _need_images(model)
     observed = np.asarray(pixels[spread(len(pixels), observed_count(model.graph, len(pixels)))])
     images = model.preprocessing.apply(observed)
     ranges = calibrated(model.graph, model.state, images, model.engine, model.threads)
@@ -129,8 +128,14 @@ def _rounded(model: Model) -> ModelError:
     )
 
 
+def _need_images(model: Model) -> None:
+    if model.kind != IMAGE:
+        raise ModelError(f"{model.name} takes {NOUNS[model.kind][1]}; int8 is for models of images")
+
+
 def record_of(model: Model) -> Quantization:
-    """Return what was observed for `model`; raise `ModelError` if nothing was."""
+    """Return what was observed for `model`; raise `ModelError` if nothing was, or if it takes no images."""
+    _need_images(model)
     if model.quantization is None and rounds(model):
         raise _rounded(model)
     if model.quantization is None:

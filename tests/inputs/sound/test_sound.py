@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import opsin
-from opsin.base.errors import DataError
+from opsin.base.errors import DataError, ModelError
 from opsin.data import load
 from opsin.inputs.kind import Files
 from opsin.inputs.sound import Sound
@@ -80,3 +80,19 @@ def test_descriptions_that_make_no_sense() -> None:
     for data in ({}, {"rate": 0, "length": 5}, {"rate": 8000, "length": 2**30}, {"rate": "fast", "length": 1}):
         with pytest.raises(DataError, match="recordings"):
             Sound.from_data(data)
+
+
+def test_a_model_of_recordings_refuses_arrays_of_images_and_integers(trained: Any) -> None:
+    model, _ = trained
+    with pytest.raises(DataError, match=r"^digits holds images, and the model takes recordings$"):
+        load("digits", model.input)
+    with pytest.raises(ModelError, match="takes recordings; int8 is for models of images"):
+        model.predict(next(trained[1].rglob("*.wav")), precision="int8")
+
+
+def test_a_recording_without_its_samples_is_cut_short() -> None:
+    whole = wav(tone(0.5).tobytes())
+    with pytest.raises(DataError, match=r"^a\.wav: it is cut short: none of its 4,000 samples is there$"):
+        Sound(8000, 4000).read(whole[:44], "a.wav")
+    with pytest.raises(DataError, match=r"^a\.wav: the recording holds no samples; record it again$"):
+        Sound(8000, 4000).read(wav(b""), "a.wav")

@@ -70,6 +70,8 @@ def decode(source: bytes | Path, name: str, rate: int, length: int | None = None
             raise DataError(f"{name}: it is longer than {limit:.0f} minutes; cut it into parts, or give a length")
         blocks = header.blocks(wanted) if isinstance(header, CompressedFile) else header.blocks(file, wanted)
         mono, clipped = _mono(blocks, wanted, name)
+    if not len(mono) and wanted:
+        raise DataError(f"{name}: it is cut short: none of its {header.declared_frames:,} samples is there")
     if not len(mono):
         raise DataError(f"{name}: the recording holds no samples; record it again")
     odd = findings(mono, clipped, header.rate, wanted)
