@@ -11,6 +11,7 @@ from typing import Any
 from opsin import nn, zoo
 from opsin.backends.native import compile as compile_native
 from opsin.data import Dataset
+from opsin.inputs.nouns import renamed
 from opsin.model import Engine, Model
 from opsin.model.pretrained import place_weights, starting_network
 from opsin.model.record import held_out, held_out_split, measured_images, measured_on
@@ -326,7 +327,7 @@ class Trainer:
             score = self.model.evaluate(images).score
         self._save(result, "finished", score)
         if self.data.task.is_constant(score, images.targets):
-            yield Warning(NOT_BETTER_THAN_CONSTANT)
+            yield Warning(renamed(NOT_BETTER_THAN_CONSTANT, self.data.train.kind))
         yield Finished(self.state.seconds, self.state.images, None if self.data.test is None else score)
 
     def _interrupt(self) -> Iterator[Event]:

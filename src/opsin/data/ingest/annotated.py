@@ -24,6 +24,7 @@ from opsin.data.items import SPLITS, TEST, TRAIN, VALIDATION
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.data.sources.annotated import AnnotatedSource
 from opsin.inputs.kind import InputKind
+from opsin.inputs.nouns import renamed
 from opsin.inputs.registry import IMAGE, NOUNS
 from opsin.tasks.task import GroupedTargets
 
@@ -45,7 +46,8 @@ def annotated_dataset(
     groups of usable ones that a split may not divide, if not those of duplicates. Raise `DataError` if there are too
     few usable samples to train on and to measure with.
     """
-    one, many = NOUNS[IMAGE if input is None else input.kind]
+    kind = IMAGE if input is None else input.kind
+    one, many = NOUNS[kind]
     index, usable, annotations = result.file_index, result.usable, source.annotations
     images = [annotations.images[row] for row in usable.tolist()]
     problems = (*source.problems, *(problem for _, problem in sorted(index.problems.items())))
@@ -67,7 +69,7 @@ def annotated_dataset(
         near, whole, min_groups = targets.groups().astype(np.intp), f"the {many}, whose groups are not divided", 2
         ranks = ranks[np.unique(near, return_index=True)[1][np.unique(near, return_inverse=True)[1]]]
     splits, note = assign_splits(source_splits, targets.strata(), near, ranks, whole, min_groups)
-    note += sources_note(sources, many)
+    note = renamed(note, kind) + sources_note(sources, many)
     rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
     if not len(rows[TRAIN]) or not len(rows[TEST]):
         empty = TEST if len(rows[TRAIN]) else TRAIN
@@ -95,7 +97,7 @@ def annotated_dataset(
         perf_counter() - begin, result.cached, (*source.notes, *annotations.notes, *class_names.notes(task.labels)),
         result.pixel_range, depth.types, depth.clipped, depth.remarks, task.name, task.subject(), annotations.form,
         {split: len(images) for split, images in parts.items()}, annotations.counts,
-        tuple(annotations.problems), kind=IMAGE if input is None else input.kind,
+        tuple(annotations.problems), kind=kind,
         used_as="" if input is None else input.describe(),
     )  # fmt: skip
     return Dataset(

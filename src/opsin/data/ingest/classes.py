@@ -23,6 +23,7 @@ from opsin.data.items import TEST, TRAIN, UNLABELLED, VALIDATION, FileProblem, S
 from opsin.data.pixels import Pixels, take
 from opsin.data.preprocessing import Inverted, Preprocessing
 from opsin.inputs.kind import InputKind
+from opsin.inputs.nouns import renamed
 from opsin.inputs.registry import IMAGE, NOUNS
 
 
@@ -45,7 +46,8 @@ class ClassIngest:
         `together` are the groups of the usable items that a split may not divide, if not those of duplicates.
         """
         self.input, self.groups = input, groups
-        self.nouns = NOUNS[IMAGE if input is None else input.kind]
+        self.kind = IMAGE if input is None else input.kind
+        self.nouns = NOUNS[self.kind]
         self.source = source
         self.seed = seed
         self.preprocessing = preprocessing
@@ -109,7 +111,7 @@ class ClassIngest:
         sources = [self.groups[number] for number in usable.tolist()] if self.groups else []
         together = joined(groups.near if self.together is None else self.together, sources)
         splits, split_note = assign_splits(source_splits, labels, together, rank, few=FEW_IMAGES)
-        split_note += sources_note(sources, self.nouns[1])
+        split_note = renamed(split_note, self.kind) + sources_note(sources, self.nouns[1])
         invert = self.preprocessing is not None and self.preprocessing.dark_background
         pixels = Inverted.invert(self.pixels) if invert else self.pixels
         train, validation, test = (self._images(pixels, labels, splits == split) for split in (TRAIN, VALIDATION, TEST))
@@ -123,7 +125,7 @@ class ClassIngest:
             tuple(sorted(self.listed_classes - set(classes))),
             tuple(name for name, count in zip(classes, total, strict=True) if count == 1),
             perf_counter() - begin, self.cached, tuple(self.notes), self.pixel_range, depth.types, depth.clipped,
-            depth.remarks, kind=IMAGE if self.input is None else self.input.kind,
+            depth.remarks, kind=self.kind,
             used_as="" if self.input is None else self.input.describe(),
         )  # fmt: skip
         return Dataset(
